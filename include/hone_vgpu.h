@@ -1,0 +1,112 @@
+// Extra abilities of hone's virtual GPU (libhonegpu.so), beside the CUDA driver API that it implements. All of them are
+// optional entry points, looked up by name (dlsym); a program that does not know them sees an ordinary driver.
+// Functions return CUresult values (0 = success). threads: as the driver API.
+#ifndef HONE_VGPU_H
+#define HONE_VGPU_H
+#include <stddef.h>
+#include <stdint.h>
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// Environment: HONE_VGPU_DEVICE=h200|h100|a100|l4|l40s|rtx4090|b200|a6000 or a path to a device file; HONE_VGPU_THREADS=n.
+
+enum {
+    HONE_VGPU_CHECK = 1,   // bounds, misalignment, uninitialised global reads, use after free, barrier errors → findings
+    HONE_VGPU_RACE = 2,    // races on shared and global memory (slower)
+    HONE_VGPU_COUNT = 4,   // counters, cache simulation and modelled time
+    HONE_VGPU_SAMPLE = 8,  // execute only a sample of the blocks and extrapolate the counters; results are not meaningful
+    HONE_VGPU_SERIAL = 16  // one host thread, deterministic order; implied by COUNT and SAMPLE
+};
+typedef struct honeVgpuOptions {
+    uint32_t size;                // sizeof(honeVgpuOptions), for growth
+    uint32_t flags;               // HONE_VGPU_*
+    uint32_t threads;             // host threads; 0 = HONE_VGPU_THREADS or the number of cores
+    uint32_t max_findings;        // kept per take; 0 = 64
+    uint64_t schedule_seed;       // 0: natural order; else a seeded permutation of warps and blocks
+    uint64_t max_warp_insts;      // per launch, 0 = none: a launch over it ends with CUDA_ERROR_LAUNCH_TIMEOUT and a finding
+    uint64_t sample_warp_insts;   // with SAMPLE: about how much to execute per launch; 0 = 32 million
+} honeVgpuOptions;
+int honeVgpuSetOptions(const honeVgpuOptions *o);
+int honeVgpuGetOptions(honeVgpuOptions *o);
+
+typedef struct honeVgpuFinding {
+    char kind[40];          // stable dotted name: "memory.out-of-bounds", "memory.uninitialized", "memory.misaligned", "barrier.divergent" …
+    char kernel[96];
+    char message[320];      // one sentence, complete in itself
+    char file[128];         // source file as in .loc; empty when unknown
+    uint32_t line;          // source line, 0 when unknown
+    uint32_t ptx_line;
+    uint32_t block[3], thread[3];
+    uint64_t address;       // device address; 0 when it has none
+    uint32_t size;          // bytes accessed
+    uint32_t is_write;
+    char allocation[48];    // name given by honeVgpuName, or "allocation #n"
+    int64_t offset;         // of the access from the allocation's start, bytes
+    uint64_t count;         // how often this (kind, kernel, instruction) occurred
+} honeVgpuFinding;
+// Copies at most cap findings, oldest first, and forgets all of them; *n = how many there were.
+int honeVgpuTakeFindings(honeVgpuFinding *out, uint32_t cap, uint32_t *n);
+
+// Names an allocation (by any address in it) for findings.
+int honeVgpuName(uint64_t dptr, const char *name);
+// Marks bytes as never written (so that reading them is a finding), without changing their contents.
+int honeVgpuForget(uint64_t dptr, size_t bytes);
+// How many bytes in [dptr, dptr+bytes) were never written since allocation or honeVgpuForget, and the offset of the first.
+int honeVgpuUnwritten(uint64_t dptr, size_t bytes, uint64_t *count, uint64_t *first);
+
+// Resources that ptxas found for a kernel (the virtual GPU estimates them from PTX otherwise): they decide occupancy.
+int honeVgpuSetResources(void *cufunction, uint32_t registers, uint32_t spill_store_bytes, uint32_t spill_load_bytes);
+
+// Counters of one launch. Extrapolated to the whole grid when sampled. Warp-level unless said otherwise.
+typedef struct honeVgpuCounters {
+    double warps, blocks;                       // launched
+    double warp_insts, thread_insts;            // executed; thread_insts / (32*warp_insts) = active-lane fraction
+    double pipe_int, pipe_fp32, pipe_fp64, pipe_fp16, pipe_sfu, pipe_lsu, pipe_tensor, pipe_control, pipe_other;
+    double branches, divergent_branches;
+    double barriers;                            // warp arrivals at block barriers
+    double global_requests, global_sectors, global_sectors_ideal, global_lines;   // loads and stores; 32 B sectors, 128 B lines
+    double global_load_bytes, global_store_bytes;                                 // as requested by active lanes
+    double l1_hit_sectors, l2_hit_sectors, dram_sectors_read, dram_sectors_written;
+    double local_requests, local_sectors;
+    double shared_requests, shared_wavefronts, shared_wavefronts_ideal;
+    double atomic_requests, atomic_lane_ops, atomic_serial_max;                   // serial_max: largest number of ops on one address
+    double flops_fp32, flops_fp64, flops_fp16, flops_tensor;                      // per thread, fma = 2
+    double compulsory_bytes;                    // distinct bytes touched in global memory
+    double sampled_fraction;                    // of the blocks; 1 when all ran
+    double critical_path_cycles;                // longest dependent chain of a representative warp, unloaded latencies
+} honeVgpuCounters;
+
+typedef struct honeVgpuModel {                  // how the modelled time came about
+    double time_us, cycles, clock_mhz, launch_us;
+    double occupancy, waves, tail_fraction;     // achieved warps / maximum; number of waves; share of time in the last partial wave
+    uint32_t blocks_per_sm, registers, shared_bytes;
+    char limiter[24];                           // what limits occupancy: "registers", "shared", "warps", "blocks", "grid"
+    char bottleneck[24];                        // "dram", "l2", "l1", "shared", "issue", "fp32", "sfu", "latency", "atomics", "launch" …
+    double share_issue, share_pipe, share_l1, share_shared, share_l2, share_dram, share_latency, share_atomic;  // of cycles, each ≤ 1
+    double error_band;                          // relative, e.g. 0.25
+} honeVgpuModel;
+typedef struct honeVgpuLaunch {
+    char kernel[96];
+    uint32_t grid[3], block[3], dynamic_shared;
+    honeVgpuCounters counters;
+    honeVgpuModel model;
+} honeVgpuLaunch;
+// The launches since the last call (at most the newest 64), oldest first; forgets them.
+int honeVgpuTakeLaunches(honeVgpuLaunch *out, uint32_t cap, uint32_t *n);
+
+typedef struct honeVgpuLine {                   // counters per source line of the kernel launched last
+    char file[128];
+    uint32_t line, ptx_line;
+    double warp_insts, thread_insts, global_sectors, global_sectors_ideal, global_requests, shared_wavefronts, shared_wavefronts_ideal;
+    double share;                               // of the launch's issue cycles
+} honeVgpuLine;
+int honeVgpuTakeLines(honeVgpuLine *out, uint32_t cap, uint32_t *n);
+
+// The modelled device as text ("key value # source" lines), and the library's version.
+const char *honeVgpuDeviceText(void);
+const char *honeVgpuVersion(void);
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,13 @@
+// Robust statistics over small samples. All inputs are borrowed and not modified.
+#ifndef HONE_BASE_STATS_H
+#define HONE_BASE_STATS_H
+#include "base/rng.h"
+double hone_median(const double *x, size_t n);                                  // NaN when n = 0
+double hone_quantile(const double *x, size_t n, double q);                      // linear interpolation (type 7)
+double hone_mad(const double *x, size_t n);
+typedef struct hone_interval { double lo, mid, hi; } hone_interval;
+// Percentile bootstrap of the median with `reps` resamples at `level` (0.99); mid is the sample's median.
+hone_interval hone_bootstrap_median(const double *x, size_t n, double level, unsigned reps, uint64_t seed);
+double hone_geomean(const double *x, size_t n);
+double hone_spearman(const double *x, const double *y, size_t n);
+#endif

@@ -1,0 +1,77 @@
+// evaluate: one self-contained job to a worker process, one outcome back. The parent side (pool.c) never loads a driver and never runs candidate code;
+// the worker (worker.c, `hone worker`) owns one device, stays warm, and is killed and replaced on hang, crash or sticky error.
+#ifndef HONE_EVALUATE_H
+#define HONE_EVALUATE_H
+#include "task/task.h"
+#include <jansson.h>
+
+enum {   // stages, in order; a job names those it wants and each needs the ones before
+    HONE_STAGE_STATIC = 1, HONE_STAGE_COMPILE = 2, HONE_STAGE_SANITIZE = 4, HONE_STAGE_DIFFERENTIAL = 8, HONE_STAGE_TIME = 16, HONE_STAGE_PROFILE = 32,
+    HONE_STAGE_ALL = 31
+};
+const char *hone_stage_name(unsigned stage);     // "static" …
+
+typedef struct hone_job {
+    uint64_t id;
+    const char *task_path, *task_text;           // the task: contract and baseline
+    const char *candidate_text;                  // NULL: evaluate the baseline itself
+    const hone_binding *tuning; size_t n_tuning; // -DNAME=value
+    const char *const *flags; size_t n_flags;    // besides the candidate's own `flags` lines
+    unsigned stages;
+    uint64_t seed;                               // inputs
+    double time_limit_s;                         // whole job; 0 = pool default
+    bool want_artifacts;                         // PTX and cubin in the outcome
+    unsigned timing_samples;                     // physical: per arm; 0 = default
+} hone_job;
+
+typedef struct hone_finding {
+    const char *kind;        // stable dotted name, see docs/findings.md
+    const char *stage;
+    const char *message;     // complete sentence
+    const char *file; uint32_t line;
+    json_t *evidence;        // inputs, seed, location, both values; borrowed from the outcome
+} hone_finding;
+
+typedef enum hone_verdict { HONE_PASS, HONE_FAIL /* refused with findings */, HONE_ERROR /* could not be judged: device lost, out of memory */ } hone_verdict;
+typedef struct hone_outcome {
+    hone_arena *arena;
+    uint64_t id;
+    hone_verdict verdict;
+    unsigned stages_passed;
+    hone_finding *findings; size_t n_findings;
+    bool has_time; double time_us, time_lo_us, time_hi_us; bool time_is_modelled; double error_band;
+    bool has_energy; double energy_mj;
+    bool has_resources; uint32_t registers, spill_bytes, static_shared_bytes;   // worst kernel
+    char ptx_hash[HONE_HASH_HEX];                // of the PTX without debug lines and names of files; empty before compile
+    char *ptx; size_t ptx_len; void *cubin; size_t cubin_len;                   // when wanted
+    double seconds;                              // spent by the worker
+    json_t *json;                                // the whole message, as received: counters, model, samples, errors per buffer, provenance
+} hone_outcome;
+void hone_outcome_free(hone_outcome *o);
+// The message without artifacts, for the store; and back.
+char *hone_outcome_dump(const hone_outcome *o);                                  // caller owns
+hone_code hone_outcome_parse(const char *json, size_t n, hone_outcome **out, hone_err *e);
+
+typedef struct hone_pool hone_pool;
+typedef struct hone_pool_config {
+    const char *device;          // "virtual:h200", "cuda:0"
+    const char *program;         // path of the hone executable to run as worker; NULL: /proc/self/exe
+    unsigned workers;            // 0: one for cuda, number of cores (≤ 4) for virtual
+    double time_limit_s;         // per job, default 60
+    size_t memory_limit_bytes;   // per worker, 0 = task buffers + 256 MiB decided by the worker
+    unsigned worker_threads;     // virtual: host threads per worker for checking runs; 0 = cores / workers
+} hone_pool_config;
+// errors: HONE_E_NO_DEVICE when the first worker cannot open the device or toolkit (its message is passed on).
+hone_code hone_pool_open(const hone_pool_config *c, hone_pool **out, hone_err *e);
+void hone_pool_close(hone_pool *p);              // kills what runs
+unsigned hone_pool_workers(const hone_pool *p);
+unsigned hone_pool_free_slots(const hone_pool *p);
+hone_code hone_pool_submit(hone_pool *p, const hone_job *j, hone_err *e);         // copies the job; HONE_E_BUSY when no slot is free
+// The next finished job, in order of completion. HONE_E_TIMEOUT after timeout_ms. A worker that hangs or dies yields an outcome with a finding
+// (run.timeout, run.crash), not an error. errors: HONE_E_INTERRUPTED when *interrupt becomes non-zero (may be NULL).
+hone_code hone_pool_wait(hone_pool *p, int timeout_ms, const volatile int *interrupt, hone_outcome **out, hone_err *e);
+// What the device is: {"name","kind":"virtual|physical","sms",…,"driver","nvrtc"}; borrowed.
+const json_t *hone_pool_device(const hone_pool *p);
+// Main loop of a worker process: jobs on fd 0, outcomes on fd 1.
+int hone_worker_main(const char *device, unsigned threads);
+#endif

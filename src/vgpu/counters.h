@@ -1,0 +1,36 @@
+// Counting a launch: what handlers report to, and what the timing model reads. A sink belongs to one host thread; sinks are merged
+// after the launch. Handlers call the vg_count_* functions only when w->count is not NULL.
+#ifndef HONE_VGPU_COUNTERS_H
+#define HONE_VGPU_COUNTERS_H
+#include "base/base.h"
+#include "hone_vgpu.h"
+
+typedef struct vg_inst_count {          // per static instruction
+    uint64_t warps, lanes;              // executions, active lanes (from basic-block counts)
+    uint64_t requests, sectors, sectors_ideal, lines, wavefronts, wavefronts_ideal;
+} vg_inst_count;
+
+typedef struct vg_cache vg_cache;       // set-associative, sectored: cachesim.c
+typedef struct vg_counters {            // of one launch, merged
+    honeVgpuCounters total;
+    vg_inst_count *insts; size_t n_insts;
+    double *footprint;                  // distinct sectors touched after 1/4, 1/2, 3/4, 4/4 of the executed blocks
+    uint64_t blocks_executed;
+} vg_counters;
+
+typedef struct vg_counter_sink {
+    vg_inst_count *insts; size_t n_insts;
+    uint64_t *bb_warps, *bb_lanes;      // per basic block, counted by the executor at block entry
+    uint64_t branches, divergent, barriers;
+    vg_cache *l1, *l2;                  // l1 of the modelled SM that runs now; l2 shared
+    struct vg_count_state *state;       // counters.c: footprint sets, atomics contention, load-latency chain …
+} vg_counter_sink;
+
+// A warp's global (or generic→global) access: `addr[lane]` device addresses, bytes per lane, lanes in mask. kind: 'l' load, 's' store, 'a' atomic,
+// 'n' non-coherent load. Counts sectors and lines and runs the caches.
+void vg_count_global(vg_counter_sink *s, uint32_t inst, const uint64_t addr[32], unsigned bytes, uint32_t mask, char kind);
+// The same where the caller already knows the pattern: one contiguous range (unit stride or uniform).
+void vg_count_global_range(vg_counter_sink *s, uint32_t inst, uint64_t first, unsigned bytes_total, unsigned lanes, unsigned bytes, char kind);
+void vg_count_shared(vg_counter_sink *s, uint32_t inst, const uint32_t offset[32], unsigned bytes, uint32_t mask, char kind);
+void vg_count_local(vg_counter_sink *s, uint32_t inst, unsigned bytes, uint32_t mask, char kind);
+#endif
