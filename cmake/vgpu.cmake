@@ -3,6 +3,12 @@ file(GLOB vgpu_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/vgpu/*.c ${CMAK
 file(GLOB vgpu_ops CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/vgpu/op_*.c)
 list(REMOVE_ITEM vgpu_sources ${vgpu_ops})
 set(vgpu_isa_objects)
+file(GLOB device_files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/share/hone/devices/*.gpu)
+add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/generated/vgpu_devices.h
+  COMMAND ${CMAKE_COMMAND} -DOUT=${CMAKE_BINARY_DIR}/generated/vgpu_devices.h -DDIR=${CMAKE_SOURCE_DIR}/share/hone/devices
+          -P ${CMAKE_SOURCE_DIR}/cmake/embed_devices.cmake
+  DEPENDS ${device_files} ${CMAKE_SOURCE_DIR}/cmake/embed_devices.cmake)
+list(APPEND vgpu_sources ${CMAKE_BINARY_DIR}/generated/vgpu_devices.h)
 foreach(isa baseline avx2 avx512)
   if(vgpu_ops)
     add_library(hone_vgpu_${isa} OBJECT ${vgpu_ops})

@@ -16,14 +16,23 @@ typedef struct hone_tok {
 } hone_tok;
 typedef struct hone_tokens { const char *text; size_t len; hone_tok *v; size_t n; } hone_tokens;   // last token is EOF
 
+// units: the longest text that is read, in bytes
+#define HONE_SOURCE_MAX (16u << 20)
+
 // errors: HONE_E_PARSE for an unterminated comment, string or bracket, "line:col: …". Arena owns the array; text is borrowed.
+// Brackets are matched branch by branch of #if/#else, so that alternatives may each open or close one.
 hone_code hone_lex(hone_arena *a, const char *text, size_t len, hone_tokens *out, hone_err *e);
+// The tokens inside one directive token (after its '#'), positions being those of the whole text. Never fails on content: brackets without
+// a partner keep match = 0 and an unterminated quote is a one-byte punctuator. errors: HONE_E_NOMEM.
+hone_code hone_lex_directive(hone_arena *a, const hone_tokens *t, size_t i, hone_tokens *out, hone_err *e);
 bool hone_tok_is(const hone_tokens *t, size_t i, const char *s);
 hone_span hone_tok_span(const hone_tokens *t, size_t i);
+// Whether token i is a `#pragma hone` line.
+bool hone_tok_is_pragma(const hone_tokens *t, size_t i);
 
 typedef struct hone_param {
-    const char *name;
-    const char *type;        // as written, one space between tokens, without top-level const of the value
+    const char *name;        // "" when the parameter has none
+    const char *type;        // as written, one space between tokens, without top-level const of the value, restrict and attributes
     const char *elem;        // for pointers: element type without const: "float", "__nv_bfloat16"; NULL for values
     bool is_pointer, is_const /* pointee */, is_restrict;
     size_t tok_first, tok_last;
@@ -43,6 +52,6 @@ typedef struct hone_kernel {
 hone_code hone_find_kernels(hone_arena *a, const hone_tokens *t, hone_kernel **out, size_t *n, hone_err *e);
 
 // Normal form for duplicate detection: comments and white space folded, `#pragma hone` lines kept in canonical spelling, locals NOT renamed.
-// hash is its SHA-256.
+// owns: the caller owns *out (hone_free). errors: HONE_E_PARSE as hone_lex.
 hone_code hone_normalise(const char *text, size_t len, char **out, size_t *out_len, hone_err *e);
 #endif

@@ -14,6 +14,7 @@ typedef struct hone_candidate {          // what is evaluated: a text and values
     bool evaluated, ok;
     double time_us;                      // when ok
     const struct hone_facts *facts;      // when ok: what the evaluation saw; may be NULL
+    double cost;                         // when ok: what the search minimises; equals time_us for `objective time`
 } hone_candidate;
 
 typedef struct hone_facts {              // bottleneck context for moves and the bandit; all relative shares in 0..1
@@ -30,6 +31,7 @@ typedef struct hone_context {
     hone_rng *rng;                       // the only source of randomness
     const hone_candidate *const *population; size_t n_population;   // evaluated and ok, best first
     unsigned phase;                      // 0 explore, 1 exploit
+    const hone_candidate *const *history; size_t n_history;         // every candidate with an outcome, failed ones too, in the order applied
 } hone_context;
 
 typedef struct hone_proposal { const char *text; size_t len; const hone_binding *tuning; size_t n_tuning; const char *move, *note; } hone_proposal;

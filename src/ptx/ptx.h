@@ -41,6 +41,30 @@ enum {   // ptx_inst.mods
     PTX_M_NOINC = 1u << 29, PTX_M_ABS = 1u << 30, PTX_M_COMMIT = 1u << 31
 };
 
+enum {   // ptx_inst.mods2
+    PTX_M2_PARITY = 1u << 0 /* mbarrier waits */, PTX_M2_CACHE_HINT = 1u << 1 /* the last operand is a cache policy */,
+    PTX_M2_CLUSTER = 1u << 2 /* barrier.cluster */, PTX_M2_COL_A = 1u << 3, PTX_M2_COL_B = 1u << 4 /* mma layouts; row when absent; wmma.load/store: A */,
+    PTX_M2_TRAP = 1u << 5, PTX_M2_ZERO = 1u << 6 /* surface clamp modes */, PTX_M2_NO_COMPLETE = 1u << 7, PTX_M2_CG_HINT = 1u << 8 /* any other cache hint */
+};
+
+// The second word of an opcode that has several meanings; 0 when it has one.
+typedef enum ptx_sub {
+    PTX_SUB_NONE,
+    PTX_CP_ASYNC, PTX_CP_COMMIT_GROUP, PTX_CP_WAIT_GROUP, PTX_CP_WAIT_ALL, PTX_CP_MBARRIER_ARRIVE, PTX_CP_BULK,
+    PTX_MB_INIT, PTX_MB_INVAL, PTX_MB_ARRIVE, PTX_MB_ARRIVE_DROP, PTX_MB_ARRIVE_EXPECT_TX, PTX_MB_EXPECT_TX, PTX_MB_COMPLETE_TX,
+    PTX_MB_TEST_WAIT, PTX_MB_TRY_WAIT, PTX_MB_PENDING_COUNT,
+    PTX_BAR_SYNC, PTX_BAR_ARRIVE, PTX_BAR_RED, PTX_BAR_WARP_SYNC, PTX_BAR_CLUSTER_ARRIVE, PTX_BAR_CLUSTER_WAIT,
+    PTX_WMMA_LOAD_A, PTX_WMMA_LOAD_B, PTX_WMMA_LOAD_C, PTX_WMMA_STORE_D, PTX_WMMA_MMA,
+    PTX_FENCE_PROXY, PTX_FENCE_MBARRIER_INIT, PTX_GRID_LAUNCH_DEPENDENTS, PTX_GRID_WAIT, PTX_REG_INC, PTX_REG_DEC,
+    PTX_TESTP_FINITE, PTX_TESTP_INFINITE, PTX_TESTP_NUMBER, PTX_TESTP_NOTANUMBER, PTX_TESTP_NORMAL, PTX_TESTP_SUBNORMAL,
+    PTX_PRMT_F4E, PTX_PRMT_B4E, PTX_PRMT_RC8, PTX_PRMT_ECL, PTX_PRMT_ECR, PTX_PRMT_RC16,
+    PTX_TEX_1D, PTX_TEX_2D, PTX_TEX_3D, PTX_TEX_A1D, PTX_TEX_A2D, PTX_TEX_CUBE, PTX_TEX_ACUBE
+} ptx_sub;
+typedef enum ptx_shape {   // ptx_inst.shape
+    PTX_SHAPE_NONE, PTX_M8N8, PTX_M8N8K4, PTX_M8N8K16, PTX_M8N8K32, PTX_M16N8K4, PTX_M16N8K8, PTX_M16N8K16, PTX_M16N8K32, PTX_M16N8K64,
+    PTX_M16N16K16, PTX_M32N8K16, PTX_M8N32K16, PTX_M16N16K8
+} ptx_shape;
+
 #define OP(name, text, family, pipe) PTX_OP_##name,
 typedef enum ptx_op {
 #include "ptx/ops.def"
@@ -80,6 +104,7 @@ typedef struct ptx_operand {
     struct ptx_operand *elems;  // VEC; also tensor coordinates in an ADDR
     uint8_t n_elems;
     uint8_t part;               // |p: 1 when this is the second of d|p
+    struct ptx_var *var;        // SYMBOL and ADDR: the variable that `symbol` names; NULL when it is a function
 } ptx_operand;
 
 #define PTX_MAX_OPERANDS 8
@@ -89,7 +114,7 @@ typedef struct ptx_inst {
     uint8_t n_types;
     uint8_t space, space2;                  // ptx_space; space2: source of cp.async, target of cvta …
     uint8_t rnd, cmp, boolop, sem, scope, atom, vec;   // vec: 1, 2, 4 or 8
-    uint8_t shape;                          // matrix shape index, see ops.def family mma; 0 when none
+    uint8_t shape;                          // ptx_shape
     uint32_t mods;                          // PTX_M_*
     bool has_guard, guard_neg;
     uint32_t guard;                         // register index
@@ -102,6 +127,9 @@ typedef struct ptx_inst {
     uint32_t line;                          // in the PTX text, 1-based
     uint32_t src_line;                      // from .loc, 0 when none
     uint16_t src_file;                      // index into module->files
+    uint8_t sub;                            // ptx_sub
+    uint32_t mods2;                         // PTX_M2_*
+    struct ptx_func *prototype;             // indirect call: its .callprototype (name, params, rets only)
 } ptx_inst;
 
 typedef struct ptx_func {
@@ -111,11 +139,12 @@ typedef struct ptx_func {
     size_t *param_offsets; size_t param_bytes;
     ptx_var **rets; size_t n_rets;          // device functions
     ptx_reg *regs; size_t n_regs;
-    ptx_var **vars; size_t n_vars;          // .local .shared .param declared inside
+    ptx_var **vars; size_t n_vars;          // .local .shared .param declared inside; those in inner braces are named "name@n", so names are unique
     ptx_inst *insts; size_t n_insts;
     uint32_t maxntid[3], reqntid[3], minnctapersm, maxnreg;   // 0 when absent
     uint32_t cluster_dim[3];
     uint32_t line;
+    bool is_noreturn;
 } ptx_func;
 
 typedef struct ptx_module {
@@ -130,7 +159,8 @@ typedef struct ptx_module {
 
 // Parses and validates len bytes of PTX. errors: HONE_E_PARSE or HONE_E_UNSUPPORTED, message "ptx:LINE:COL: what 'subject'".
 hone_code ptx_parse(const char *text, size_t len, ptx_module **out, hone_err *e);
-void ptx_free(ptx_module *m);
+void ptx_free(ptx_module *m);                                        // NULL is fine
+ptx_func *ptx_find_func(const ptx_module *m, const char *name);     // by name; the definition rather than a declaration; NULL when absent
 
 #define SREG(name, text) PTX_SREG_##name,
 typedef enum ptx_sreg {

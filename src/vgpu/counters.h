@@ -8,13 +8,15 @@
 typedef struct vg_inst_count {          // per static instruction
     uint64_t warps, lanes;              // executions, active lanes (from basic-block counts)
     uint64_t requests, sectors, sectors_ideal, lines, wavefronts, wavefronts_ideal;
+    uint64_t l1_hits;                   // sectors that hit L1
 } vg_inst_count;
 
 typedef struct vg_cache vg_cache;       // set-associative, sectored: cachesim.c
 typedef struct vg_counters {            // of one launch, merged
     honeVgpuCounters total;
     vg_inst_count *insts; size_t n_insts;
-    double *footprint;                  // distinct sectors touched after 1/4, 1/2, 3/4, 4/4 of the executed blocks
+    double l2_hit_rate;                 // of the sectors that L1 passes on
+    double atomic_same_warp;            // mean number of lanes of a warp's global atomic that share an address
     uint64_t blocks_executed;
 } vg_counters;
 
@@ -22,7 +24,7 @@ typedef struct vg_counter_sink {
     vg_inst_count *insts; size_t n_insts;
     uint64_t *bb_warps, *bb_lanes;      // per basic block, counted by the executor at block entry
     uint64_t branches, divergent, barriers;
-    vg_cache *l1, *l2;                  // l1 of the modelled SM that runs now; l2 shared
+    vg_cache *l1;                       // of the modelled SM that runs now
     struct vg_count_state *state;       // counters.c: footprint sets, atomics contention, load-latency chain …
 } vg_counter_sink;
 

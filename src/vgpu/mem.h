@@ -1,5 +1,10 @@
 // Device memory: one flat 64-bit address space with red zones between allocations, one initialisation bit per byte, names.
 // Device addresses are not host addresses: base + offset are looked up, so that a stray address is a finding, not a crash.
+//
+//   0x700000000000                                                                       (1 TiB of addresses)
+//   | red zone | allocation 1 | rest of its page + red zone ≥ 4 KiB | allocation 2 | … | freed: quarantined | …
+//
+// A page (4 KiB) holds bytes of at most one allocation, so that a two-level page table finds the allocation of an address.
 #ifndef HONE_VGPU_MEM_H
 #define HONE_VGPU_MEM_H
 #include "base/base.h"
@@ -15,20 +20,58 @@ typedef struct vg_alloc {
     uint32_t id;            // running number
     bool freed;             // kept in quarantine for use-after-free findings
     bool read_only;
-    uint32_t kind;          // 0 cuMemAlloc, 1 module global, 2 host-registered, 3 managed
+    uint32_t kind;          // 0 cuMemAlloc, 1 module global, 2 host-registered, 3 managed or page-locked host memory (device address = host address)
+    _Atomic bool initialized;   // every byte is known to be written: `init` need not be read
+    size_t mapped_bytes;    // of the host mapping (backing, then shadow)
+    uint64_t range_end;     // end of its addresses with the red zone behind
 } vg_alloc;
 
 typedef struct vg_memory vg_memory;
+enum { VG_ALLOC_DEVICE, VG_ALLOC_GLOBAL, VG_ALLOC_HOST, VG_ALLOC_MANAGED };
 vg_memory *vg_memory_new(size_t capacity_bytes);                          // capacity: the modelled device's
 void vg_memory_free_all(vg_memory *m);
 // errors: HONE_E_NOMEM over capacity or when the host has none. Address order depends on layout_seed (0: ascending).
 hone_code vg_memory_alloc(vg_memory *m, size_t bytes, size_t align, uint32_t kind, vg_alloc **out, hone_err *e);
+// Gives host memory that somebody else owns a device address (kind VG_ALLOC_HOST); its bytes count as written.
+hone_code vg_memory_register(vg_memory *m, void *host, size_t bytes, vg_alloc **out, hone_err *e);
 hone_code vg_memory_free(vg_memory *m, uint64_t base, hone_err *e);
+void vg_memory_set_layout(vg_memory *m, uint64_t layout_seed);
 // The live allocation that holds [addr, addr+bytes), or NULL. Lock-free for readers during launches.
 vg_alloc *vg_memory_find(const vg_memory *m, uint64_t addr, size_t bytes);
 // The nearest allocation, live or freed, for messages.
 const vg_alloc *vg_memory_nearest(const vg_memory *m, uint64_t addr);
 size_t vg_memory_used(const vg_memory *m);
+size_t vg_memory_capacity(const vg_memory *m);
+
+// Initialisation of [at, at+bytes) of an allocation. threads: vg_init_mark is safe from several threads at once.
+void vg_init_mark(vg_alloc *a, size_t at, size_t bytes);
+void vg_init_forget(vg_alloc *a, size_t at, size_t bytes);
+bool vg_init_all(const vg_alloc *a, size_t at, size_t bytes);
+// How many bytes were never written; *first = offset of the first from `at` (untouched when 0).
+size_t vg_init_missing(const vg_alloc *a, size_t at, size_t bytes, size_t *first);
+
+// The page table, open for the inline lookup of the memory handlers (op_mem.c): vg_memory starts with it.
+#define VG_DEVICE_BASE 0x0000700000000000ull
+#define VG_DEVICE_SPAN 0x0000010000000000ull   /* 1 TiB of device addresses */
+enum { VG_PAGE_SHIFT = 12, VG_REGION_SHIFT = 21 };
+typedef struct vg_page_table {
+    // per 2 MiB region: NULL, the one allocation of the region, or (lowest bit set) a table of its 512 pages
+    uintptr_t *regions;
+} vg_page_table;
+
+// The allocation on the page of `addr` (live only), or NULL: its bounds are still to be checked.
+static inline vg_alloc *vg_page_alloc(const vg_memory *m, uint64_t addr) {
+    const vg_page_table *t = (const vg_page_table *)(const void *)m;
+    uint64_t at = addr - VG_DEVICE_BASE;
+    if (at >= VG_DEVICE_SPAN)
+        return NULL;
+    uintptr_t entry = __atomic_load_n(&t->regions[at >> VG_REGION_SHIFT], __ATOMIC_ACQUIRE);
+    if (entry & 1) {
+        const uintptr_t *pages = (const uintptr_t *)(entry - 1);
+        entry = __atomic_load_n(&pages[(at >> VG_PAGE_SHIFT) & 511], __ATOMIC_ACQUIRE);
+    }
+    return (vg_alloc *)entry;
+}
 
 // Windows of the generic address space for shared and local memory (as on hardware, apart from global addresses).
 #define VG_SHARED_WINDOW 0x00007e0000000000ull   /* + offset */

@@ -8,6 +8,10 @@
 // 8-, 16- and 32-bit registers take a row of 32 × u32 (upper bits of narrower ones are unspecified on read: mask them;
 // write them zero-extended); 64-bit ones a row of 32 × u64. Rows are 64-byte aligned. Immediates are rows too, filled once per
 // warp from the kernel's template, so that handlers know only rows. Predicates are not rows: pred[i] is a lane mask.
+//
+// Aliasing: a destination row is the same row as a source only when the PTX names the same register (rows never overlap partly),
+// so lane-by-lane loops are safe, while a handler that moves data between lanes, or writes one destination before it reads another
+// source, copies its sources first.
 #ifndef HONE_VGPU_WARP_H
 #define HONE_VGPU_WARP_H
 #include "ptx/ptx.h"
@@ -16,11 +20,13 @@
 #include <stdatomic.h>
 
 enum { VG_LANES = 32, VG_NO_PRED = 0xffff, VG_LANE_ALL = -1 };
+#define VG_NO_ROW UINT32_MAX
 typedef struct vg_warp vg_warp;
 typedef struct vg_block vg_block;
 typedef struct vg_launch vg_launch;
 typedef struct vg_code vg_code;
 typedef struct vg_inst vg_inst;
+typedef struct vg_program vg_program;   // all functions of a module, decoded: exec.h
 
 // Executes one decoded instruction for the lanes in w->active (the guard is already applied by the executor: `mask` is what to
 // execute, never 0). Handlers write only lanes in mask. Control-flow handlers set w->next and w->event.
@@ -34,9 +40,11 @@ struct vg_inst {
     uint16_t guard;      // predicate index or VG_NO_PRED
     uint8_t guard_neg;
     uint8_t pipe;        // vg_pipe
-    uint32_t aux;        // family's own: predicate index, vector width, packed modifiers
-    uint32_t index;      // own position in code->insts
-    uint32_t block;      // basic block number
+    uint32_t aux;        // family's own: fourth source row, predicate index, vector width, packed modifiers
+    uint32_t index;      // own position in code->insts (= position of src in func->insts)
+    uint16_t aux2;       // family's own
+    uint8_t ctl;         // executor: enum vg_ctl (control.c), 0 for ordinary instructions
+    uint8_t flags;       // executor
     const ptx_inst *src; // PTX line, source line, types: for findings and slow paths
 };
 
@@ -52,7 +60,14 @@ struct vg_code {                       // one decoded function (entry or device 
     // offsets in the file of the special-register rows the code uses, 0 when unused, indexed by ptx_sreg
     uint32_t sreg_row[PTX_SREG_COUNT];
     uint32_t registers_estimate;       // live 32-bit registers at the worst point
-    void *decode_private;
+    vg_program *program;               // owns this code
+    const struct vg_block_info *blocks;   // n_blocks, exec only
+    uint32_t *sync_row;                // per instruction: row of the member mask of warp-synchronous ones, or NULL when there are none
+    uint8_t *pred_init; size_t n_pred_init;   // constant predicates: values of the last n_pred_init predicates
+    uint32_t param_row;                // file offset of the frame's parameter area: byte k of lane l is at param_row + k/4*128 + 4*l + k%4
+    size_t frame_param_bytes;          // of that area: parameters and results of a device function, then its call parameters
+    size_t frame_local_bytes;          // per lane: local variables of this function alone (local_bytes: entry with all it may call)
+    bool calls;                        // contains calls to functions of the module
 };
 
 typedef enum vg_event {                // why a warp's run stopped
@@ -76,6 +91,10 @@ struct vg_warp {
     uint32_t file_generation;
     vg_counter_sink *count;            // NULL when not counting
     void *exec_private;                // splits, call frames
+    uint32_t local_frame;              // byte offset of the running frame's .local variables in a lane's local memory (0 in the kernel)
+    uint32_t spins;                    // handlers add 1 for what a spin loop does: failed CAS, volatile or acquire load, atomic that returns
+    uint32_t async_groups;             // free for op_mem.c: committed cp.async groups
+    void *mem_private;                 // free for op_mem.c; zero at launch start
 };
 
 struct vg_block {
@@ -88,6 +107,8 @@ struct vg_block {
     uint32_t sm;                       // modelled SM it runs on
     vg_counter_sink *count;
     void *exec_private;                // barriers
+    uint64_t barrier_epoch;            // block-wide barriers completed: accesses in different epochs are ordered
+    void *mem_private;                 // free for op_mem.c; NULL at block start
 };
 
 struct vg_launch {
@@ -117,6 +138,15 @@ typedef struct vg_binder vg_binder;    // decode.c
 uint32_t vg_bind_row(vg_binder *b, const ptx_operand *o, ptx_type as);     // row of a register, immediate, special register or symbol address
 uint32_t vg_bind_pred(vg_binder *b, const ptx_operand *o);                 // predicate index; constants get their own; VG_NO_PRED for '_'
 uint32_t vg_bind_scratch(vg_binder *b, unsigned rows32);                   // rows for a family's own use
+// An ADDR operand (ld, st, atom …): *row of its base register or VG_NO_ROW, *wide when that row is 64 bits, *offset the constant part
+// including a symbol's address or offset. *space: the symbol's state space, PTX_GENERIC when there is no symbol. For PTX_PARAM
+// *frame says which memory: false: the kernel's parameters (launch->params + offset), true: the frame's parameter area in the file
+// (w->code->param_row, see there; variables begin at multiples of 16).
+// For PTX_SHARED the offset is within the block's shared memory; for PTX_LOCAL within the frame (add w->local_frame); for global and
+// const it is the device address. false: a symbol that does not exist (reported).
+bool vg_bind_addr(vg_binder *b, const ptx_inst *in, const ptx_operand *o, uint32_t *row, bool *wide, int64_t *offset, ptx_space *space, bool *frame);
+const ptx_module *vg_bind_module(const vg_binder *b);
+ptx_type vg_bind_reg_type(const vg_binder *b, const ptx_operand *o);       // declared type of a register operand
 // Records why a form is not supported and returns false, so families end with `return vg_unsupported(b, in, "…")`.
 bool vg_unsupported(vg_binder *b, const ptx_inst *in, const char *why);
 typedef bool (*vg_bind_fn)(vg_binder *b, const ptx_inst *in, vg_inst *out);
@@ -130,4 +160,8 @@ typedef enum vg_pipe { VG_PIPE_INT, VG_PIPE_FP32, VG_PIPE_FP64, VG_PIPE_FP16, VG
 void vg_report(vg_warp *w, const vg_inst *in, unsigned lane, const char *kind, uint64_t address, uint32_t size, bool is_write,
                const char *fmt, ...) __attribute__((format(printf, 8, 9)));
 void vg_fault(vg_warp *w, uint32_t curesult);
+// Memory services that the executor needs from op_mem.c's side (C2 implements them in mem or context): a lane's view of generic memory.
+bool vg_generic_read(vg_warp *w, unsigned lane, uint64_t address, void *out, size_t bytes);
+// Device printf: text of one call, in order per lane. Implemented beside the context.
+void vg_print(vg_launch *l, const char *text, size_t n);
 #endif

@@ -1,0 +1,82 @@
+// What the files of check/ share and nobody else needs.
+#ifndef HONE_CHECK_INTERNAL_H
+#define HONE_CHECK_INTERNAL_H
+#include "check/check.h"
+
+// ---- static_asm.c
+// Judges the text of one asm statement. Returns NULL when every instruction is on the allow-list, else the first offending word in `word`.
+const char *hone_asm_offence(const char *text, size_t n, char word[64]);
+
+// ---- promote.c: the baseline's text in double precision, still a task file. *reason (static text) says why not, with HONE_E_UNSUPPORTED.
+hone_code hone_promote(const hone_task *t, char **out, size_t *len, const char **reason, hone_err *e);
+bool hone_promoted_type(hone_dtype t);       // float half bfloat16 fp8: they become double
+
+// ---- images.c: host images of the buffers of one run
+enum { HONE_POISON_A = 0xFF, HONE_POISON_B = 0x5A };
+typedef struct hone_images { hone_run_buffer *v; size_t n; uint8_t poison; } hone_images;
+typedef struct hone_perturbation { double relative; uint64_t seed; } hone_perturbation;   // relative 0: none
+// Buffers for `plan` filled as `like` (the baseline's plan of the same size; the same object for the baseline itself) says: inputs with hone_fill,
+// outputs and scratch with the poison, guards with the poison. Where plan's type is double and like's is not, inputs are converted exactly.
+hone_code hone_images_make(const hone_plan *plan, const hone_plan *like, hone_input input, uint64_t seed, uint8_t poison, size_t guard,
+                           hone_perturbation p, hone_images *out, hone_err *e);
+void hone_images_free(hone_images *im);
+static inline uint8_t *hone_image_data(const hone_run_buffer *b) { return b->image + b->guard_bytes; }
+int hone_plan_find(const hone_plan *p, const char *buffer);   // index or -1
+// First byte of a guard zone that is not the poison: true and its offset relative to the buffer's start (negative: before it).
+bool hone_guard_hit(const hone_run_buffer *b, uint8_t poison, int64_t *offset);
+
+// ---- reference.c: what one output buffer should hold in one case, and how accurate the baseline is there
+typedef struct hone_scale {                  // statistics of one row, tile or magnitude bucket
+    size_t n;                                // elements that count
+    double scale, scale_max;                 // rms and max of |reference|
+    double base_rms, base_max;               // of |baseline - reference|
+    double sens_rms, sens_max;               // of |reference(inputs perturbed in their last bits) - reference|
+} hone_scale;
+typedef struct hone_reference {              // owns its arrays
+    const hone_plan_buffer *buffer;          // borrowed: the baseline's
+    size_t first, n;                         // elements of the buffer covered: all of them, or a chunk of whole rows
+    uint8_t *base;                           // baseline's output
+    uint8_t *unwritten;                      // bitmap: the baseline itself leaves these alone; NULL: none
+    bool varying;                            // two runs of the baseline differ
+    double *shadow;                          // the higher-precision result; the baseline's own values when there is none
+    double *moved;                           // shadow with perturbed inputs; integer outputs only; or NULL
+    size_t row_len, n_rows;
+    hone_scale *rows;
+    hone_scale *buckets; size_t n_buckets;   // bucket_of[binary exponent of the reference + HONE_EXPONENT_BIAS] says which
+    uint16_t *bucket_of;
+    double typical_rms, typical_max;         // medians over rows of base_rms/scale and base_max/scale
+    double bound;                            // relative allowance when there is no shadow; else 0
+    bool exact;                              // baseline equals the shadow in every element
+} hone_reference;
+enum { HONE_EXPONENT_BIAS = 1100, HONE_EXPONENTS = 2200 };
+typedef struct hone_ref_spec {
+    const hone_plan_buffer *buffer;
+    size_t first, n;
+    const uint8_t *base, *base2;             // element `first` of two baseline runs with different poison and schedule; base2 may be NULL
+    const double *shadow;                    // n; NULL: none
+    const double *const *moved; size_t n_moved;
+    double bound;
+} hone_ref_spec;
+hone_code hone_reference_make(const hone_ref_spec *s, hone_reference *out, hone_err *e);
+void hone_reference_free(hone_reference *r);
+size_t hone_reference_bytes(const hone_reference *r);
+size_t hone_row_length(const hone_plan_buffer *b);
+bool hone_is_poison(const uint8_t *p, size_t n, uint8_t poison);
+unsigned hone_bucket_index(const hone_reference *r, double reference);
+double hone_unit_roundoff(hone_dtype t);     // half an ulp at 1: 2^-24 for float; 0 for integers
+// Relative error that reordering a sum of n terms can explain, for use without a shadow: 16·sqrt(n)·2^-24 (2^-53 for double).
+double hone_sum_bound(hone_dtype t, double n);
+
+// ---- compare.c: a candidate's output buffer against its reference
+typedef struct hone_diff {                   // what comparing one buffer found
+    hone_finding_kind kind;                  // HONE_F_COUNT: nothing wrong
+    size_t at, count;                        // first or worst element; how many
+    double expected, got, reference;         // at `at`
+    double metric_baseline, metric_candidate, metric_allowed;   // of the test that came closest to its limit, or failed
+    const char *metric;                      // "row-rms", "row-max", "magnitude-rms", "equal", "relative"; values relative to the scale
+} hone_diff;
+// got: element r->first of the candidate's output. must_match: equality is expected where the baseline is exact (small integers).
+hone_diff hone_compare(const hone_reference *r, const hone_tolerance *tol, const uint8_t *got, bool must_match, hone_err *e);
+// The tolerance that the task states for this buffer; auto when it states none.
+hone_tolerance hone_task_tolerance(const hone_task *t, const char *buffer);
+#endif

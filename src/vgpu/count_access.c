@@ -1,0 +1,156 @@
+// Counting one warp's memory access: 32-byte sectors and 128-byte lines of global accesses through the L1 and the SM's share of L2,
+// bank conflicts of shared ones, contention of atomics. Called by the memory handlers when a launch is counted.
+#include "base/mem.h"
+#include "vgpu/count_state.h"
+#include <string.h>
+
+enum { MAX_LINES = 64 };   // 32 lanes, each may straddle two lines
+typedef struct line_set { uint64_t line[MAX_LINES]; uint8_t sectors[MAX_LINES]; unsigned n; } line_set;
+
+static void add_line(line_set *s, uint64_t line, unsigned sectors) {
+    for (unsigned i = s->n; i-- > 0;) {          // newest first: neighbours share lines
+        if (s->line[i] == line) {
+            s->sectors[i] |= (uint8_t)sectors;
+            return;
+        }
+    }
+    if (s->n < MAX_LINES) {
+        s->line[s->n] = line;
+        s->sectors[s->n++] = (uint8_t)sectors;
+    }
+}
+
+static void add_range(line_set *s, uint64_t first, uint64_t bytes) {
+    uint64_t last = first + bytes - 1;
+    for (uint64_t line = first >> 7; line <= last >> 7; line++) {
+        unsigned from = line == first >> 7 ? (unsigned)(first >> 5 & 3) : 0, to = line == last >> 7 ? (unsigned)(last >> 5 & 3) : 3;
+        add_line(s, line, (2u << to) - (1u << from));
+    }
+}
+
+static void load_line(vg_counter_sink *s, vg_inst_count *c, uint64_t line, unsigned sectors, bool bypass) {
+    vg_count_state *st = s->state;
+    unsigned hit = bypass ? 0 : vg_cache_load(s->l1, line, sectors), miss = sectors & ~hit;
+    c->l1_hits += (unsigned)__builtin_popcount(hit);
+    if (!miss)
+        return;
+    st->l1_misses += (unsigned)__builtin_popcount(miss);
+    unsigned written = vg_cache_probe(st->l2_write, line, miss);
+    unsigned in_l2 = vg_cache_load(st->l2_read, line, miss & ~written) | written;
+    st->dram_reads += (unsigned)__builtin_popcount(miss & ~in_l2);
+}
+
+static void store_line(vg_counter_sink *s, uint64_t line, unsigned sectors) {
+    vg_count_state *st = s->state;
+    st->stores_l2 += (unsigned)__builtin_popcount(sectors);
+    unsigned dirty = vg_cache_load(st->l2_write, line, sectors);
+    st->dram_writes += (unsigned)__builtin_popcount(sectors & ~dirty);
+}
+
+static void count_lines(vg_counter_sink *s, uint32_t inst, const line_set *set, uint64_t useful_bytes, char kind) {
+    vg_inst_count *c = &s->insts[inst];
+    unsigned sectors = 0;
+    for (unsigned i = 0; i < set->n; i++) {
+        sectors += (unsigned)__builtin_popcount(set->sectors[i]);
+        if (kind != 's')
+            load_line(s, c, set->line[i], set->sectors[i], kind == 'a');
+        if (kind == 's' || kind == 'a')
+            store_line(s, set->line[i], set->sectors[i]);
+        vg_footprint_mark(&s->state->all, set->line[i], set->sectors[i], &s->state->failed);
+        vg_footprint_mark(&s->state->group, set->line[i], set->sectors[i], &s->state->failed);
+    }
+    unsigned ideal = (unsigned)((useful_bytes + 31) / 32);
+    c->requests++;
+    c->sectors += sectors;
+    c->sectors_ideal += ideal < sectors ? ideal : sectors;
+    c->lines += set->n;
+    *(kind == 's' ? &s->state->store_bytes : &s->state->load_bytes) += useful_bytes;
+}
+
+static void count_contention(vg_count_state *st, const uint64_t addr[32], uint32_t mask) {
+    uint64_t distinct[32];
+    unsigned n = 0;
+    for (uint32_t m = mask; m; m &= m - 1) {
+        uint64_t a = addr[__builtin_ctz(m)];
+        unsigned i = 0;
+        while (i < n && distinct[i] != a)
+            i++;
+        if (i == n)
+            distinct[n++] = a;
+        vg_hot_address *h = &st->hot[(a * 0x9E3779B97F4A7C15ull >> 40) % HOT_SLOTS];   // heavy hitters survive (Misra–Gries, one counter a slot)
+        if (h->addr == a || !h->count)
+            *h = (vg_hot_address){a, h->count + 1};
+        else
+            h->count--;
+    }
+    st->atomic_requests++;
+    st->atomic_ops += (unsigned)__builtin_popcount(mask);
+    st->atomic_distinct += n;
+}
+
+void vg_count_global(vg_counter_sink *s, uint32_t inst, const uint64_t addr[32], unsigned bytes, uint32_t mask, char kind) {
+    line_set set = {.n = 0};
+    bool same = true;
+    uint64_t first = addr[__builtin_ctz(mask)];
+    for (uint32_t m = mask; m; m &= m - 1) {
+        uint64_t a = addr[__builtin_ctz(m)];
+        same &= a == first;
+        add_range(&set, a, bytes);
+    }
+    count_lines(s, inst, &set, same ? bytes : (uint64_t)bytes * (unsigned)__builtin_popcount(mask), kind);
+    if (kind == 'a')
+        count_contention(s->state, addr, mask);
+}
+
+void vg_count_global_range(vg_counter_sink *s, uint32_t inst, uint64_t first, unsigned bytes_total, unsigned lanes, unsigned bytes, char kind) {
+    (void)lanes;
+    (void)bytes;
+    line_set set = {.n = 0};
+    add_range(&set, first, bytes_total);
+    count_lines(s, inst, &set, bytes_total, kind);
+}
+
+// Shared memory: 32 banks of 4 bytes. Wider accesses go in phases: 8 bytes by half-warps, 16 by quarter-warps. Lanes that read one word share it;
+// lanes that update one word atomically take turns.
+static unsigned phase_wavefronts(const uint32_t offset[32], uint32_t mask, unsigned words, bool atomic) {
+    uint32_t seen[32][8];
+    uint8_t n[32] = {0};
+    unsigned worst = mask ? 1 : 0;
+    for (uint32_t m = mask; m; m &= m - 1) {
+        uint32_t word = offset[__builtin_ctz(m)] >> 2;
+        for (unsigned k = 0; k < words; k++, word++) {
+            unsigned bank = word & 31, i = 0, kept = n[bank] < 8 ? n[bank] : 8;
+            while (!atomic && i < kept && seen[bank][i] != word)
+                i++;
+            if (!atomic && i < kept)
+                continue;
+            if (n[bank] < 8)
+                seen[bank][n[bank]] = word;
+            if (++n[bank] > worst)
+                worst = n[bank];
+        }
+    }
+    return worst;
+}
+
+void vg_count_shared(vg_counter_sink *s, uint32_t inst, const uint32_t offset[32], unsigned bytes, uint32_t mask, char kind) {
+    unsigned words = bytes <= 4 ? 1 : bytes / 4, phases = words > 2 ? 4 : words, width = 32 / phases;
+    unsigned wavefronts = 0, ideal = 0;
+    for (unsigned p = 0; p < phases; p++) {
+        uint32_t part = mask & (uint32_t)(((1ull << width) - 1) << (p * width));
+        wavefronts += phase_wavefronts(offset, part, words, kind == 'a');
+        ideal += part ? 1 : 0;
+    }
+    vg_inst_count *c = &s->insts[inst];
+    c->requests++;
+    c->wavefronts += wavefronts;
+    c->wavefronts_ideal += ideal;
+}
+
+void vg_count_local(vg_counter_sink *s, uint32_t inst, unsigned bytes, uint32_t mask, char kind) {
+    (void)kind;   // local memory is interleaved by lane, so a warp's access is contiguous; it lives in L1
+    unsigned sectors = ((unsigned)__builtin_popcount(mask) * bytes + 31) / 32;
+    s->insts[inst].requests++;
+    s->state->local_requests++;
+    s->state->local_sectors += sectors;
+}

@@ -1,0 +1,388 @@
+// Counting a launch from begin to end: sets of blocks that run together, footprints per allocation, and the extrapolation of what was executed to
+// the whole grid. Per-access work is in count_access.c; turning counters into time in timing.c.
+//
+// DRAM traffic of the whole launch comes from two things the sample shows: what one SM's blocks miss in their share of L2, and how much the footprints
+// of neighbouring SMs overlap (what several SMs read within a wave is fetched once). See finish_dram.
+#include "base/mem.h"
+#include "vgpu/count_state.h"
+#include <math.h>
+#include <string.h>
+
+// ---- footprints
+
+static bool footprint_init(vg_footprint *f) {
+    memset(f, 0, sizeof *f);
+    return (f->chunks = hone_calloc(FP_CHUNKS, sizeof *f->chunks)) != NULL;
+}
+
+static void footprint_clear(vg_footprint *f) {
+    for (size_t i = 0; i < f->touched.n; i++) {
+        hone_free(f->chunks[f->touched.v[i]]);
+        f->chunks[f->touched.v[i]] = NULL;
+    }
+    f->touched.n = 0;
+}
+
+static void footprint_free(vg_footprint *f) {
+    if (f->chunks)
+        footprint_clear(f);
+    hone_free(f->chunks);
+    hone_vec_free(&f->touched);
+}
+
+static uint8_t *footprint_chunk(vg_footprint *f, uint64_t chunk, bool *failed) {
+    uint8_t *bits = hone_malloc(FP_CHUNK_BYTES);
+    if (!bits || !hone_vec_push(&f->touched, (uint32_t)chunk)) {
+        hone_free(bits);
+        *failed = true;
+        return NULL;
+    }
+    return f->chunks[chunk] = bits;
+}
+
+void vg_footprint_mark(vg_footprint *f, uint64_t line, unsigned sectors, bool *failed) {
+    uint64_t at = (line << 7) - VG_DEVICE_BASE, chunk = at >> FP_CHUNK_SHIFT;
+    if (chunk >= FP_CHUNKS)
+        return;   // a stray address: memory reports it
+    uint8_t *bits = f->chunks[chunk];
+    if (!bits && !(bits = footprint_chunk(f, chunk, failed)))
+        return;
+    uint64_t nibble = at >> 7 & (FP_CHUNK_BYTES * 2 - 1);
+    bits[nibble >> 1] |= (uint8_t)(sectors << (nibble & 1) * 4);
+}
+
+static double count_bits(const uint8_t *p, size_t n) {
+    uint64_t bits = 0, word;
+    for (; n >= 8; p += 8, n -= 8) {
+        memcpy(&word, p, 8);
+        bits += (uint64_t)__builtin_popcountll(word);
+    }
+    for (; n; p++, n--)
+        bits += (uint64_t)__builtin_popcount(*p);
+    return (double)bits;
+}
+
+// Distinct sectors of [base, base+bytes). Allocations are 256-byte aligned: whole bytes of the bit map.
+static double footprint_in(const vg_footprint *f, uint64_t base, size_t bytes) {
+    double n = 0;
+    for (uint64_t at = base - VG_DEVICE_BASE, end = at + bytes; at < end;) {
+        uint64_t chunk = at >> FP_CHUNK_SHIFT, stop = (chunk + 1) << FP_CHUNK_SHIFT;
+        if (stop > end)
+            stop = end;
+        if (chunk < FP_CHUNKS && f->chunks[chunk])
+            n += count_bits(f->chunks[chunk] + (at >> 8 & (FP_CHUNK_BYTES - 1)), (size_t)((stop - at + 255) >> 8));
+        at = stop;
+    }
+    return n;
+}
+
+// ---- begin and end
+
+static void note_allocation(vg_count_state *st, const vg_alloc *a) {
+    for (size_t i = 0; i < st->n_sums; i++)
+        if (st->sums[i].alloc == a)
+            return;
+    if (st->n_sums < MAX_SUMS)
+        st->sums[st->n_sums++].alloc = a;
+}
+
+// Allocations come to be known by their pages in chunks touched since the last time. A chunk that several allocations share may show another one
+// later; those are small, and the first touch of a sample finds nearly all.
+static void find_allocations(vg_count_state *st) {
+    for (; st->scanned < st->all.touched.n; st->scanned++) {
+        uint64_t chunk = st->all.touched.v[st->scanned];
+        for (uint64_t page = 0; page < 512; page++) {
+            const vg_alloc *a = vg_page_alloc(st->memory, VG_DEVICE_BASE + (chunk << FP_CHUNK_SHIFT) + (page << VG_PAGE_SHIFT));
+            if (a)
+                note_allocation(st, a);
+        }
+    }
+}
+
+static size_t l1_for(const vg_device *d, uint32_t resident, uint32_t shared_bytes) {
+    double left = vg_dev(d, VG_DEV_L1_BYTES) - (double)resident * (shared_bytes + 1024.0);
+    return left > 16384 ? (size_t)left : 16384;
+}
+
+static bool state_init(vg_count_state *st) {
+    st->l2_read = vg_cache_new(st->l2_share);
+    st->l2_write = vg_cache_new(st->l2_share);
+    st->hot = hone_calloc(HOT_SLOTS, sizeof *st->hot);
+    return footprint_init(&st->all) && footprint_init(&st->group) && st->l2_read && st->l2_write && st->hot;
+}
+
+static bool sink_init(vg_counter_sink *s, const vg_code *code, size_t l1_bytes) {
+    s->n_insts = code->n_insts;
+    s->insts = hone_calloc(code->n_insts, sizeof *s->insts);
+    s->bb_warps = hone_calloc(code->n_blocks, sizeof *s->bb_warps);
+    s->bb_lanes = hone_calloc(code->n_blocks, sizeof *s->bb_lanes);
+    s->l1 = vg_cache_new(l1_bytes);
+    return s->insts && s->bb_warps && s->bb_lanes && s->l1;
+}
+
+vg_counter_sink *vg_count_new(const vg_device *d, const vg_memory *mem, const vg_code *code, uint64_t n_blocks, uint32_t blocks_per_sm,
+                              uint32_t shared_bytes) {
+    vg_counter_sink *s = hone_calloc(1, sizeof *s);
+    vg_count_state *st = hone_calloc(1, sizeof *st);
+    if (!s || !st) {
+        hone_free(s);
+        hone_free(st);
+        return NULL;
+    }
+    s->state = st;
+    uint64_t sms = (uint64_t)vg_dev(d, VG_DEV_SMS), share = (n_blocks + sms - 1) / sms;
+    st->device = d;
+    st->memory = mem;
+    st->code = code;
+    st->n_blocks = n_blocks;
+    st->resident = blocks_per_sm > share ? (uint32_t)share : blocks_per_sm ? blocks_per_sm : 1;
+    st->active_sms = (uint32_t)(n_blocks < sms ? n_blocks : sms);
+    st->l1_bytes = l1_for(d, st->resident, shared_bytes);
+    st->l2_share = (size_t)(vg_dev(d, VG_DEV_L2_BYTES) / st->active_sms);
+    if (!state_init(st) || !sink_init(s, code, st->l1_bytes)) {
+        vg_count_free(s);
+        return NULL;
+    }
+    return s;
+}
+
+void vg_count_free(vg_counter_sink *s) {
+    if (!s)
+        return;
+    vg_count_state *st = s->state;
+    vg_cache_free(st->l2_read);
+    vg_cache_free(st->l2_write);
+    hone_free(st->hot);
+    footprint_free(&st->all);
+    footprint_free(&st->group);
+    hone_free(st);
+    hone_free(s->insts);
+    hone_free(s->bb_warps);
+    hone_free(s->bb_lanes);
+    vg_cache_free(s->l1);
+    hone_free(s);
+}
+
+void vg_counters_free(vg_counters *c) {
+    hone_free(c->insts);
+    c->insts = NULL;
+}
+
+// ---- sets
+
+static void close_group(vg_count_state *st) {
+    if (!st->sets_in_group)
+        return;
+    for (size_t i = 0; i < st->n_sums; i++)
+        st->sums[i].last += footprint_in(&st->group, st->sums[i].alloc->base, st->sums[i].alloc->bytes);
+    st->last_blocks += st->group_blocks;
+    st->groups++;
+    footprint_clear(&st->group);
+    st->sets_in_group = 0;
+    st->group_blocks = 0;
+}
+
+void vg_count_set_begin(vg_counter_sink *s, const vg_sample_set *set) {
+    vg_count_state *st = s->state;
+    if (set->group != st->group_id || !st->sets) {
+        if (st->group_id)
+            close_group(st);
+        else
+            footprint_clear(&st->group);
+        st->group_id = set->group;
+    }
+    double share = (double)set->n / st->resident;   // fewer together than on hardware: less cache in proportion
+    if (share > 1)
+        share = 1;
+    vg_cache_reset(s->l1, (size_t)((double)st->l1_bytes * share));
+    vg_cache_reset(st->l2_read, (size_t)((double)st->l2_share * share));
+    vg_cache_reset(st->l2_write, (size_t)((double)st->l2_share * share));
+    st->sets++;
+    st->group_blocks += set->n;
+    st->blocks += set->n;
+}
+
+void vg_count_set_end(vg_counter_sink *s) {
+    vg_count_state *st = s->state;
+    find_allocations(st);
+    if (!st->group_id) {   // the probe
+        for (size_t i = 0; i < st->n_sums; i++)
+            st->sums[i].probe = footprint_in(&st->group, st->sums[i].alloc->base, st->sums[i].alloc->bytes);
+        st->group_blocks = 0;
+        return;
+    }
+    if (st->sets_in_group++ == 0) {
+        for (size_t i = 0; i < st->n_sums; i++)
+            st->sums[i].first += footprint_in(&st->group, st->sums[i].alloc->base, st->sums[i].alloc->bytes);
+        st->first_blocks += st->group_blocks;
+    }
+}
+
+// ---- the whole grid from the sample
+
+static double clamp(double x, double lo, double hi) { return x < lo ? lo : x > hi ? hi : x; }
+
+// Growth exponent of a footprint between two block counts: 1 = nothing shared, 0 = everything shared.
+static double growth(double small, double n_small, double large, double n_large) {
+    if (small <= 0 || large <= 0 || n_large < 1.2 * n_small)
+        return -1;
+    return clamp(log(large / small) / log(n_large / n_small), 0, 1);
+}
+
+typedef struct grid_footprint { double set, wave, grid; } grid_footprint;   // distinct sectors: one SM's blocks, a wave, everything
+
+static void add_allocation(const vg_count_state *st, const vg_alloc_sum *a, double waves, double wave_blocks, grid_footprint *out) {
+    double groups = st->groups ? st->groups : 1, sectors = ceil((double)a->alloc->bytes / 32);
+    double per_group = st->groups ? a->last / groups : a->probe, blocks = st->groups ? (double)st->last_blocks / groups : 1;
+    double per_set = st->groups ? a->first / groups : a->probe, set_blocks = st->groups ? (double)st->first_blocks / groups : 1;
+    double within = growth(per_set, set_blocks, per_group, blocks);
+    if (within < 0)
+        within = growth(a->probe, 1, per_group, blocks);
+    if (within < 0)
+        within = 1;
+    double across = groups > 1 ? growth(per_group, 1, a->all, groups) : within;
+    if (across < 0)
+        across = 1;
+    double wave = fmin(sectors, per_group * pow(wave_blocks / blocks, within));
+    out->set += fmin(sectors, per_set * pow(st->resident / set_blocks, within));
+    out->wave += wave;
+    out->grid += fmin(sectors, fmax(wave * pow(waves, across), a->all));
+}
+
+static grid_footprint extrapolate_footprint(vg_count_state *st) {
+    grid_footprint f = {0, 0, 0};
+    double wave_blocks = fmin((double)st->n_blocks, (double)st->resident * st->active_sms);
+    double waves = fmax(1, (double)st->n_blocks / wave_blocks);
+    for (size_t i = 0; i < st->n_sums; i++) {
+        st->sums[i].all = footprint_in(&st->all, st->sums[i].alloc->base, st->sums[i].alloc->bytes);
+        if (st->sums[i].all > 0)
+            add_allocation(st, &st->sums[i], waves, wave_blocks, &f);
+    }
+    return f;
+}
+
+// DRAM sectors: per-SM misses times how much SMs share; never under the distinct sectors, and just those when everything stays in L2.
+static void finish_dram(vg_count_state *st, double scale, honeVgpuCounters *t) {
+    grid_footprint f = extrapolate_footprint(st);
+    double l2_sectors = vg_dev(st->device, VG_DEV_L2_BYTES) / 32;
+    double shared = f.set > 0 ? clamp(f.wave / (f.set * st->active_sms), 0, 1) : 1;
+    double reads = (double)st->dram_reads * scale * shared, writes = (double)st->dram_writes * scale * shared;
+    double total = reads + writes, least = fmin(f.grid, (double)(st->dram_reads + st->dram_writes) * scale);
+    double spill = f.grid <= 0.8 * l2_sectors ? 0 : clamp((f.wave - 0.5 * l2_sectors) / (0.5 * l2_sectors), 0, 1);   // what waves lose between them
+    double kept = least + spill * fmax(0, total - least);
+    double factor = total > 0 ? kept / total : 0;
+    t->dram_sectors_read = reads * factor;
+    t->dram_sectors_written = writes * factor;
+    t->compulsory_bytes = f.grid * 32;
+}
+
+static double hottest(const vg_count_state *st) {
+    uint64_t most = 0;
+    for (size_t i = 0; i < HOT_SLOTS; i++)
+        if (st->hot[i].count > most)
+            most = st->hot[i].count;
+    return (double)most;
+}
+
+static void finish_insts(vg_counter_sink *s, const vg_code *code) {
+    for (size_t b = 0; b < code->n_blocks; b++) {
+        size_t stop = b + 1 < code->n_blocks ? code->block_first[b + 1] : code->n_insts;
+        for (size_t i = code->block_first[b]; i < stop; i++) {
+            s->insts[i].warps = s->bb_warps[b];
+            s->insts[i].lanes = s->bb_lanes[b];
+        }
+    }
+}
+
+static double flops_of(const ptx_inst *in) {
+    switch (in->op) {
+    case PTX_OP_FMA:
+    case PTX_OP_MAD: return 2;
+    case PTX_OP_ADD:
+    case PTX_OP_SUB:
+    case PTX_OP_MUL:
+    case PTX_OP_DIV:
+    case PTX_OP_RCP:
+    case PTX_OP_SQRT:
+    case PTX_OP_RSQRT: return 1;
+    default: return 0;
+    }
+}
+
+static void add_flops(const ptx_inst *in, double lanes, honeVgpuCounters *t) {
+    double n = flops_of(in) * lanes;
+    switch (in->type[0]) {
+    case PTX_F32: t->flops_fp32 += n; break;
+    case PTX_F64: t->flops_fp64 += n; break;
+    case PTX_F16:
+    case PTX_BF16: t->flops_fp16 += n; break;
+    case PTX_F16X2:
+    case PTX_BF16X2: t->flops_fp16 += 2 * n; break;
+    default: break;
+    }
+}
+
+static void add_inst(const vg_inst *in, const vg_inst_count *c, double scale, honeVgpuCounters *t) {
+    double *pipes[VG_PIPE_COUNT] = {&t->pipe_int, &t->pipe_fp32, &t->pipe_fp64, &t->pipe_fp16, &t->pipe_sfu, &t->pipe_lsu, &t->pipe_tensor, &t->pipe_control,
+                                    &t->pipe_other};
+    double warps = (double)c->warps * scale, lanes = (double)c->lanes * scale;
+    t->warp_insts += warps;
+    t->thread_insts += lanes;
+    if (in->pipe < VG_PIPE_COUNT)
+        *pipes[in->pipe] += warps;
+    if (in->src)
+        add_flops(in->src, lanes, t);
+    if (c->wavefronts) {
+        t->shared_requests += (double)c->requests * scale;
+        t->shared_wavefronts += (double)c->wavefronts * scale;
+        t->shared_wavefronts_ideal += (double)c->wavefronts_ideal * scale;
+    } else if (c->sectors) {
+        t->global_requests += (double)c->requests * scale;
+        t->global_sectors += (double)c->sectors * scale;
+        t->global_sectors_ideal += (double)c->sectors_ideal * scale;
+        t->global_lines += (double)c->lines * scale;
+        t->l1_hit_sectors += (double)c->l1_hits * scale;
+    }
+}
+
+static void finish_totals(const vg_counter_sink *s, const vg_launch *l, double scale, honeVgpuCounters *t) {
+    const vg_count_state *st = s->state;
+    uint64_t threads = (uint64_t)l->block[0] * l->block[1] * l->block[2];
+    t->blocks = (double)st->n_blocks;
+    t->warps = (double)st->n_blocks * (double)((threads + 31) / 32);
+    t->branches = (double)s->branches * scale;
+    t->divergent_branches = (double)s->divergent * scale;
+    t->barriers = (double)s->barriers * scale;
+    t->global_load_bytes = (double)st->load_bytes * scale;
+    t->global_store_bytes = (double)st->store_bytes * scale;
+    t->local_requests = (double)st->local_requests * scale;
+    t->local_sectors = (double)st->local_sectors * scale;
+    t->atomic_requests = (double)st->atomic_requests * scale;
+    t->atomic_lane_ops = (double)st->atomic_ops * scale;
+    t->atomic_serial_max = hottest(st) * scale;
+    t->sampled_fraction = 1 / scale;
+    double to_l2 = (double)(st->l1_misses + st->stores_l2) * scale, dram = t->dram_sectors_read + t->dram_sectors_written;
+    t->l2_hit_sectors = fmax(0, to_l2 - dram);
+}
+
+hone_code vg_count_finish(vg_counter_sink *s, const vg_launch *l, uint64_t blocks_executed, vg_counters *out, hone_err *e) {
+    vg_count_state *st = s->state;
+    close_group(st);
+    memset(out, 0, sizeof *out);
+    if (st->failed)
+        return hone_fail(e, HONE_E_NOMEM, 0, "out of memory counting '%s'", l->code->func->name);
+    double scale = blocks_executed ? (double)st->n_blocks / (double)blocks_executed : 1;
+    finish_insts(s, st->code);
+    for (size_t i = 0; i < st->code->n_insts; i++)
+        add_inst(&st->code->insts[i], &s->insts[i], scale, &out->total);
+    finish_dram(st, scale, &out->total);
+    finish_totals(s, l, scale, &out->total);
+    double to_l2 = (double)(st->l1_misses + st->stores_l2) * scale;
+    out->l2_hit_rate = to_l2 > 0 ? out->total.l2_hit_sectors / to_l2 : 1;
+    out->atomic_same_warp = st->atomic_distinct ? (double)st->atomic_ops / (double)st->atomic_distinct : 1;
+    out->blocks_executed = blocks_executed;
+    out->insts = s->insts;   // moves to the caller
+    out->n_insts = s->n_insts;
+    s->insts = NULL;
+    return HONE_OK;
+}

@@ -1,0 +1,93 @@
+// decode: internal to the decoder (program.c, decode.c, flow.c, control.c) and the executor. A vg_program holds all decoded functions of a
+// module; a vg_binder is the state while one function is decoded.
+#ifndef HONE_VGPU_DECODE_H
+#define HONE_VGPU_DECODE_H
+#include "vgpu/exec.h"
+
+// What the executor itself does at an instruction. Ordinary instructions (VG_CTL_NONE) run in a tight loop; every other one ends its basic block.
+typedef enum vg_ctl {
+    VG_CTL_NONE, VG_CTL_BRA, VG_CTL_BRX, VG_CTL_CALL, VG_CTL_RET, VG_CTL_EXIT, VG_CTL_TRAP, VG_CTL_BAR_SYNC, VG_CTL_BAR_ARRIVE, VG_CTL_BAR_RED,
+    VG_CTL_WARP_SYNC,    // bar.warp.sync: no handler
+    VG_CTL_SYNC_OP,      // shfl.sync …: the handler runs once all members of the mask in code->sync_row are there
+    VG_CTL_ALIGNED_OP,   // mma …: every live lane of the warp has to be there
+    VG_CTL_CLOCK,        // reads a clock: its rows are refreshed first
+    VG_CTL_SLEEP, VG_CTL_NOP
+} vg_ctl;
+
+typedef struct vg_block_info { uint32_t first, n_plain; uint32_t n; } vg_block_info;   // n_plain instructions, then at most one with ctl: n in all
+
+// Where a variable of the function lives: offset in shared memory, in the frame's local memory, or in the frame's parameter area.
+typedef struct vg_place { const ptx_var *var; uint32_t at; } vg_place;
+typedef enum vg_intrinsic { VG_CALL_FUNCTION, VG_CALL_VPRINTF, VG_CALL_ASSERT, VG_CALL_MALLOC, VG_CALL_FREE, VG_CALL_INDIRECT } vg_intrinsic;
+typedef struct vg_call {               // of one call instruction; inst->imm is its index in code_flow->calls
+    vg_intrinsic kind;
+    const vg_code *callee;             // FUNCTION
+    uint32_t args[8], rets[2];         // offsets of the caller's variables in its parameter area, as passed
+    uint32_t arg_bytes[8], ret_bytes[2];
+    uint8_t n_args, n_rets;
+} vg_call;
+
+// What belongs to a vg_code beside the public part; the vg_code is its first member.
+typedef struct vg_code_full {
+    vg_code code;
+    uint32_t *block_of;                // [n_insts] block number
+    vg_block_info *info;
+    vg_call *calls; size_t n_calls;
+    uint32_t **tables; size_t n_tables;            // brx.idx targets (instruction indexes), [i][0] = count
+    uint32_t sreg_bytes[PTX_SREG_COUNT];           // width of the row the code uses
+    uint32_t *local_fix; size_t n_local_fix;       // constant rows (u64 or u32) that hold local addresses: + frame's local base
+    uint8_t *local_fix_wide;
+    struct vg_place *places; size_t n_places;      // shared, local and frame parameter variables
+    size_t static_shared, dynamic_align;           // of this function; dynamic_align 0: no dynamic shared memory
+    bool indirect;                                 // calls through a register
+    uint32_t func_index;
+} vg_code_full;
+static inline const vg_code_full *vg_full(const vg_code *c) { return (const vg_code_full *)(const void *)c; }
+
+struct vg_program {
+    const ptx_module *module;
+    hone_arena *arena;
+    vg_resolve_fn resolve;
+    void *resolve_user;
+    vg_code_full **codes;              // [module->n_funcs], NULL for declarations
+    size_t common_shared;              // shared variables that device functions use, at the front of every block's shared memory
+    size_t dynamic_at;                 // offset of dynamic shared memory when a device function uses it, else 0
+    vg_place *common; size_t n_common; // those of module scope
+};
+size_t vg_align(size_t x, size_t a);
+const vg_place *vg_place_find(const vg_place *p, size_t n, const ptx_var *v);
+// program.c: gives every function's variables their places. Needed before any function is decoded.
+hone_code vg_layout(vg_program *p, hone_err *e);
+#define VG_FUNC_BASE 0x7b00000000000000ull   /* address of function i, as an indirect call sees it: + 16 * i */
+
+struct vg_binder {
+    vg_program *program;
+    const ptx_func *func;
+    vg_code_full *out;
+    hone_err *e;
+    const ptx_inst *inst;              // being bound
+    bool failed;
+    uint32_t *slot;                    // [n_regs] file offset of a register, VG_NO_ROW when it is a predicate or unused
+    uint16_t *pred;                    // [n_regs] predicate index
+    unsigned n_preds;
+    int8_t const_pred[2];              // index + 1 - n_reg_preds of the constant predicates false and true, -1 when unused
+    uint32_t file_end;                 // bytes of the file in use
+    HONE_VEC(uint8_t) tail;            // image of [template_at, file_end)
+    struct vg_const { uint64_t bits; uint32_t row; uint32_t bytes; } *consts;
+    size_t n_consts, cap_consts;
+    HONE_VEC(uint32_t) local_fix;
+    HONE_VEC(uint8_t) local_fix_wide;
+};
+
+// flow.c: basic blocks into out->info/block_of (n_blocks), registers to rows by liveness; sets slot, pred, n_preds, file_end, registers_estimate.
+hone_code vg_flow_build(vg_binder *b);
+// control.c: binds a control instruction (VG_FAM_CONTROL) and the ctl of every other one.
+bool vg_bind_control(vg_binder *b, const ptx_inst *in, vg_inst *out);
+vg_ctl vg_ctl_of(const ptx_inst *in);
+bool vg_op_defines(const ptx_inst *in);      // operand 0 is written (false also when it is both read and written)
+// decode.c
+hone_code vg_decode(vg_program *p, size_t func, hone_err *e);
+uint32_t vg_bind_const(vg_binder *b, uint64_t bits, unsigned bytes);
+unsigned vg_bind_const_pred(vg_binder *b, bool value);
+unsigned vg_family_of(const ptx_inst *in);
+#endif
