@@ -55,6 +55,9 @@ int honeVgpuForget(uint64_t dptr, size_t bytes);
 // How many bytes in [dptr, dptr+bytes) were never written since allocation or honeVgpuForget, and the offset of the first.
 int honeVgpuUnwritten(uint64_t dptr, size_t bytes, uint64_t *count, uint64_t *first);
 
+// How far counted launches (HONE_VGPU_COUNT) read and wrote an allocation: furthest byte offset + 1, 0 when never. Forgets it.
+int honeVgpuObserved(uint64_t dptr, uint64_t *read_end, uint64_t *write_end);
+
 // Resources that ptxas found for a kernel (the virtual GPU estimates them from PTX otherwise): they decide occupancy.
 int honeVgpuSetResources(void *cufunction, uint32_t registers, uint32_t spill_store_bytes, uint32_t spill_load_bytes);
 

@@ -91,7 +91,7 @@ const json_t *hone_judge_facts(const hone_judge *j);
 
 typedef struct hone_judged {
     unsigned cases, runs;                  // done
-    json_t *errors;                        // per buffer: {"buffer","metric","baseline","candidate","allowed","multiple"} of the worst case; owned
+    json_t *errors;                        // {"buffer": {"metric","baseline","candidate","allowed","share","multiple"?}} of its worst case; owned
 } hone_judged;
 void hone_judged_free(hone_judged *r);
 // Runs all cases, cheap sizes first, and stops after the first size with a refusal. float_atomics: results may vary in the last bits from run to

@@ -26,40 +26,55 @@ void hone_images_free(hone_images *im) {
     *im = (hone_images){0};
 }
 
-// relative·(u-½)·2 of every element, u from its own counter, so that the result does not depend on the order of filling
-static void perturb(double *x, size_t n, hone_perturbation p, uint64_t stream) {
-    for (size_t i = 0; i < n && p.relative > 0; i++) {
-        uint32_t r[4];
-        hone_philox(p.seed, stream, i, r);
-        x[i] += x[i] * p.relative * ((double)r[0] * 0x1p-31 - 1.0);
-    }
+void hone_inputs_free(uint8_t **inputs, const hone_plan *base) {
+    for (size_t i = 0; inputs && i < base->n_buffers; i++)
+        hone_free(inputs[i]);
+    hone_free(inputs);
 }
 
-static hone_code fill_input(const hone_plan *like, size_t k, bool widen, hone_input input, uint64_t seed, hone_perturbation p, uint8_t *dst,
-                            hone_err *e) {
-    const hone_plan_buffer *b = &like->buffers[k];
-    hone_input use = hone_input_applies(b->arg, input) ? input : HONE_INPUT_TASK;
-    if (!widen)
-        return hone_fill(like, k, use, seed, dst, e);
-    uint8_t *narrow = hone_malloc(b->bytes ? b->bytes : 1);
-    if (!narrow)
-        return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for buffer '%s'", b->arg->name);
-    hone_code c = hone_fill(like, k, use, seed, narrow, e);
-    double *wide = (double *)(void *)dst;
-    for (size_t i = 0; c == HONE_OK && i < b->n_elems; i++)
-        wide[i] = hone_dtype_get(b->arg->type, narrow, i);
-    if (c == HONE_OK)
-        perturb(wide, b->n_elems, p, k);
-    hone_free(narrow);
+hone_code hone_inputs_fill(const hone_plan *base, hone_input input, uint64_t seed, uint8_t ***out, hone_err *e) {
+    uint8_t **v = hone_calloc(base->n_buffers + 1, sizeof *v);
+    hone_code c = v ? HONE_OK : hone_fail(e, HONE_E_NOMEM, 0, "out of memory for input data");
+    for (size_t i = 0; c == HONE_OK && i < base->n_buffers; i++) {
+        const hone_plan_buffer *b = &base->buffers[i];
+        if (b->arg->role != HONE_IN && b->arg->role != HONE_INOUT)
+            continue;
+        v[i] = hone_malloc(b->bytes ? b->bytes : 1);
+        if (!v[i])
+            c = hone_fail(e, HONE_E_NOMEM, 0, "out of memory for buffer '%s' of %zu bytes", b->arg->name, b->bytes);
+        else
+            c = hone_fill(base, i, hone_input_applies(b->arg, input) ? input : HONE_INPUT_TASK, seed, v[i], e);
+    }
+    if (c != HONE_OK)
+        hone_inputs_free(v, base);
+    else
+        *out = v;
     return c;
 }
 
-static hone_code make_one(const hone_plan *plan, const hone_plan *like, size_t i, hone_input input, uint64_t seed, uint8_t poison, size_t guard,
-                          hone_perturbation p, hone_run_buffer *out, hone_err *e) {
-    const hone_plan_buffer *b = &plan->buffers[i];
+// A factor in [1-relative, 1+relative) for element i, from its own counter, so that it does not depend on the order of filling.
+static double nudge(hone_perturbation p, uint64_t stream, size_t i) {
+    uint32_t r[4];
+    if (p.relative == 0)
+        return 1;
+    hone_philox(p.seed, stream, i, r);
+    return 1 + p.relative * ((double)r[0] * 0x1p-31 - 1);
+}
+
+static void copy_input(const hone_plan_buffer *from, const uint8_t *data, size_t k, hone_dtype type, hone_perturbation p, uint8_t *dst) {
+    if (type == from->arg->type && (p.relative == 0 || !hone_dtype_is_float(type))) {
+        memcpy(dst, data, from->bytes);
+        return;
+    }
+    for (size_t i = 0; i < from->n_elems; i++)
+        hone_dtype_set(type, dst, i, hone_dtype_get(from->arg->type, data, i) * nudge(p, k, i));
+}
+
+static hone_code make_one(const hone_plan_buffer *b, const hone_plan *base, uint8_t *const *inputs, uint8_t poison, size_t guard, hone_perturbation p,
+                          hone_run_buffer *out, hone_err *e) {
     bool contract = b->arg->role != HONE_SCRATCH;
-    int k = contract ? hone_plan_find(like, b->arg->name) : -1;
-    if (contract && (k < 0 || like->buffers[k].n_elems != b->n_elems))
+    int k = contract ? hone_plan_find(base, b->arg->name) : -1;
+    if (contract && (k < 0 || base->buffers[k].n_elems != b->n_elems))
         return hone_fail(e, HONE_E_WRONG, 0, "buffer '%s' is not the task's", b->arg->name);
     size_t bytes;
     HONE_TRY(hone_add_size(b->bytes, 2 * guard, &bytes, e));
@@ -68,18 +83,17 @@ static hone_code make_one(const hone_plan *plan, const hone_plan *like, size_t i
     if (!out->image)
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for buffer '%s' of %zu bytes", b->arg->name, bytes);
     memset(out->image, poison, bytes);
-    if (out->undefined)
-        return HONE_OK;
-    bool widen = b->arg->type == HONE_DOUBLE && like->buffers[k].arg->type != HONE_DOUBLE;
-    return fill_input(like, (size_t)k, widen, input, seed, p, hone_image_data(out), e);
+    if (!out->undefined)
+        copy_input(&base->buffers[k], inputs[k], (size_t)k, b->arg->type, p, hone_image_data(out));
+    return HONE_OK;
 }
 
-hone_code hone_images_make(const hone_plan *plan, const hone_plan *like, hone_input input, uint64_t seed, uint8_t poison, size_t guard,
-                           hone_perturbation p, hone_images *out, hone_err *e) {
-    *out = (hone_images){.v = hone_calloc(plan->n_buffers ? plan->n_buffers : 1, sizeof *out->v), .n = plan->n_buffers, .poison = poison};
+hone_code hone_images_make(const hone_plan *plan, const hone_plan *base, uint8_t *const *inputs, uint8_t poison, size_t guard, hone_perturbation p,
+                           hone_images *out, hone_err *e) {
+    *out = (hone_images){.v = hone_calloc(plan->n_buffers + 1, sizeof *out->v), .n = plan->n_buffers, .poison = poison};
     hone_code c = out->v ? HONE_OK : hone_fail(e, HONE_E_NOMEM, 0, "out of memory for the buffers of a run");
     for (size_t i = 0; c == HONE_OK && i < plan->n_buffers; i++)
-        c = make_one(plan, like, i, input, seed, poison, guard, p, &out->v[i], e);
+        c = make_one(&plan->buffers[i], base, inputs, poison, guard, p, &out->v[i], e);
     if (c != HONE_OK)
         hone_images_free(out);
     return c;

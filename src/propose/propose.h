@@ -32,6 +32,7 @@ typedef struct hone_context {
     const hone_candidate *const *population; size_t n_population;   // evaluated and ok, best first
     unsigned phase;                      // 0 explore, 1 exploit
     const hone_candidate *const *history; size_t n_history;         // every candidate with an outcome, failed ones too, in the order applied
+    struct hone_tune_cache *tune_cache;  // parsed tuning spaces, so that asking again is cheap (propose/tune.h); NULL: none
 } hone_context;
 
 typedef struct hone_proposal { const char *text; size_t len; const hone_binding *tuning; size_t n_tuning; const char *move, *note; } hone_proposal;

@@ -123,5 +123,6 @@ hone_code ptx_parse_call(ptx_parser *p, ptx_inst *in);
 typedef struct ptx_rule { uint8_t group; const char *types; uint8_t min_types, max_types; const char *operands; } ptx_rule;
 const ptx_rule *ptx_rule_of(ptx_op op);
 hone_code ptx_check_inst(ptx_parser *p, const ptx_inst *in, const ptx_tok *at);
-char ptx_type_kind(ptx_type t);      // 'I' 'F' 'B' 'P' 'X', 0 for none
+char ptx_type_kind(ptx_type t);                    // 'I' 'F' 'B' 'P' 'X', 0 for none
+const char *ptx_sreg_name(unsigned sreg);
 #endif

@@ -94,6 +94,7 @@ static hone_code resolve_labels(ptx_parser *p) {
 hone_code ptx_scope_close(ptx_parser *p) {
     HONE_TRY(resolve_labels(p));
     for (ptx_sym *y = p->scopes[p->depth]; y; y = y->scope_next) {
+        p->end_label |= y->kind == PTX_SYM_LABEL && y->index == p->insts.n;
         ptx_sym **b = &p->buckets[y->hash & (p->n_buckets - 1)];
         while (*b != y)
             b = &(*b)->chain;

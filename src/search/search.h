@@ -86,7 +86,7 @@ typedef struct hone_search_result {
     uint64_t run; bool resumed; unsigned replayed;
     hone_stop stop;
     const hone_search_entry *baseline;           // NULL when it was never evaluated
-    const hone_search_entry *best;               // confirmed best that beats the baseline; NULL when there is none
+    const hone_search_entry *best;               // beats the baseline; NULL when nothing does. Confirmed unless interrupted or no_confirm
     hone_compare verdict;                        // of best against the baseline
     double speedup;                              // baseline cost / best cost; 1 when best is NULL
     bool confirmed;                              // best passed a full evaluation with fresh seeds

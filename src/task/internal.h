@@ -54,7 +54,6 @@ typedef struct parser {
     HONE_VEC(hone_tok) tolerance_at; // where each tolerance names its buffer
     HONE_VEC(hone_tok) arg_at;       // where each argument is named
     HONE_VEC(hone_tok) launch_at;    // where each launch names its kernel
-    HONE_VEC(hone_tok) launch_arg_at;// where each launch argument begins, all launches one after the other
     HONE_VEC(hone_tok) tune_at;
     bool has_objective;
 } parser;
@@ -89,7 +88,9 @@ bool parse_sizes_line(parser *p, bool check);
 bool parse_tune(parser *p);
 bool parse_tolerance(parser *p);
 bool parse_flags(parser *p);
-void task_check(parser *p);                                          // names, types, counts, unused; trial evaluation
+void task_check(parser *p);                                          // what names mean, what is missing or unused; trial evaluation
+void task_check_launch(parser *p, hone_launch *l, const hone_tok *at);   // one launch against its kernel's signature
+hone_arg *parser_arg(const parser *p, const char *name);
 
 // ---- types
 // C and CUDA spellings. lanes is 4 for float4, 1 otherwise. False when unknown (a typedef, a struct).

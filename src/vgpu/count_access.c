@@ -67,6 +67,17 @@ static void count_lines(vg_counter_sink *s, uint32_t inst, const line_set *set, 
     *(kind == 's' ? &s->state->store_bytes : &s->state->load_bytes) += useful_bytes;
 }
 
+// Keeps how far the launch read and wrote each allocation, for `hone init`.
+static void observe(const vg_count_state *st, uint64_t first, uint64_t end, char kind) {
+    vg_alloc *a = vg_page_alloc(st->memory, first);
+    if (!a || end - a->base > a->bytes)
+        return;
+    if (kind != 's' && end - a->base > a->read_end)
+        a->read_end = end - a->base;
+    if ((kind == 's' || kind == 'a') && end - a->base > a->write_end)
+        a->write_end = end - a->base;
+}
+
 static void count_contention(vg_count_state *st, const uint64_t addr[32], uint32_t mask) {
     uint64_t distinct[32];
     unsigned n = 0;
@@ -91,12 +102,14 @@ static void count_contention(vg_count_state *st, const uint64_t addr[32], uint32
 void vg_count_global(vg_counter_sink *s, uint32_t inst, const uint64_t addr[32], unsigned bytes, uint32_t mask, char kind) {
     line_set set = {.n = 0};
     bool same = true;
-    uint64_t first = addr[__builtin_ctz(mask)];
+    uint64_t first = addr[__builtin_ctz(mask)], last = first;
     for (uint32_t m = mask; m; m &= m - 1) {
         uint64_t a = addr[__builtin_ctz(m)];
         same &= a == first;
+        last = a > last ? a : last;
         add_range(&set, a, bytes);
     }
+    observe(s->state, last, last + bytes, kind);
     count_lines(s, inst, &set, same ? bytes : (uint64_t)bytes * (unsigned)__builtin_popcount(mask), kind);
     if (kind == 'a')
         count_contention(s->state, addr, mask);
@@ -107,6 +120,7 @@ void vg_count_global_range(vg_counter_sink *s, uint32_t inst, uint64_t first, un
     (void)bytes;
     line_set set = {.n = 0};
     add_range(&set, first, bytes_total);
+    observe(s->state, first, first + bytes_total, kind);
     count_lines(s, inst, &set, bytes_total, kind);
 }
 

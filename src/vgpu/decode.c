@@ -120,24 +120,14 @@ static uint64_t const_bits(const ptx_operand *o, ptx_type as) {
     return bytes >= 8 || bytes == 0 ? v : v & ((1ull << (8 * bytes)) - 1);
 }
 
-static bool is_wide_sreg(unsigned s) { return s == PTX_SREG_CLOCK64 || s == PTX_SREG_GLOBALTIMER || s == PTX_SREG_GRIDID; }
-
 static uint32_t bind_sreg(vg_binder *b, unsigned s, ptx_type as) {
-    vg_code_full *c = b->out;
+    const bool wide = ptx_type_bytes(as) == 8;
     if (s == PTX_SREG_WARPSZ)
-        return vg_bind_const(b, VG_LANES, ptx_type_bytes(as) == 8 ? 8 : 4);
-    const unsigned bytes = is_wide_sreg(s) || ptx_type_bytes(as) == 8 ? 8 : 4;
-    if (c->code.sreg_row[s] && c->sreg_bytes[s] != bytes) {
-        if (bytes == 4)
-            return c->code.sreg_row[s];                // a wide row cannot stand for a narrow one
-        vg_unsupported(b, b->inst, "a special register read at two widths");
-        return 0;
-    }
-    if (!c->code.sreg_row[s]) {
-        c->code.sreg_row[s] = grow(b, bytes * VG_LANES);
-        c->sreg_bytes[s] = bytes;
-    }
-    return c->code.sreg_row[s];
+        return vg_bind_const(b, VG_LANES, wide ? 8 : 4);
+    uint32_t *row = wide ? &b->out->sreg_wide_row[s] : &b->out->code.sreg_row[s];
+    if (!*row)
+        *row = grow(b, (wide ? 8 : 4) * VG_LANES);
+    return *row;
 }
 
 // Address of a symbol in its own space. *local: an offset in the frame's local memory.
@@ -345,6 +335,7 @@ static hone_code finish(vg_binder *b) {
     return HONE_OK;
 }
 
+// The file begins with two rows that nothing uses, so that offset 0 can mean "none".
 static hone_code run(vg_binder *b) {
     HONE_TRY(vg_flow_build(b));
     if (b->n_preds > VG_NO_PRED - 4)
@@ -358,7 +349,7 @@ static hone_code run(vg_binder *b) {
 hone_code vg_decode(vg_program *p, size_t func, hone_err *e) {
     hone_err own = {0};
     const ptx_func *f = p->module->funcs[func];
-    vg_binder b = {.program = p, .func = f, .out = p->codes[func], .e = e ? e : &own, .const_pred = {-1, -1}};
+    vg_binder b = {.program = p, .func = f, .out = p->codes[func], .e = e ? e : &own, .file_end = 2 * 4 * VG_LANES, .const_pred = {-1, -1}};
     b.slot = hone_calloc(f->n_regs + 1, sizeof *b.slot);
     b.pred = hone_calloc(f->n_regs + 1, sizeof *b.pred);
     hone_code c = b.slot && b.pred ? run(&b) : hone_fail(b.e, HONE_E_NOMEM, 0, "out of memory decoding '%s'", f->name);

@@ -34,7 +34,7 @@ typedef struct vg_code_full {
     vg_block_info *info;
     vg_call *calls; size_t n_calls;
     uint32_t **tables; size_t n_tables;            // brx.idx targets (instruction indexes), [i][0] = count
-    uint32_t sreg_bytes[PTX_SREG_COUNT];           // width of the row the code uses
+    uint32_t sreg_wide_row[PTX_SREG_COUNT];        // 64-bit rows of special registers read as 64 bits; code.sreg_row: 32-bit ones
     uint32_t *local_fix; size_t n_local_fix;       // constant rows (u64 or u32) that hold local addresses: + frame's local base
     uint8_t *local_fix_wide;
     struct vg_place *places; size_t n_places;      // shared, local and frame parameter variables

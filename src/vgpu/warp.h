@@ -124,6 +124,8 @@ struct vg_launch {
     bool cooperative;
     vg_counters *counters;             // NULL when not counting
     _Atomic uint32_t fault;            // CUresult of the first fault; blocks stop when it is not 0
+    uint32_t registers;                // per thread as ptxas says, for occupancy; 0: the estimate
+    uint64_t warp_insts;               // executed, set when the launch ends
 };
 
 static inline uint32_t *vg_u32(vg_warp *w, uint32_t off) { return (uint32_t *)(void *)(w->file + off); }

@@ -1,0 +1,13 @@
+// Naive matrix product, 16×16 threads.
+#pragma hone size M=2048 N=2048 K=2048
+#pragma hone in  A float[M][K]
+#pragma hone in  B float[K][N]
+#pragma hone out C float[M][N]
+#pragma hone launch mm<<<dim3(cdiv(N,16), cdiv(M,16)), dim3(16,16)>>>(A, B, C, M, N, K)
+extern "C" __global__ void mm(const float *A, const float *B, float *C, int M, int N, int K) {
+    int col = blockIdx.x * blockDim.x + threadIdx.x, row = blockIdx.y * blockDim.y + threadIdx.y;
+    if (row >= M || col >= N) return;
+    float s = 0;
+    for (int k = 0; k < K; k++) s += A[row * K + k] * B[k * N + col];
+    C[row * N + col] = s;
+}

@@ -1,0 +1,177 @@
+// The judge's life: sizes, variants, the baseline's program and its higher-precision shadow. The tests themselves are in candidate.c.
+#include "check/judge_internal.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALL_VARIANTS_BELOW = 1 << 20, VARIANTS_ABOVE = 2 };
+
+static int by_bytes(const void *a, const void *b) {
+    const judge_size *x = a, *y = b;
+    return x->base->total_bytes < y->base->total_bytes ? -1 : x->base->total_bytes > y->base->total_bytes;
+}
+
+static double longest_input(const hone_plan *p) {
+    size_t longest = 1;
+    for (size_t i = 0; i < p->n_buffers; i++)
+        for (size_t d = 0; d < p->buffers[i].n_dims; d++)
+            if (p->buffers[i].arg->role != HONE_OUT && p->buffers[i].dims[d] > longest)
+                longest = p->buffers[i].dims[d];
+    return (double)longest;
+}
+
+static hone_code make_sizes(hone_judge *j, hone_err *e) {
+    hone_sizes *sizes;
+    size_t n;
+    HONE_TRY(hone_task_check_sizes(j->c.task, j->c.max_size_bytes, j->arena, &sizes, &n, e));
+    if (!n)
+        return hone_fail(e, HONE_E_LIMIT, 0, "cannot check '%s': no size fits into %zu MiB of buffers", j->c.task->name, j->c.max_size_bytes >> 20);
+    j->sizes = hone_arena_array(j->arena, n, sizeof *j->sizes);
+    if (!j->sizes)
+        return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for check sizes");
+    for (size_t i = 0; i < n; i++) {
+        j->sizes[i].sizes = &sizes[i];
+        HONE_TRY(hone_plan_make(j->c.task, &sizes[i], j->c.tuning, &j->sizes[i].base, e));
+        j->n_sizes++;
+        j->sizes[i].conditioning = longest_input(j->sizes[i].base);
+    }
+    qsort(j->sizes, j->n_sizes, sizeof *j->sizes, by_bytes);
+    return HONE_OK;
+}
+
+static bool variant_applies(const hone_plan *p, hone_input input) {
+    for (size_t i = 0; i < p->n_buffers; i++) {
+        hone_role role = p->buffers[i].arg->role;
+        if ((role == HONE_IN || role == HONE_INOUT) && hone_input_applies(p->buffers[i].arg, input))
+            return true;
+    }
+    return false;
+}
+
+// Per size: the task's own distribution first, then the others that apply; never fewer than two cases, so that an answer to earlier inputs shows.
+static hone_code make_cases(hone_judge *j, hone_err *e) {
+    j->cases = hone_arena_array(j->arena, j->n_sizes * (HONE_INPUT_COUNT + 1), sizeof *j->cases);
+    if (!j->cases)
+        return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for test cases");
+    for (size_t s = 0; s < j->n_sizes; s++) {
+        unsigned most = j->sizes[s].base->total_bytes > ALL_VARIANTS_BELOW ? VARIANTS_ABOVE : HONE_INPUT_COUNT, done = 0;
+        if (j->c.variants && j->c.variants < most)
+            most = j->c.variants;
+        for (int v = 0; v < HONE_INPUT_COUNT && done < most; v++) {
+            if (v != HONE_INPUT_TASK && !variant_applies(j->sizes[s].base, (hone_input)v))
+                continue;
+            uint64_t seed = j->c.seed * 1000003u + s * 64 + done;
+            j->cases[j->n_cases++] = (judge_case){.size = s, .input = (hone_input)v, .seed = seed, .first_of_size = !done};
+            done++;
+        }
+        if (done == 1 && j->c.variants != 1)
+            j->cases[j->n_cases++] = (judge_case){.size = s, .input = HONE_INPUT_TASK, .seed = j->c.seed * 1000003u + s * 64 + 63};
+    }
+    return HONE_OK;
+}
+
+static const char *why_not(hone_judge *j, const char *what, const hone_err *why) {
+    const char *text = hone_arena_printf(j->arena, "%s: %.300s", what, why->msg);
+    return text ? text : what;
+}
+
+static hone_code shadow_plans(hone_judge *j, hone_err *e) {
+    for (size_t i = 0; i < j->n_sizes; i++)
+        HONE_TRY(hone_plan_make(j->shadow_task, j->sizes[i].sizes, j->c.tuning, &j->sizes[i].shadow, e));
+    return HONE_OK;
+}
+
+// A missing shadow is a fact, not an error.
+static void make_shadow(hone_judge *j) {
+    hone_err why = {0};
+    char *text;
+    size_t len;
+    const char *reason;
+    if (hone_promote(j->c.task, &text, &len, &reason, &why) != HONE_OK) {
+        j->no_shadow = reason ? reason : "out of memory";
+        return;
+    }
+    hone_diags diags = {.arena = j->arena};
+    hone_code c = hone_task_parse(j->c.task->path, text, len, &j->shadow_task, &diags, &why);
+    if (c != HONE_OK)
+        j->no_shadow = why_not(j, "its source does not parse", &why);
+    if (c == HONE_OK && (c = shadow_plans(j, &why)) != HONE_OK)
+        j->no_shadow = why_not(j, "its launches cannot be planned", &why);
+    if (c == HONE_OK && (c = j->c.runner.load(j->c.runner.self, j->shadow_task, j->c.tuning, &j->shadow_program, &why)) != HONE_OK)
+        j->no_shadow = why_not(j, "it does not compile", &why);
+    for (size_t i = 0; c != HONE_OK && i < j->n_sizes; i++) {
+        hone_plan_free(j->sizes[i].shadow);
+        j->sizes[i].shadow = NULL;
+    }
+    hone_free(text);
+}
+
+static hone_code judge_setup(hone_judge *j, hone_err *e) {
+    HONE_TRY(make_sizes(j, e));
+    HONE_TRY(make_cases(j, e));
+    HONE_TRY(j->c.runner.load(j->c.runner.self, j->c.task, j->c.tuning, &j->base_program, e));
+    make_shadow(j);
+    return hone_case_prepare(j, &j->cases[0], e);
+}
+
+hone_code hone_judge_open(const hone_judge_config *c, hone_judge **out, hone_err *e) {
+    hone_judge *j = hone_calloc(1, sizeof *j);
+    *out = NULL;
+    if (!j)
+        return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for the judge");
+    j->c = *c;
+    j->c.max_size_bytes = c->max_size_bytes ? c->max_size_bytes : (size_t)16 << 20;
+    j->c.max_cache_bytes = c->max_cache_bytes ? c->max_cache_bytes : (size_t)192 << 20;
+    j->arena = hone_arena_new((size_t)64 << 20);
+    hone_code code = j->arena ? judge_setup(j, e) : hone_fail(e, HONE_E_NOMEM, 0, "out of memory for the judge");
+    if (code != HONE_OK) {
+        hone_judge_close(j);
+        return code;
+    }
+    *out = j;
+    return HONE_OK;
+}
+
+void hone_judge_close(hone_judge *j) {
+    if (!j)
+        return;
+    for (size_t i = 0; i < j->n_cases; i++)
+        hone_case_release(j, &j->cases[i], true);
+    if (j->shadow_program)
+        j->c.runner.unload(j->c.runner.self, j->shadow_program);
+    if (j->base_program)
+        j->c.runner.unload(j->c.runner.self, j->base_program);
+    for (size_t i = 0; i < j->n_sizes; i++) {
+        hone_plan_free(j->sizes[i].shadow);
+        hone_plan_free(j->sizes[i].base);
+    }
+    hone_task_free(j->shadow_task);
+    json_decref(j->facts);
+    hone_arena_free(j->arena);
+    hone_free(j);
+}
+
+static json_t *size_facts(const judge_size *s) {
+    json_t *o = json_object();
+    for (size_t i = 0; i < s->sizes->n; i++)
+        json_object_set_new(o, s->sizes->v[i].name, json_integer(s->sizes->v[i].value));
+    json_object_set_new(o, "bytes", json_integer((json_int_t)s->base->total_bytes));
+    return o;
+}
+
+// Made anew on each call, since cases are prepared as they are needed.
+const json_t *hone_judge_facts(const hone_judge *j) {
+    json_t *sizes = json_array();
+    for (size_t i = 0; i < j->n_sizes; i++)
+        json_array_append_new(sizes, size_facts(&j->sizes[i]));
+    json_t *o = json_pack("{s:o, s:i, s:i, s:i, s:b, s:b, s:I}", "sizes", sizes, "cases", (int)j->n_cases, "shadow_cases", (int)j->shadow_cases,
+                          "bound_cases", (int)j->bound_cases, "shadow", j->shadow_program != NULL, "deterministic", !j->varying, "seed",
+                          (json_int_t)j->c.seed);
+    if (o)
+        json_object_set_new(o, "reference", json_string(j->shadow_cases ? "shadow" : "bound"));
+    if (o && j->no_shadow)
+        json_object_set_new(o, "reason", json_string(j->no_shadow));
+    hone_judge *mutable_judge = (hone_judge *)(uintptr_t)j;   // the cached copy is no part of the judge's state
+    json_decref(mutable_judge->facts);
+    mutable_judge->facts = o;
+    return o;
+}

@@ -1,0 +1,42 @@
+// The judge's own structures, shared by judge.c (life, facts), cases.c (references) and candidate.c (the tests).
+#ifndef HONE_CHECK_JUDGE_INTERNAL_H
+#define HONE_CHECK_JUDGE_INTERNAL_H
+#include "check/internal.h"
+
+typedef struct judge_size {
+    const hone_sizes *sizes;     // borrowed from the judge's arena
+    hone_plan *base, *shadow;    // shadow NULL without one
+    double conditioning;         // longest input dimension, for the bound without a shadow
+} judge_size;
+typedef struct judge_case {
+    size_t size;                 // index into hone_judge.sizes
+    hone_input input;
+    uint64_t seed;
+    bool first_of_size;
+    bool ready;
+    bool by_shadow;
+    uint8_t **inputs;
+    hone_reference *refs;        // per buffer of the baseline's plan; n = 0 for inputs and scratch
+    size_t bytes;                // held by this case
+} judge_case;
+struct hone_judge {
+    hone_judge_config c;
+    hone_arena *arena;
+    hone_task *shadow_task;
+    void *base_program, *shadow_program;
+    const char *no_shadow;       // why there is none; NULL when there is one. Static text or in the arena
+    judge_size *sizes; size_t n_sizes;
+    judge_case *cases; size_t n_cases;
+    size_t cached_bytes;
+    unsigned shadow_cases, bound_cases;
+    bool varying;                // the baseline's results vary from run to run
+    json_t *facts;
+};
+// Computes the case's inputs and references unless it has them.
+hone_code hone_case_prepare(hone_judge *j, judge_case *k, hone_err *e);
+// Forgets them when more is cached than allowed.
+void hone_case_release(hone_judge *j, judge_case *k, bool always);
+hone_code hone_judge_run(const hone_judge *j, void *program, const hone_plan *plan, hone_images *im, unsigned placement, uint64_t schedule,
+                         hone_err *e);
+static inline bool hone_is_output(const hone_plan_buffer *b) { return b->arg->role == HONE_OUT || b->arg->role == HONE_INOUT; }
+#endif

@@ -1,0 +1,71 @@
+// hone check: judges a candidate against its task, or the task's own baseline; or replays a certificate.
+#include "cli/cli.h"
+#include "cli/replay.h"
+#include <string.h>
+
+static json_t *stages_json(const hone_outcome *o) {
+    json_t *s = json_object_get(o->json, "stages");
+    return s ? json_incref(s) : json_array();
+}
+
+static void print_text(const cli_options *opt, const hone_outcome *o, const char *subject) {
+    cli_style st = cli_style_for(opt, stdout);
+    bool pass = o->verdict == HONE_PASS;
+    printf("%s%s%s %s", pass ? st.green : st.red, pass ? "PASS" : o->verdict == HONE_FAIL ? "FAIL" : "ERROR", st.off, subject);
+    if (o->has_resources)
+        printf("  (%u registers, %u B shared memory%s)", o->registers, o->static_shared_bytes, o->spill_bytes ? ", spills" : "");
+    putchar('\n');
+    cli_print_findings(o, &st, stdout);
+}
+
+static int judge(const cli_options *opt, const hone_task *task, const hone_task *candidate, hone_pool *pool) {
+    hone_err e = {0};
+    hone_job j = {.id = 1, .task_path = task->path, .task_text = task->text, .candidate_text = candidate ? candidate->text : NULL,
+                  .tuning = opt->params, .n_tuning = opt->n_params, .seed = opt->has_seed ? opt->seed : 1, .time_limit_s = opt->limit_s,
+                  .stages = HONE_STAGE_STATIC | HONE_STAGE_COMPILE | HONE_STAGE_SANITIZE | HONE_STAGE_DIFFERENTIAL};
+    hone_outcome *o = NULL;
+    if (cli_evaluate(pool, &j, &o, &e) != HONE_OK)
+        return cli_error(opt, &e);
+    const char *subject = candidate ? candidate->path : task->path;
+    if (opt->json) {
+        json_t *out = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:O}", "schema", "hone.check/1", "task", task->path, "candidate", subject, "verdict",
+                                o->verdict == HONE_PASS ? "pass" : o->verdict == HONE_FAIL ? "fail" : "error", "findings", cli_findings_json(o), "stages",
+                                stages_json(o), "device", hone_pool_device(pool));
+        json_t *judged = json_object_get(o->json, "judged");
+        if (judged)
+            json_object_set(out, "judged", judged);
+        cli_print_json(out);
+    } else {
+        print_text(opt, o, subject);
+    }
+    int code = o->verdict == HONE_PASS ? EXIT_FINE : EXIT_WRONG;
+    hone_outcome_free(o);
+    return code;
+}
+
+static int check_files(const cli_options *o) {
+    hone_err e = {0};
+    hone_task *task = NULL, *candidate = NULL;
+    hone_pool *pool = NULL;
+    hone_code c = cli_load_task(o->args[0], &task, &e);
+    if (c == HONE_OK && o->n_args == 2)
+        c = cli_load_task(o->args[1], &candidate, &e);
+    if (c == HONE_OK)
+        c = cli_open_pool(o, 1, &pool, &e);
+    int code = c == HONE_OK ? judge(o, task, candidate, pool) : cli_error(o, &e);
+    if (pool)
+        hone_pool_close(pool);
+    hone_task_free(candidate);
+    hone_task_free(task);
+    return code;
+}
+
+int cmd_check(const cli_options *o) {
+    hone_err e = {0};
+    if (o->certificate ? o->n_args != 0 : o->n_args < 1 || o->n_args > 2) {
+        hone_fail(&e, HONE_E_USAGE, 0, "'hone check' needs a task file and at most one candidate, or --certificate FILE");
+        hone_hint(&e, "hone check TASK.cu CANDIDATE.cu");
+        return cli_error(o, &e);
+    }
+    return o->certificate ? cli_replay_certificate(o) : check_files(o);
+}

@@ -1,0 +1,64 @@
+// hone doctor: what is here and what is missing. Opens each kind of device in a worker, as a run would.
+#include "cli/cli.h"
+#include "gpu/toolkit.h"
+#include <string.h>
+
+static json_t *toolkit_json(void) {
+    hone_toolkit t;
+    hone_err e = {0};
+    if (hone_toolkit_find(&t, &e) != HONE_OK)
+        return json_pack("{s:b, s:s, s:s}", "ok", 0, "message", e.msg, "hint", e.hint);
+    return json_pack("{s:b, s:s, s:s, s:s, s:s}", "ok", 1, "root", t.root, "found_by", t.found_by, "nvrtc", t.nvrtc, "ptxas", t.ptxas);
+}
+
+static json_t *device_json(const cli_options *o, const char *spec) {
+    cli_options one = *o;
+    one.device = spec;
+    one.workers = 1;
+    hone_pool *pool = NULL;
+    hone_err e = {0};
+    if (cli_open_pool(&one, 1, &pool, &e) != HONE_OK)
+        return json_pack("{s:s, s:b, s:s, s:s}", "spec", spec, "ok", 0, "message", e.msg, "hint", e.hint);
+    json_t *j = json_deep_copy(hone_pool_device(pool));
+    hone_pool_close(pool);
+    if (!j)
+        return json_null();
+    json_object_set_new(j, "ok", json_true());
+    json_object_set_new(j, "spec", json_string(spec));
+    return j;
+}
+
+static bool ok(const json_t *j) { return json_is_true(json_object_get(j, "ok")); }
+
+static const char *text(const json_t *j, const char *key) {
+    const char *s = json_string_value(json_object_get(j, key));
+    return s ? s : "";
+}
+
+static void print_line(const cli_style *st, bool fine, const char *what, const char *detail, const char *hint) {
+    printf("%s%-8s%s %-16s %s\n", fine ? st->green : st->yellow, fine ? "ok" : "missing", st->off, what, detail);
+    if (!fine && *hint)
+        printf("%25s %s%s%s\n", "", st->dim, hint, st->off);
+}
+
+int cmd_doctor(const cli_options *o) {
+    json_t *toolkit = toolkit_json(), *list = json_array();
+    const char *specs[] = {o->device ? o->device : "virtual:h200", o->device ? NULL : "cuda:0"};
+    for (size_t i = 0; i < HONE_COUNT(specs) && specs[i]; i++)
+        json_array_append_new(list, device_json(o, specs[i]));
+    bool usable = ok(toolkit) && ok(json_array_get(list, 0));
+    if (o->json) {
+        cli_print_json(json_pack("{s:s, s:s, s:b, s:o, s:o}", "schema", "hone.doctor/1", "version", HONE_VERSION, "usable", usable, "toolkit", toolkit,
+                                 "devices", list));
+        return usable ? EXIT_FINE : EXIT_NO_DEVICE;
+    }
+    cli_style st = cli_style_for(o, stdout);
+    print_line(&st, ok(toolkit), "toolkit", ok(toolkit) ? text(toolkit, "root") : text(toolkit, "message"), text(toolkit, "hint"));
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        json_t *d = json_array_get(list, i);
+        print_line(&st, ok(d), text(d, "spec"), ok(d) ? text(d, "name") : text(d, "message"), text(d, "hint"));
+    }
+    json_decref(toolkit);
+    json_decref(list);
+    return usable ? EXIT_FINE : EXIT_NO_DEVICE;
+}

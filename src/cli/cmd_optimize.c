@@ -1,0 +1,158 @@
+// hone optimize: the main job. Opens the archive and the workers, runs the search, writes the result folder, prints a summary.
+#include "cli/progress.h"
+#include "report/report.h"
+#include <string.h>
+
+enum { DEFAULT_EVALS = 200 };
+
+typedef struct optimize {
+    const cli_options *o;
+    hone_task *task;
+    hone_store *store;
+    hone_pool *pool;
+    hone_search_result *result;
+    hone_outcome *artifacts;
+    json_t *json;
+    char dir[4096], device[512];
+} optimize;
+
+static void optimize_free(optimize *x) {
+    json_decref(x->json);
+    hone_outcome_free(x->artifacts);
+    hone_search_result_free(x->result);
+    if (x->pool)
+        hone_pool_close(x->pool);
+    if (x->store)
+        hone_store_close(x->store);
+    hone_task_free(x->task);
+}
+
+static hone_code result_folder(optimize *x, hone_err *e) {
+    int n = x->o->out ? snprintf(x->dir, sizeof x->dir, "%s", x->o->out) : snprintf(x->dir, sizeof x->dir, "%s.hone", x->task->name);
+    if (n < 0 || (size_t)n >= sizeof x->dir)
+        return hone_fail(e, HONE_E_LIMIT, 0, "the result folder's name is too long");
+    return HONE_OK;
+}
+
+static hone_code open_everything(optimize *x, hone_err *e) {
+    HONE_TRY(cli_load_task(x->o->args[0], &x->task, e));
+    HONE_TRY(result_folder(x, e));
+    HONE_TRY(hone_store_open(x->dir, false, &x->store, e));
+    HONE_TRY(cli_open_pool(x->o, 0, &x->pool, e));
+    const char *spec = json_string_value(json_object_get(hone_pool_device(x->pool), "spec"));
+    snprintf(x->device, sizeof x->device, "%s", spec ? spec : x->o->device ? x->o->device : "auto");
+    return HONE_OK;
+}
+
+static hone_code search(optimize *x, hone_err *e) {
+    const cli_options *o = x->o;
+    cli_progress progress;
+    cli_progress_start(&progress, o);
+    bool any = o->evals || o->time_s > 0 || o->patience;
+    hone_search_config c = {
+        .task = x->task, .device = x->device, .evaluator = hone_evaluator_of_pool(x->pool), .store = x->store, .seed = o->has_seed ? o->seed : 1,
+        .batch = o->batch, .evals = any ? o->evals : DEFAULT_EVALS, .time_s = o->time_s, .patience = o->patience, .job_time_limit_s = o->limit_s,
+        .interrupt = &cli_interrupted, .progress = cli_progress_show, .progress_self = &progress,
+    };
+    hone_code code = hone_search_run(&c, &x->result, e);
+    cli_progress_end(&progress);
+    return code;
+}
+
+// PTX and cubin of the best, for the result folder: one more compilation (from the cache).
+static hone_code fetch_artifacts(optimize *x, hone_err *e) {
+    const hone_search_entry *best = x->result->best;
+    if (!best || cli_interrupted)
+        return HONE_OK;
+    hone_job j = {.id = UINT64_MAX, .task_path = x->task->path, .task_text = x->task->text, .candidate_text = best->candidate->text,
+                  .tuning = best->candidate->tuning, .n_tuning = best->candidate->n_tuning, .stages = HONE_STAGE_STATIC | HONE_STAGE_COMPILE,
+                  .want_artifacts = true};
+    return cli_evaluate(x->pool, &j, &x->artifacts, e);
+}
+
+static hone_code write_results(optimize *x, hone_err *e) {
+    const cli_options *o = x->o;
+    hone_report_input in = {.task = x->task, .result = x->result, .device = hone_pool_device(x->pool), .command = "hone optimize",
+                            .seed = o->has_seed ? o->seed : 1, .evals = o->evals, .patience = o->patience, .batch = o->batch, .time_s = o->time_s};
+    x->json = hone_report_json(&in);
+    if (!x->json)
+        return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for the result");
+    return hone_report_write(x->dir, x->json, x->artifacts, e);
+}
+
+// The object promised for `--json`: the result document without the bulk, plus where files are.
+static json_t *summary_json(const optimize *x) {
+    static const char *const keys[] = {"task", "device", "baseline", "speedup", "verdict", "evaluations", "seconds", "stopped", "kind"};
+    json_t *j = json_pack("{s:s}", "schema", "hone.optimize/1");
+    for (size_t i = 0; i < HONE_COUNT(keys); i++)
+        json_object_set(j, keys[i], json_object_get(x->json, keys[i]));
+    json_t *best = json_object_get(x->json, "best");
+    if (json_is_object(best)) {
+        json_t *b = json_pack("{s:O, s:O, s:o}", "id", json_object_get(best, "id"), "time_us", json_object_get(best, "time_us"), "path",
+                              json_sprintf("%s/best.cu", x->dir));
+        json_object_set_new(j, "best", b);
+    } else {
+        json_object_set_new(j, "best", json_null());
+    }
+    json_object_set_new(j, "folder", json_string(x->dir));
+    return j;
+}
+
+static void print_summary(const optimize *x) {
+    if (x->o->json) {
+        cli_print_json(summary_json(x));
+        return;
+    }
+    hone_str s;
+    hone_str_init(&s, 1 << 16);
+    hone_report_summary(x->json, cli_color(x->o, stdout), &s);
+    fputs(s.s, stdout);
+    hone_str_free(&s);
+    if (x->result->best)
+        printf("%s/best.cu  %s/report.html\n", x->dir, x->dir);
+    if (x->result->warning)
+        fprintf(stderr, "warning: %s\n", x->result->warning);
+}
+
+static int verdict_code(const optimize *x) {
+    if (x->result->stop == HONE_STOP_BASELINE)
+        return EXIT_WRONG;
+    if (cli_interrupted || x->result->stop == HONE_STOP_INTERRUPTED)
+        return EXIT_INTERRUPTED;
+    return x->result->best && x->result->confirmed ? EXIT_FINE : EXIT_NO_IMPROVEMENT;
+}
+
+static void explain_baseline(const optimize *x) {
+    const hone_search_entry *b = x->result->baseline;
+    fprintf(stderr, "error: the baseline of '%s' was refused: %s: %s\n", x->task->path, b && b->finding_kind ? b->finding_kind : "no finding",
+            b && b->finding_message ? b->finding_message : "it could not be evaluated");
+    fprintf(stderr, "hint: 'hone check %s' shows every finding\n", x->task->path);
+}
+
+int cmd_optimize(const cli_options *o) {
+    hone_err e = {0};
+    if (o->n_args != 1) {
+        hone_fail(&e, HONE_E_USAGE, 0, "'hone optimize' needs one task file");
+        hone_hint(&e, "hone optimize examples/matmul.cu");
+        return cli_error(o, &e);
+    }
+    optimize x = {.o = o};
+    hone_code c = open_everything(&x, &e);
+    if (c == HONE_OK)
+        c = search(&x, &e);
+    if (c == HONE_OK)
+        c = fetch_artifacts(&x, &e);
+    if (c == HONE_OK)
+        c = write_results(&x, &e);
+    int code;
+    if (c != HONE_OK) {
+        code = cli_error(o, &e);
+    } else {
+        if (x.result->stop == HONE_STOP_BASELINE)
+            explain_baseline(&x);
+        print_summary(&x);
+        code = verdict_code(&x);
+    }
+    optimize_free(&x);
+    return code;
+}

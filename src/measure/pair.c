@@ -1,0 +1,247 @@
+// Paired timing by events, for physical devices: warm-up, ABBA blocks, cold L2 by flush and by rotation over sets, clocks read around every block,
+// median log ratio with a bootstrap interval. It runs on any driver; on the virtual GPU the events carry modelled time and one sample suffices.
+#include "measure/measure.h"
+#include <math.h>
+#include <string.h>
+
+typedef struct timer {
+    hone_device *device;
+    const hone_driver *drv;
+    const hone_pair_config *cfg;
+    CUstream stream;
+    CUevent from, to;
+    CUdeviceptr flush;
+    size_t flush_bytes;
+    unsigned batch, next_set;
+    double lo_mhz, hi_mhz;
+} timer;
+
+enum { SHORT_US = 10, DEFAULT_SAMPLES = 40, DEFAULT_VISIT = 5, DEFAULT_WARMUP = 10, DEFAULT_BOOTSTRAP = 2000 };
+#define CU(t, call, ...)                                           \
+    do {                                                           \
+        CUresult cu_ = (call);                                     \
+        if (cu_ != CUDA_SUCCESS)                                   \
+            return hone_driver_fail((t)->drv, cu_, e, __VA_ARGS__); \
+    } while (0)
+
+static hone_code open_timer(timer *t, hone_err *e) {
+    CU(t, t->drv->StreamCreate(&t->stream, 0), "make a stream");
+    CU(t, t->drv->EventCreate(&t->from, CU_EVENT_DEFAULT_FLAG), "make an event");
+    CU(t, t->drv->EventCreate(&t->to, CU_EVENT_DEFAULT_FLAG), "make an event");
+    if (!t->cfg->warm_cache && !t->device->info.is_virtual && t->device->info.l2_bytes) {
+        t->flush_bytes = 2 * t->device->info.l2_bytes;
+        CU(t, t->drv->MemAlloc(&t->flush, t->flush_bytes), "allocate %zu bytes to flush the L2 cache", t->flush_bytes);
+    }
+    return HONE_OK;
+}
+
+static void close_timer(timer *t) {
+    if (t->flush)
+        t->drv->MemFree(t->flush);
+    if (t->from)
+        t->drv->EventDestroy(t->from);
+    if (t->to)
+        t->drv->EventDestroy(t->to);
+    if (t->stream)
+        t->drv->StreamDestroy(t->stream);
+}
+
+static hone_code flush(timer *t, hone_err *e) {
+    if (!t->flush)
+        return HONE_OK;
+    if (t->drv->CtxResetPersistingL2Cache)
+        t->drv->CtxResetPersistingL2Cache();
+    CU(t, t->drv->MemsetD8(t->flush, (unsigned char)t->next_set, t->flush_bytes), "flush the L2 cache");
+    return HONE_OK;
+}
+
+// One sample: `batch` runs over consecutive sets between two events, microseconds per run. Resets are outside the timed stretch.
+static hone_code sample(timer *t, const hone_arm *arm, double *us, hone_err *e) {
+    unsigned sets = arm->bound->w->n_sets, first = t->next_set % sets;
+    for (unsigned i = 0; i < t->batch && i < sets; i++)
+        HONE_TRY(hone_bound_reset(arm->bound, (first + i) % sets, 0xff, e));
+    HONE_TRY(flush(t, e));
+    CU(t, t->drv->CtxSynchronize(), "prepare a timed run");
+    CU(t, t->drv->EventRecord(t->from, t->stream), "record an event");
+    for (unsigned i = 0; i < t->batch; i++)
+        HONE_TRY(hone_program_launch(arm->program, arm->bound->plan, hone_bound_set(arm->bound, (first + i) % sets), t->stream, NULL, e));
+    CU(t, t->drv->EventRecord(t->to, t->stream), "record an event");
+    CU(t, t->drv->EventSynchronize(t->to), "finish a timed run");
+    float ms = 0;
+    CU(t, t->drv->EventElapsedTime(&ms, t->from, t->to), "read the time between two events");
+    t->next_set = (first + t->batch) % sets;
+    *us = (double)ms * 1e3 / t->batch;
+    return HONE_OK;
+}
+
+static hone_code warm_up(timer *t, const hone_arm *arms[2], unsigned n_arms, hone_err *e) {
+    unsigned least = t->cfg->warmup_launches ? t->cfg->warmup_launches : DEFAULT_WARMUP;
+    double busy = t->cfg->warmup_s == 0 ? 0.5 : t->cfg->warmup_s, from = hone_now_s(&t->cfg->clock), shortest = INFINITY;
+    bool is_virtual = t->device->info.is_virtual;
+    for (unsigned i = 0; i < least || (!is_virtual && hone_now_s(&t->cfg->clock) - from < busy); i++) {
+        for (unsigned a = 0; a < n_arms; a++) {
+            double us;
+            HONE_TRY(sample(t, arms[a], &us, e));
+            shortest = us < shortest ? us : shortest;
+        }
+        if (is_virtual)
+            break;   // modelled time has nothing to warm up
+    }
+    unsigned sets = arms[0]->bound->w->n_sets;
+    if (!is_virtual && shortest < SHORT_US && sets > 1)
+        t->batch = sets;   // every run of a batch finds other data
+    return HONE_OK;
+}
+
+typedef struct block { double a[64], b[64]; unsigned n; } block;
+
+static bool clocks_steady(timer *t, hone_pair *out, const hone_nvml_reading *r, unsigned n) {
+    bool steady = true;
+    for (unsigned i = 0; i < n; i++) {
+        if (hone_nvml_slowed(&r[i]) || (r[i].has_sm_mhz && r[0].has_sm_mhz && fabs((double)r[i].sm_mhz / r[0].sm_mhz - 1) > 0.01))
+            steady = false;
+        if (!r[i].has_sm_mhz)
+            continue;
+        if (!out->has_clock_mhz || r[i].sm_mhz < out->clock_mhz_lo)
+            out->clock_mhz_lo = r[i].sm_mhz;
+        if (!out->has_clock_mhz || r[i].sm_mhz > out->clock_mhz_hi)
+            out->clock_mhz_hi = r[i].sm_mhz;
+        out->has_clock_mhz = true;
+    }
+    if (n && r[n - 1].has_temperature_c) {
+        out->has_temperature_c = true;
+        out->temperature_c = r[n - 1].temperature_c;
+    }
+    (void)t;
+    return steady;
+}
+
+// A B B A with `visit` samples each: drift that is linear in time cancels. Position i of a visit of A is paired with position i of the B beside it.
+static hone_code abba(timer *t, const hone_arm *a, const hone_arm *b, unsigned visit, hone_pair *out, block *blk, bool *steady, hone_err *e) {
+    hone_nvml_reading r[4];
+    const hone_arm *order[4] = {a, b, b, a};
+    for (unsigned v = 0; v < 4; v++) {
+        double *to = (order[v] == b && (v == 1 || v == 2) ? blk->b : blk->a) + (v >= 2 ? visit : 0);
+        for (unsigned i = 0; i < visit; i++)
+            HONE_TRY(sample(t, order[v], &to[i], e));
+        hone_nvml_read(t->cfg->nvml, &r[v]);
+    }
+    blk->n = 2 * visit;
+    *steady = clocks_steady(t, out, r, 4);
+    return HONE_OK;
+}
+
+static hone_code keep(hone_pair *out, const block *blk, size_t cap) {
+    for (unsigned i = 0; i < blk->n && out->n < cap; i++) {
+        out->a_us[out->n] = blk->a[i];
+        out->b_us[out->n] = blk->b[i];
+        out->log_ratio[out->n] = log(blk->a[i] / blk->b[i]);
+        out->n++;
+    }
+    return HONE_OK;
+}
+
+static hone_code collect_pairs(timer *t, const hone_arm *a, const hone_arm *b, size_t cap, unsigned visit, hone_pair *out, hone_err *e) {
+    double from = hone_now_s(&t->cfg->clock);
+    for (unsigned tries = 0; out->n < cap && tries < 3 * (cap / (2 * visit) + 1); tries++) {
+        block blk;
+        bool steady;
+        HONE_TRY(abba(t, a, b, visit, out, &blk, &steady, e));
+        if (steady)
+            HONE_TRY(keep(out, &blk, cap));
+        else
+            out->discarded += blk.n;
+        if (out->n && t->cfg->max_seconds > 0 && hone_now_s(&t->cfg->clock) - from > t->cfg->max_seconds)
+            break;
+    }
+    if (out->n == 0) {
+        hone_fail(e, HONE_E_DEVICE, 0, "no steady timing block in %u samples: clocks moved by more than 1 %% or the device was throttled", out->discarded);
+        return hone_hint(e, "let the device cool down, or use it exclusively");
+    }
+    return HONE_OK;
+}
+
+static hone_code collect_single(timer *t, const hone_arm *a, size_t cap, hone_pair *out, hone_err *e) {
+    double from = hone_now_s(&t->cfg->clock);
+    while (out->n < cap) {
+        HONE_TRY(sample(t, a, &out->a_us[out->n], e));
+        out->n++;
+        if (t->cfg->max_seconds > 0 && hone_now_s(&t->cfg->clock) - from > t->cfg->max_seconds)
+            break;
+    }
+    hone_nvml_reading r;
+    hone_nvml_read(t->cfg->nvml, &r);
+    clocks_steady(t, out, &r, 1);
+    return HONE_OK;
+}
+
+static void summarise(const hone_pair_config *c, bool paired, hone_pair *out) {
+    double level = c->level > 0 ? c->level : 0.99;
+    unsigned reps = c->bootstrap ? c->bootstrap : DEFAULT_BOOTSTRAP;
+    out->a = hone_bootstrap_median(out->a_us, out->n, level, reps, c->seed);
+    if (!paired)
+        return;
+    out->b = hone_bootstrap_median(out->b_us, out->n, level, reps, c->seed + 1);
+    hone_interval l = hone_bootstrap_median(out->log_ratio, out->n, level, reps, c->seed + 2);
+    out->ratio = (hone_interval){exp(l.lo), exp(l.mid), exp(l.hi)};
+}
+
+// Event time against wall time over one long stretch of arm a: a clock that lies shows here (trust.md: within 3 %).
+static hone_code compare_with_wall(timer *t, const hone_arm *a, hone_pair *out, hone_err *e) {
+    if (t->device->info.is_virtual)
+        return HONE_OK;
+    unsigned sets = a->bound->w->n_sets, runs = (unsigned)(20e3 / (out->a.mid > 1 ? out->a.mid : 1)) + 1;
+    runs = runs > 4000 ? 4000 : runs;
+    CU(t, t->drv->CtxSynchronize(), "prepare a timed stretch");
+    double from = hone_now_s(&t->cfg->clock);
+    CU(t, t->drv->EventRecord(t->from, t->stream), "record an event");
+    for (unsigned i = 0; i < runs; i++)
+        HONE_TRY(hone_program_launch(a->program, a->bound->plan, hone_bound_set(a->bound, i % sets), t->stream, NULL, e));
+    CU(t, t->drv->EventRecord(t->to, t->stream), "record an event");
+    CU(t, t->drv->EventSynchronize(t->to), "finish a timed stretch");
+    double wall = hone_now_s(&t->cfg->clock) - from;
+    float ms = 0;
+    CU(t, t->drv->EventElapsedTime(&ms, t->from, t->to), "read the time between two events");
+    out->event_to_wall = wall > 0 ? (double)ms * 1e-3 / wall : 0;
+    return HONE_OK;
+}
+
+static hone_code measure(timer *t, const hone_arm *a, const hone_arm *b, hone_pair *out, hone_err *e) {
+    const hone_arm *arms[2] = {a, b};
+    bool is_virtual = t->device->info.is_virtual;
+    unsigned visit = is_virtual ? 1 : t->cfg->per_visit ? t->cfg->per_visit : DEFAULT_VISIT;
+    visit = visit > 32 ? 32 : visit;
+    size_t cap = is_virtual ? 2 : t->cfg->samples ? t->cfg->samples : DEFAULT_SAMPLES;
+    cap = (cap + 2 * visit - 1) / (2 * visit) * (2 * visit);
+    out->a_us = hone_calloc(cap, sizeof(double));
+    out->b_us = hone_calloc(cap, sizeof(double));
+    out->log_ratio = hone_calloc(cap, sizeof(double));
+    if (!out->a_us || !out->b_us || !out->log_ratio)
+        return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for %zu samples", cap);
+    HONE_TRY(open_timer(t, e));
+    HONE_TRY(warm_up(t, arms, b ? 2 : 1, e));
+    out->batch = t->batch;
+    HONE_TRY(b ? collect_pairs(t, a, b, cap, visit, out, e) : collect_single(t, a, cap, out, e));
+    summarise(t->cfg, b != NULL, out);
+    return compare_with_wall(t, b ? b : a, out, e);
+}
+
+hone_code hone_measure_pair(const hone_arm *a, const hone_arm *b, const hone_pair_config *c, hone_pair *out, hone_err *e) {
+    *out = (hone_pair){0};
+    hone_pair_config cfg = *c;
+    if (!cfg.clock.now_s)
+        cfg.clock = hone_clock_monotonic();
+    timer t = {.device = a->bound->w->device, .drv = a->bound->w->device->driver, .cfg = &cfg, .batch = 1};
+    hone_code code = measure(&t, a, b, out, e);
+    close_timer(&t);
+    if (code != HONE_OK)
+        hone_pair_free(out);
+    return code;
+}
+
+void hone_pair_free(hone_pair *p) {
+    hone_free(p->a_us);
+    hone_free(p->b_us);
+    hone_free(p->log_ratio);
+    *p = (hone_pair){0};
+}

@@ -1,0 +1,27 @@
+// block: internal to the executor: a place for one resident block. See block.c.
+#ifndef HONE_VGPU_BLOCK_H
+#define HONE_VGPU_BLOCK_H
+#include "vgpu/run.h"
+
+typedef struct vg_slot {
+    vg_block block;
+    vg_bx bx;
+    vg_warp *warps;
+    vg_wx *wx;
+    uint32_t n_warps, generation, idle_rounds;
+    uint8_t *shared, *local;
+    size_t local_stride, shadow_words;
+    vg_shadow shadow;
+    void *raw_warps, *raw_shared, *raw_local;
+    bool busy;
+    uint64_t warp_insts;               // executed by blocks in this slot, for the budget; the scheduler takes them out
+} vg_slot;
+
+typedef enum vg_round { VG_ROUND_DONE, VG_ROUND_BUSY, VG_ROUND_SPINS /* waits for something outside the block */, VG_ROUND_FAULT } vg_round;
+
+// Starts block `linear` of the launch. Memory of an earlier block of the same launch is used again. errors: HONE_E_NOMEM.
+hone_code vg_slot_start(vg_slot *s, vg_launch *l, uint64_t linear, uint32_t sm, vg_counter_sink *count, hone_err *e);
+void vg_slot_free(vg_slot *s);
+// Every live warp runs until it blocks, gives way, or has executed `quantum` instructions (0: no limit). order: warps, NULL = ascending.
+vg_round vg_slot_round(vg_slot *s, uint64_t quantum, const uint32_t *order);
+#endif

@@ -1,0 +1,261 @@
+// frames: call frames of a warp and what happens at call and ret. A frame is one function at one depth of the call stack with its own
+// register file; lanes that called it from different places share it and part again when they return. Parameters travel as rows:
+// byte k of lane l of a parameter area is byte k % 4 of lane l in row k / 4 (see vg_code.param_row).
+#include "vgpu/run.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROW = 128 };
+
+static void *aligned_rows(size_t bytes, void **raw) {
+    *raw = hone_calloc(bytes + 64, 1);
+    return *raw ? (void *)(((uintptr_t)*raw + 63) & ~(uintptr_t)63) : NULL;
+}
+
+typedef struct frame_box { vg_frame f; void *raw; } frame_box;   // what is freed
+
+void vg_frame_reset(vg_warp *w, vg_frame *f) {
+    const vg_code *c = f->code;
+    const vg_code_full *full = vg_full(c);
+    (void)w;
+    memset(f->file, 0, c->template_at);
+    memcpy(f->file + c->template_at, c->template_rows, c->template_bytes);
+    memset(f->pred, 0, c->n_preds * sizeof *f->pred);
+    for (size_t i = 0; i < c->n_pred_init; i++)
+        f->pred[c->n_preds - c->n_pred_init + i] = c->pred_init[i] ? 0xffffffffu : 0;
+    for (size_t i = 0; i < full->n_local_fix; i++)
+        for (unsigned l = 0; l < VG_LANES; l++) {
+            uint8_t *row = f->file + full->local_fix[i];
+            if (full->local_fix_wide[i])
+                ((uint64_t *)(void *)row)[l] += f->local_base;
+            else
+                ((uint32_t *)(void *)row)[l] += f->local_base;
+        }
+}
+
+vg_frame *vg_frame_get(vg_warp *w, const vg_code *code, uint32_t depth, uint32_t local_base) {
+    vg_wx *x = vg_wx_of(w);
+    for (vg_frame *f = x->frames; f; f = f->next)
+        if (f->code == code && f->depth == depth && f->local_base == local_base) {
+            vg_frame_special(w, f);
+            return f;
+        }
+    frame_box *box = hone_calloc(1, sizeof *box);
+    if (!box)
+        return NULL;
+    vg_frame *f = &box->f;
+    const size_t file = (code->file_bytes + 63) & ~(size_t)63;
+    f->file = aligned_rows(file + (code->n_preds + 1) * sizeof(uint32_t), &box->raw);
+    if (!f->file) {
+        hone_free(box);
+        return NULL;
+    }
+    f->pred = (uint32_t *)(void *)(f->file + file);
+    f->code = code;
+    f->depth = depth;
+    f->local_base = local_base;
+    f->generation = w->file_generation - 1;
+    f->next = x->frames;
+    x->frames = f;
+    vg_frame_reset(w, f);
+    vg_frame_special(w, f);
+    return f;
+}
+
+void vg_frames_free(vg_warp *w) {
+    vg_wx *x = vg_wx_of(w);
+    for (vg_frame *f = x ? x->frames : NULL, *next; f; f = next) {
+        next = f->next;
+        frame_box *box = (frame_box *)(void *)f;
+        hone_free(box->raw);
+        hone_free(box);
+    }
+}
+
+// ---- special registers
+static uint64_t sreg_value(const vg_warp *w, unsigned s, unsigned lane) {
+    const vg_block *b = w->block;
+    const vg_launch *l = b->launch;
+    const uint32_t t = w->index * VG_LANES + lane, nx = l->block[0], ny = l->block[1];
+    const uint32_t dims = l->block[0] * l->block[1] * l->block[2];
+    switch (s) {
+    case PTX_SREG_TID_X: return t % nx;
+    case PTX_SREG_TID_Y: return t / nx % ny;
+    case PTX_SREG_TID_Z: return t / nx / ny;
+    case PTX_SREG_NTID_X: case PTX_SREG_NTID_Y: case PTX_SREG_NTID_Z: return l->block[s - PTX_SREG_NTID_X];
+    case PTX_SREG_CTAID_X: case PTX_SREG_CTAID_Y: case PTX_SREG_CTAID_Z: return b->ctaid[s - PTX_SREG_CTAID_X];
+    case PTX_SREG_NCTAID_X: case PTX_SREG_NCTAID_Y: case PTX_SREG_NCTAID_Z: return l->grid[s - PTX_SREG_NCTAID_X];
+    case PTX_SREG_LANEID: return lane;
+    case PTX_SREG_WARPID: return w->index;
+    case PTX_SREG_NWARPID: return (dims + VG_LANES - 1) / VG_LANES;
+    case PTX_SREG_SMID: return b->sm;
+    case PTX_SREG_NSMID: return 132;
+    case PTX_SREG_LANEMASK_EQ: return 1u << lane;
+    case PTX_SREG_LANEMASK_LE: return (uint32_t)((2ull << lane) - 1);
+    case PTX_SREG_LANEMASK_LT: return (1u << lane) - 1;
+    case PTX_SREG_LANEMASK_GE: return ~((1u << lane) - 1);
+    case PTX_SREG_LANEMASK_GT: return ~(uint32_t)((2ull << lane) - 1);
+    case PTX_SREG_TOTAL_SMEM_SIZE: case PTX_SREG_AGGR_SMEM_SIZE: return b->shared_bytes;
+    case PTX_SREG_DYNAMIC_SMEM_SIZE: return l->dynamic_shared;
+    case PTX_SREG_CLUSTERID_X: case PTX_SREG_CLUSTERID_Y: case PTX_SREG_CLUSTERID_Z: return b->ctaid[s - PTX_SREG_CLUSTERID_X];
+    case PTX_SREG_NCLUSTERID_X: case PTX_SREG_NCLUSTERID_Y: case PTX_SREG_NCLUSTERID_Z: return l->grid[s - PTX_SREG_NCLUSTERID_X];
+    case PTX_SREG_CLUSTER_NCTAID_X: case PTX_SREG_CLUSTER_NCTAID_Y: case PTX_SREG_CLUSTER_NCTAID_Z: case PTX_SREG_CLUSTER_NCTARANK: return 1;
+    default: return 0;                 // cluster ranks of clusters of one block, grid id, environment registers
+    }
+}
+
+static void fill_sreg(const vg_warp *w, const vg_frame *f, unsigned s) {
+    const vg_code_full *full = vg_full(f->code);
+    for (unsigned l = 0; l < VG_LANES; l++) {
+        const uint64_t v = sreg_value(w, s, l);
+        if (f->code->sreg_row[s])
+            ((uint32_t *)(void *)(f->file + f->code->sreg_row[s]))[l] = (uint32_t)v;
+        if (full->sreg_wide_row[s])
+            ((uint64_t *)(void *)(f->file + full->sreg_wide_row[s]))[l] = v;
+    }
+}
+
+void vg_frame_special(vg_warp *w, vg_frame *f) {
+    if (f->generation == w->file_generation)
+        return;
+    const vg_code_full *full = vg_full(f->code);
+    for (unsigned s = 0; s < PTX_SREG_COUNT; s++)
+        if (f->code->sreg_row[s] || full->sreg_wide_row[s])
+            fill_sreg(w, f, s);
+    f->generation = w->file_generation;
+}
+
+// Clocks advance with the instructions of the warp: deterministic, and moving for kernels that wait on them. 4 cycles, 2 ns each.
+void vg_refresh_clocks(vg_warp *w) {
+    const vg_code_full *full = vg_full(w->code);
+    const uint64_t cycles = 1000 + 4 * w->warp_insts, ns = 1000 + 2 * w->warp_insts;
+    const struct { unsigned s; uint64_t v; } clocks[] = {
+        {PTX_SREG_CLOCK, cycles}, {PTX_SREG_CLOCK_HI, cycles >> 32}, {PTX_SREG_CLOCK64, cycles},
+        {PTX_SREG_GLOBALTIMER, ns}, {PTX_SREG_GLOBALTIMER_LO, ns}, {PTX_SREG_GLOBALTIMER_HI, ns >> 32},
+    };
+    for (size_t i = 0; i < HONE_COUNT(clocks); i++)
+        for (unsigned l = 0; l < VG_LANES; l++) {
+            if (w->code->sreg_row[clocks[i].s])
+                vg_u32(w, w->code->sreg_row[clocks[i].s])[l] = (uint32_t)clocks[i].v;
+            if (full->sreg_wide_row[clocks[i].s])
+                vg_u64(w, full->sreg_wide_row[clocks[i].s])[l] = clocks[i].v;
+        }
+}
+
+// ---- calls
+uint8_t *vg_param_byte(vg_warp *w, const vg_frame *f, uint32_t at, unsigned lane) {
+    (void)w;
+    return f->file + f->code->param_row + at / 4 * ROW + lane * 4;
+}
+
+static void copy_area(const vg_frame *from, uint32_t from_at, vg_frame *to, uint32_t to_at, uint32_t bytes, uint32_t mask) {
+    for (uint32_t k = 0; k < bytes; k += 4) {
+        const uint32_t *s = (const uint32_t *)(const void *)(from->file + from->code->param_row + (from_at + k) / 4 * ROW);
+        uint32_t *d = (uint32_t *)(void *)(to->file + to->code->param_row + (to_at + k) / 4 * ROW);
+        for (unsigned l = 0; l < VG_LANES; l++)
+            d[l] = mask >> l & 1 ? s[l] : d[l];
+    }
+}
+
+static uint32_t place_of(const vg_code *c, const ptx_var *v) {
+    const vg_place *p = vg_place_find(vg_full(c)->places, vg_full(c)->n_places, v);
+    return p ? p->at : 0;
+}
+
+static void enter_callee(vg_warp *w, const vg_inst *in, const vg_call *c, const vg_code *callee, uint32_t mask) {
+    vg_wx *x = vg_wx_of(w);
+    vg_frame *caller = x->split[x->cur].frame;
+    const uint32_t base = caller->local_base + (uint32_t)caller->code->frame_local_bytes;
+    const bool deep = caller->depth + 1 >= VG_MAX_DEPTH || base + callee->frame_local_bytes > w->local_stride;
+    vg_frame *f = deep ? NULL : vg_frame_get(w, callee, caller->depth + 1, base);
+    if (!f) {
+        vg_report(w, in, (unsigned)__builtin_ctz(mask), "kernel.stack-overflow", 0, 0, false, "calls '%s' %u levels deep and overflows its stack",
+                  callee->func->name, caller->depth + 1);
+        vg_fault(w, deep ? VG_CU_ILLEGAL_ADDRESS : VG_CU_OUT_OF_MEMORY);
+        return;
+    }
+    for (unsigned i = 0; i < c->n_args && i < callee->func->n_params; i++) {
+        const uint32_t bytes = (uint32_t)callee->func->params[i]->bytes;
+        copy_area(caller, c->args[i], f, place_of(callee, callee->func->params[i]), bytes < c->arg_bytes[i] ? bytes : c->arg_bytes[i], mask);
+    }
+    for (uint32_t m = mask; m; m &= m - 1) {
+        f->ret_frame[__builtin_ctz(m)] = caller;
+        f->ret_pc[__builtin_ctz(m)] = in->index;
+    }
+    x->split[x->cur].frame = f;
+    x->split[x->cur].mask = w->active = mask;
+    x->split[x->cur].pc = 0;
+    vg_warp_enter(w, x->cur);
+}
+
+static const vg_code *function_at(const vg_warp *w, uint64_t address) {
+    const vg_program *p = w->code->program;
+    const uint64_t i = (address - VG_FUNC_BASE) / 16;
+    return address >= VG_FUNC_BASE && address % 16 == 0 && i < p->module->n_funcs && p->codes[i] ? &p->codes[i]->code : NULL;
+}
+
+void vg_do_call(vg_warp *w, const vg_inst *in, uint32_t mask) {
+    vg_wx *x = vg_wx_of(w);
+    const vg_call *c = &vg_full(w->code)->calls[in->imm];
+    vg_frame *frame = x->split[x->cur].frame;
+    w->next = in->index + 1;
+    if (!mask)
+        return;
+    if (c->kind == VG_CALL_VPRINTF || c->kind == VG_CALL_ASSERT) {
+        vg_intrinsic_call(w, in, c, mask);
+        return;
+    }
+    const vg_code *callee = c->callee;
+    uint32_t now = mask;
+    if (c->kind == VG_CALL_INDIRECT) {
+        const uint64_t *to = vg_u64(w, in->a);
+        const unsigned first = (unsigned)__builtin_ctz(mask);
+        for (uint32_t m = mask; m; m &= m - 1)
+            if (to[__builtin_ctz(m)] != to[first])
+                now &= ~(m & -m);
+        callee = function_at(w, to[first]);
+        if (!callee || callee->func->n_params != c->n_args) {
+            vg_report(w, in, first, "control.call-target", to[first], 0, false, "calls 0x%llx, which is no function of this module",
+                      (unsigned long long)to[first]);
+            vg_fault(w, VG_CU_INVALID_PC);
+            return;
+        }
+    }
+    vg_split_add(w, mask & ~now, in->index, frame);               // other targets: their turn comes
+    vg_split_add(w, w->active & ~mask, in->index + 1, frame);     // guarded off
+    enter_callee(w, in, c, callee, now);
+}
+
+void vg_do_return(vg_warp *w, const vg_inst *in, uint32_t mask) {
+    vg_wx *x = vg_wx_of(w);
+    vg_frame *f = x->split[x->cur].frame;
+    if (!mask)
+        return;
+    if (f->depth == 0) {
+        vg_lanes_exit(w, mask);
+        return;
+    }
+    const uint32_t stay = w->active & ~mask;
+    bool first = true;
+    while (mask) {
+        const unsigned l = (unsigned)__builtin_ctz(mask);
+        vg_frame *to = f->ret_frame[l];
+        const uint32_t pc = f->ret_pc[l];
+        uint32_t group = 0;
+        for (uint32_t m = mask; m; m &= m - 1)
+            if (f->ret_frame[__builtin_ctz(m)] == to && f->ret_pc[__builtin_ctz(m)] == pc)
+                group |= m & -m;
+        mask &= ~group;
+        const vg_call *c = &vg_full(to->code)->calls[to->code->insts[pc].imm];
+        for (unsigned i = 0; i < c->n_rets && i < f->code->func->n_rets; i++)
+            copy_area(f, place_of(f->code, f->code->func->rets[i]), to, c->rets[i], c->ret_bytes[i], group);
+        if (first) {
+            x->split[x->cur] = (vg_split){.mask = group, .pc = pc + 1, .frame = to, .state = VG_READY};
+            first = false;
+        } else {
+            vg_split_add(w, group, pc + 1, to);
+        }
+    }
+    vg_split_add(w, stay, in->index + 1, f);
+    vg_warp_enter(w, x->cur);
+}

@@ -1,0 +1,307 @@
+// The differential tests end to end, against cheating and honest "kernels" written in C.
+#include "fake.h"
+
+#define CONTRACT                                                                     \
+    "#pragma hone size M=48 N=40 K=64\n"                                             \
+    "#pragma hone check M=5 N=33 K=17\n"                                             \
+    "#pragma hone check M=32 N=64 K=48\n"                                            \
+    "#pragma hone in A float[M][K] ~ normal(0,1)\n"                                  \
+    "#pragma hone in B float[K][N] ~ normal(0,1)\n"                                  \
+    "#pragma hone out C float[M][N]\n"
+#define TASK(kernel)                                                                 \
+    CONTRACT                                                                         \
+    "#pragma hone launch " kernel "<<<dim3(cdiv(N,16),cdiv(M,16)), dim3(16,16)>>>(A, B, C, M, N, K)\n" \
+    "extern \"C\" __global__ void " kernel "(const float *A, const float *B, float *C, int M, int N, int K) {\n" \
+    "    float acc = 0.0f; for (int k = 0; k < K; k++) acc += A[k] * B[k]; C[0] = acc; }\n"
+
+typedef struct mm { size_t M, N, K; hone_dtype t; uint8_t *A, *B, *C; } mm;
+static mm open_mm(const fake_view *v) {
+    mm x = {.M = size_of(v, "M"), .N = size_of(v, "N"), .K = size_of(v, "K")};
+    x.A = data_of(v, "A", &x.t);
+    x.B = data_of(v, "B", &x.t);
+    x.C = data_of(v, "C", &x.t);
+    return x;
+}
+static double at(const mm *x, const uint8_t *p, size_t i) { return hone_dtype_get(x->t, p, i); }
+// One product, by the order and arithmetic asked for. The double shadow runs through the same function.
+typedef enum how { SEQUENTIAL, REVERSED, SPLIT, TF32, BF16, SKIP } how;
+static float cut(float f, uint32_t mask) {
+    uint32_t u;
+    memcpy(&u, &f, 4);
+    u = (u + (~mask >> 1) + 1) & mask;
+    memcpy(&f, &u, 4);
+    return f;
+}
+static double dot(const mm *x, size_t i, size_t j, how h) {
+    double wide = 0;
+    float acc = 0, half[2] = {0};
+    for (size_t q = 0; q < x->K; q++) {
+        size_t k = h == REVERSED ? x->K - 1 - q : q;
+        double a = at(x, x->A, i * x->K + k), b = at(x, x->B, k * x->N + j);
+        if (x->t == HONE_DOUBLE) {
+            wide += a * b;
+            continue;
+        }
+        if (h == SKIP && k == x->K - 1)
+            continue;
+        uint32_t mask = h == TF32 ? 0xffffe000u : h == BF16 ? 0xffff0000u : 0xffffffffu;
+        float p = cut((float)a, mask), r = cut((float)b, mask);
+        if (h == SPLIT)
+            half[k % 2] = fmaf(p, r, half[k % 2]);
+        else if (h == REVERSED)
+            acc = fmaf(p, r, acc);
+        else
+            acc += p * r;
+    }
+    return x->t == HONE_DOUBLE ? wide : h == SPLIT ? half[0] + half[1] : acc;
+}
+static hone_code product(fake_view *v, how h) {
+    mm x = open_mm(v);
+    for (size_t i = 0; i < x.M; i++)
+        for (size_t j = 0; j < x.N; j++)
+            hone_dtype_set(x.t, x.C, i * x.N + j, dot(&x, i, j, h));
+    return HONE_OK;
+}
+#define PRODUCT(name, h) static hone_code name(fake_view *v, hone_err *e) { (void)e; return product(v, h); }
+PRODUCT(k_matmul, SEQUENTIAL) PRODUCT(k_reversed, REVERSED) PRODUCT(k_split, SPLIT) PRODUCT(k_tf32, TF32) PRODUCT(k_bf16, BF16) PRODUCT(k_skip, SKIP)
+
+static hone_code k_zero(fake_view *v, hone_err *e) {
+    (void)e;
+    mm x = open_mm(v);
+    memset(x.C, 0, x.M * x.N * 4);
+    return HONE_OK;
+}
+static hone_code k_nothing(fake_view *v, hone_err *e) { (void)v, (void)e; return HONE_OK; }
+static hone_code k_no_tail(fake_view *v, hone_err *e) {          // leaves the last row unwritten
+    (void)e;
+    mm x = open_mm(v);
+    uint8_t *kept = malloc(x.N * 4);
+    memcpy(kept, x.C + (x.M - 1) * x.N * 4, x.N * 4);
+    product(v, SEQUENTIAL);
+    memcpy(x.C + (x.M - 1) * x.N * 4, kept, x.N * 4);
+    free(kept);
+    return HONE_OK;
+}
+static hone_code k_stale(fake_view *v, hone_err *e) {            // works once per size, then replays
+    static float kept[64 * 64];
+    mm x = open_mm(v);
+    (void)e;
+    if (v->calls < 2) {
+        product(v, SEQUENTIAL);
+        memcpy(kept, x.C, x.M * x.N * 4);
+    } else {
+        memcpy(x.C, kept, x.M * x.N * 4);
+    }
+    return HONE_OK;
+}
+static hone_code k_guard(fake_view *v, hone_err *e) {
+    (void)e;
+    mm x = open_mm(v);
+    product(v, SEQUENTIAL);
+    x.C[x.M * x.N * 4 + 8] = 1;
+    return HONE_OK;
+}
+static hone_code k_mutates(fake_view *v, hone_err *e) {
+    (void)e;
+    mm x = open_mm(v);
+    product(v, SEQUENTIAL);
+    x.A[0] ^= 1;
+    return HONE_OK;
+}
+static hone_code k_history(fake_view *v, hone_err *e) {          // depends on where it runs
+    (void)e;
+    mm x = open_mm(v);
+    product(v, SEQUENTIAL);
+    if (v->run->placement)
+        hone_dtype_set(x.t, x.C, 3, hone_dtype_get(x.t, x.C, 3) * 1.0000003);
+    return HONE_OK;
+}
+static hone_code k_nan(fake_view *v, hone_err *e) {
+    (void)e;
+    mm x = open_mm(v);
+    product(v, SEQUENTIAL);
+    hone_dtype_set(x.t, x.C, 1, INFINITY);
+    return HONE_OK;
+}
+static hone_code k_fault(fake_view *v, hone_err *e) { (void)v; return hone_fail(e, HONE_E_DEVICE, 700, "an illegal memory access was encountered"); }
+static hone_code k_hang(fake_view *v, hone_err *e) { (void)v; return hone_fail(e, HONE_E_TIMEOUT, 702, "the launch timed out"); }
+static hone_code k_lost(fake_view *v, hone_err *e) { (void)v; return hone_fail(e, HONE_E_NO_DEVICE, 999, "the device is gone"); }
+static hone_code k_one_bad(fake_view *v, hone_err *e) {          // one element off by 0.1 % of the scale
+    (void)e;
+    mm x = open_mm(v);
+    product(v, SEQUENTIAL);
+    size_t i = x.N * 2 + 7;
+    hone_dtype_set(x.t, x.C, i, hone_dtype_get(x.t, x.C, i) + 0.005);
+    return HONE_OK;
+}
+
+static const fake_entry kernels[] = {
+    {"matmul", k_matmul}, {"reversed", k_reversed}, {"split", k_split}, {"tf32", k_tf32},       {"bf16", k_bf16},       {"skip", k_skip},
+    {"zero", k_zero},     {"nothing", k_nothing},   {"no_tail", k_no_tail}, {"stale", k_stale}, {"guard", k_guard},     {"mutates", k_mutates},
+    {"history", k_history}, {"nan", k_nan},         {"fault", k_fault}, {"hang", k_hang},       {"lost", k_lost},       {"one_bad", k_one_bad},
+};
+
+typedef struct bench { fake f; hone_task *task; hone_judge *j; } bench;
+static void open_bench(bench *b, const char *text, hone_code load_shadow) {
+    hone_err e = {0};
+    b->f = (fake){kernels, HONE_COUNT(kernels), 0, load_shadow};
+    b->task = parse_task(text);
+    hone_judge_config c = {.task = b->task, .runner = fake_runner(&b->f), .seed = 7};
+    if (hone_judge_open(&c, &b->j, &e) != HONE_OK)
+        fail_msg("%s", e.msg);
+}
+static void close_bench(bench *b) {
+    hone_judge_close(b->j);
+    hone_task_free(b->task);
+}
+// NULL: must pass
+static void expect(bench *b, const char *candidate, bool atomics, const char *kind) {
+    hone_task *t = parse_task(candidate);
+    hone_findings f;
+    hone_judged r;
+    hone_err e = {0};
+    assert_int_equal(hone_findings_init(&f, &e), HONE_OK);
+    assert_int_equal(hone_judge_candidate(b->j, t, NULL, atomics, &f, &r, &e), HONE_OK);
+    if (kind ? !has_finding(&f, kind) : f.refused != 0) {
+        print_findings(&f);
+        fail_msg("%s: expected %s", t->kernels[0].name, kind ? kind : "no finding");
+    }
+    if (kind)
+        assert_true(f.refused > 0);
+    hone_judged_free(&r);
+    hone_findings_free(&f);
+    hone_task_free(t);
+}
+
+static void honest_orders_pass(void **state) {
+    (void)state;
+    bench b;
+    open_bench(&b, TASK("matmul"), HONE_OK);
+    assert_string_equal(json_string_value(json_object_get(hone_judge_facts(b.j), "reference")), "shadow");
+    expect(&b, TASK("matmul"), false, NULL);
+    expect(&b, TASK("reversed"), false, NULL);
+    expect(&b, TASK("split"), false, NULL);
+    close_bench(&b);
+}
+
+static void cheats_are_named(hone_code load_shadow) {
+    bench b;
+    open_bench(&b, TASK("matmul"), load_shadow);
+    expect(&b, TASK("tf32"), false, "diff.precision");
+    expect(&b, TASK("bf16"), false, "diff.precision");
+    expect(&b, TASK("skip"), false, "diff.wrong");
+    expect(&b, TASK("zero"), false, "diff.wrong");
+    expect(&b, TASK("nothing"), false, "diff.unwritten");
+    expect(&b, TASK("no_tail"), false, "diff.unwritten");
+    expect(&b, TASK("stale"), false, "diff.stale");
+    expect(&b, TASK("guard"), false, "memory.guard");
+    expect(&b, TASK("mutates"), false, "memory.input-changed");
+    expect(&b, TASK("history"), false, "diff.history");
+    expect(&b, TASK("history"), true, NULL);
+    expect(&b, TASK("nan"), false, "diff.non-finite");
+    expect(&b, TASK("fault"), false, "run.fault");
+    expect(&b, TASK("hang"), false, "run.timeout");
+    expect(&b, TASK("one_bad"), false, "diff.precision");
+    expect(&b, TASK("unknown_kernel"), false, "compile.error");
+    expect(&b, TASK("split"), false, NULL);
+    close_bench(&b);
+}
+static void cheats_are_named_by_shadow(void **state) { (void)state; cheats_are_named(HONE_OK); }
+static void cheats_are_named_without_shadow(void **state) { (void)state; cheats_are_named(HONE_E_COMPILE); }
+
+static void fallback_is_told(void **state) {
+    (void)state;
+    bench b;
+    open_bench(&b, TASK("matmul"), HONE_E_COMPILE);
+    const json_t *facts = hone_judge_facts(b.j);
+    assert_string_equal(json_string_value(json_object_get(facts, "reference")), "bound");
+    assert_non_null(strstr(json_string_value(json_object_get(facts, "reason")), "does not compile"));
+    close_bench(&b);
+}
+
+static void lost_device_is_an_error(void **state) {
+    (void)state;
+    bench b;
+    open_bench(&b, TASK("matmul"), HONE_OK);
+    hone_task *t = parse_task(TASK("lost"));
+    hone_findings f;
+    hone_judged r;
+    hone_err e = {0};
+    hone_findings_init(&f, &e);
+    assert_int_equal(hone_judge_candidate(b.j, t, NULL, false, &f, &r, &e), HONE_E_NO_DEVICE);
+    assert_int_equal(f.refused, 0);
+    hone_judged_free(&r);
+    hone_findings_free(&f);
+    hone_task_free(t);
+    close_bench(&b);
+}
+
+static void stated_tolerances_rule(void **state) {
+    (void)state;
+    bench b;
+    open_bench(&b, "#pragma hone tolerance rtol=0.05 atol=0.2\n" TASK("matmul"), HONE_OK);
+    expect(&b, "#pragma hone tolerance rtol=0.05 atol=0.2\n" TASK("bf16"), false, NULL);
+    expect(&b, "#pragma hone tolerance rtol=0.05 atol=0.2\n" TASK("zero"), false, "diff.wrong");
+    close_bench(&b);
+    open_bench(&b, "#pragma hone tolerance exact\n" TASK("matmul"), HONE_OK);
+    expect(&b, "#pragma hone tolerance exact\n" TASK("matmul"), false, NULL);
+    expect(&b, "#pragma hone tolerance exact\n" TASK("reversed"), false, "diff.wrong");
+    close_bench(&b);
+}
+
+static void second_candidate_reuses_references(void **state) {
+    (void)state;
+    bench b;
+    open_bench(&b, TASK("matmul"), HONE_OK);
+    expect(&b, TASK("split"), false, NULL);
+    size_t before = b.f.runs;
+    hone_task *t = parse_task(TASK("split"));
+    hone_findings f;
+    hone_judged r;
+    hone_err e = {0};
+    hone_findings_init(&f, &e);
+    assert_int_equal(hone_judge_candidate(b.j, t, NULL, false, &f, &r, &e), HONE_OK);
+    assert_int_equal(b.f.runs - before, r.runs);
+    assert_true(r.cases >= 4);
+    hone_judged_free(&r);
+    hone_findings_free(&f);
+    hone_task_free(t);
+    close_bench(&b);
+}
+
+static void good_task_is_admitted(void **state) {
+    (void)state;
+    bench b;
+    open_bench(&b, TASK("matmul"), HONE_OK);
+    hone_findings f;
+    hone_err e = {0};
+    hone_findings_init(&f, &e);
+    assert_int_equal(hone_judge_admit(b.j, &f, &e), HONE_OK);
+    if (f.refused || f.notes)
+        print_findings(&f);
+    assert_int_equal(f.refused + f.notes, 0);
+    hone_findings_free(&f);
+    close_bench(&b);
+}
+
+static void weak_task_is_refused(void **state) {
+    (void)state;
+    bench b;
+    open_bench(&b, "#pragma hone tolerance rtol=0 atol=1e9\n" TASK("matmul"), HONE_OK);
+    hone_findings f;
+    hone_err e = {0};
+    hone_findings_init(&f, &e);
+    assert_int_equal(hone_judge_admit(b.j, &f, &e), HONE_OK);
+    assert_true(has_finding(&f, "task.weak"));
+    hone_findings_free(&f);
+    close_bench(&b);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(honest_orders_pass),        cmocka_unit_test(cheats_are_named_by_shadow), cmocka_unit_test(cheats_are_named_without_shadow),
+        cmocka_unit_test(fallback_is_told),          cmocka_unit_test(lost_device_is_an_error),    cmocka_unit_test(stated_tolerances_rule),
+        cmocka_unit_test(second_candidate_reuses_references), cmocka_unit_test(good_task_is_admitted), cmocka_unit_test(weak_task_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
