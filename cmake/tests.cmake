@@ -18,5 +18,59 @@ if(CMOCKA_FOUND)
     set_property(GLOBAL APPEND PROPERTY hone_test_targets ${room}_${name})
   endforeach()
 endif()
+
+# Command-line tests: tests/cli/*.sh through tests/cli/run.sh. One worker process each at most, so that two run side by side.
+file(GLOB cli_tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/cli/*.sh)
+list(REMOVE_ITEM cli_tests ${CMAKE_SOURCE_DIR}/tests/cli/run.sh)
+foreach(script ${cli_tests})
+  get_filename_component(name ${script} NAME_WE)
+  add_test(NAME cli/${name} COMMAND ${CMAKE_SOURCE_DIR}/tests/cli/run.sh $<TARGET_FILE:hone> ${CMAKE_SOURCE_DIR} ${script})
+endforeach()
+
+# The exploit corpus: every cheat refused by name, every honest optimisation passed.
+if(EXISTS ${CMAKE_SOURCE_DIR}/tests/exploits/run.py)
+  add_test(NAME exploits COMMAND python3 ${CMAKE_SOURCE_DIR}/tests/exploits/run.py $<TARGET_FILE:hone>)
+endif()
+
+add_test(NAME layering COMMAND python3 ${CMAKE_SOURCE_DIR}/tests/layering.py ${CMAKE_SOURCE_DIR})
+
+# Fuzz targets: tests/fuzz/fuzz_ROOM_WHAT.c with clang's libFuzzer; a bounded number of runs over the corpus in tests/fuzz/corpus/fuzz_ROOM_WHAT.
+find_program(FUZZ_CC NAMES clang clang-14 clang-16 clang-19)
+file(GLOB fuzz_targets CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/fuzz/fuzz_*.c)
+set(fuzz_rooms_ptx base ptx)
+set(fuzz_rooms_cuda base cuda)
+set(fuzz_rooms_task base cuda task)
+set(fuzz_rooms_store base store)
+if(FUZZ_CC)
+  foreach(source ${fuzz_targets})
+    get_filename_component(name ${source} NAME_WE)
+    string(REGEX REPLACE "^fuzz_([a-z]+)_.*" "\\1" room ${name})
+    set(room_sources)
+    foreach(r ${fuzz_rooms_${room}})
+      file(GLOB more CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${r}/*.c)
+      list(APPEND room_sources ${more})
+    endforeach()
+    set(exe ${CMAKE_BINARY_DIR}/${name})
+    add_custom_command(OUTPUT ${exe} COMMAND ${FUZZ_CC} -std=gnu17 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
+      -D_GNU_SOURCE -DHONE_VERSION="fuzz" -I${CMAKE_SOURCE_DIR}/src -I${CMAKE_SOURCE_DIR}/include ${source} ${room_sources} -lcrypto -lm -lpthread -o ${exe}
+      DEPENDS ${source} ${room_sources} VERBATIM)
+    add_custom_target(build_${name} DEPENDS ${exe})
+    set_property(GLOBAL APPEND PROPERTY hone_test_targets build_${name})
+    set(corpus ${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name})
+    if(EXISTS ${corpus})
+      add_test(NAME fuzz/${name} COMMAND ${exe} -runs=20000 -max_total_time=8 -rss_limit_mb=2048 -artifact_prefix=${CMAKE_BINARY_DIR}/ ${CMAKE_BINARY_DIR}/corpus_${name} ${corpus})
+      file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/corpus_${name})
+    else()
+      add_test(NAME fuzz/${name} COMMAND ${exe} -runs=20000 -max_total_time=8 -rss_limit_mb=2048 -artifact_prefix=${CMAKE_BINARY_DIR}/)
+    endif()
+  endforeach()
+endif()
+
+get_property(all_tests DIRECTORY PROPERTY TESTS)
+foreach(test ${all_tests})
+  set_tests_properties(${test} PROPERTIES TIMEOUT 300
+    ENVIRONMENT "ASAN_OPTIONS=allocator_may_return_null=1;UBSAN_OPTIONS=print_stacktrace=1")
+endforeach()
+
 get_property(test_targets GLOBAL PROPERTY hone_test_targets)
 add_custom_target(tests DEPENDS ${test_targets})

@@ -47,6 +47,19 @@ static bool variant_applies(const hone_plan *p, hone_input input) {
     return false;
 }
 
+// A stated rtol/atol speaks about the task's own inputs, not about inputs 64 times as large: then only seeds vary.
+static bool only_task_inputs(const hone_task *t) {
+    for (size_t i = 0; i < t->n_tolerances; i++)
+        if (t->tolerances[i].kind == HONE_TOL_RELATIVE)
+            return true;
+    return false;
+}
+
+static void add_case(hone_judge *j, size_t size, unsigned nth, hone_input input) {
+    uint64_t seed = j->c.seed * 1000003u + size * 64 + nth;
+    j->cases[j->n_cases++] = (judge_case){.size = size, .input = input, .seed = seed, .first_of_size = !nth};
+}
+
 // Per size: the task's own distribution first, then the others that apply; never fewer than two cases, so that an answer to earlier inputs shows.
 static hone_code make_cases(hone_judge *j, hone_err *e) {
     j->cases = hone_arena_array(j->arena, j->n_sizes * (HONE_INPUT_COUNT + 1), sizeof *j->cases);
@@ -57,14 +70,12 @@ static hone_code make_cases(hone_judge *j, hone_err *e) {
         if (j->c.variants && j->c.variants < most)
             most = j->c.variants;
         for (int v = 0; v < HONE_INPUT_COUNT && done < most; v++) {
-            if (v != HONE_INPUT_TASK && !variant_applies(j->sizes[s].base, (hone_input)v))
+            if (v != HONE_INPUT_TASK && (only_task_inputs(j->c.task) || !variant_applies(j->sizes[s].base, (hone_input)v)))
                 continue;
-            uint64_t seed = j->c.seed * 1000003u + s * 64 + done;
-            j->cases[j->n_cases++] = (judge_case){.size = s, .input = (hone_input)v, .seed = seed, .first_of_size = !done};
-            done++;
+            add_case(j, s, done++, (hone_input)v);
         }
-        if (done == 1 && j->c.variants != 1)
-            j->cases[j->n_cases++] = (judge_case){.size = s, .input = HONE_INPUT_TASK, .seed = j->c.seed * 1000003u + s * 64 + 63};
+        for (; done < (only_task_inputs(j->c.task) ? 3 : 2) && j->c.variants != 1; done++)
+            add_case(j, s, done, HONE_INPUT_TASK);
     }
     return HONE_OK;
 }

@@ -100,7 +100,11 @@ bool hone_ast_is_written_expr(const hone_node *n)
         return p->kid[0] == n;
     if (p->kind == HONE_N_POSTFIX)
         return true;
-    return p->kind == HONE_N_UNARY && (!strcmp(p->op, "++") || !strcmp(p->op, "--") || !strcmp(p->op, "&"));
+    if (p->kind != HONE_N_UNARY)
+        return false;
+    if (!strcmp(p->op, "&"))   // an address read through a pointer to const, or by __ldg, is no write
+        return !(p->parent && ((p->parent->kind == HONE_N_CAST && !strncmp(p->parent->name, "const ", 6)) || hone_node_is(p->parent, HONE_N_CALL, "__ldg")));
+    return !strcmp(p->op, "++") || !strcmp(p->op, "--");
 }
 
 bool hone_ast_is_read_expr(const hone_node *n)

@@ -54,6 +54,7 @@ const char *rw_render_range(rw *r, const rw_unit *u, const hone_node *const *stm
 typedef struct rw_grid { const char *grid[3], *block[3], *smem; } rw_grid;
 rw_grid rw_grid_of(rw *r, const rw_unit *u);                         // as they are
 void rw_set_launch(rw *r, const rw_unit *u, const rw_grid *g);       // edit: the launch line with these
+void rw_set_launch_args(rw *r, const hone_launch *l, const char *from, const char *to);   // edit: arguments equal to `from` become `to`
 void rw_add_lines(rw *r, const rw_unit *u, const char *lines);       // edit: "#pragma hone …\n" lines before the unit's launch line
 void rw_add_before_kernel(rw *r, const rw_unit *u, const char *key, const char *text);   // unless `key` occurs in the text already
 const char *rw_launch_expr(rw *r, const rw_unit *u, const hone_node *n);   // kernel expression → launch expression; NULL when impossible

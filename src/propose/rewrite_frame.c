@@ -169,7 +169,7 @@ bool rw_param_written(const rw_unit *u, const char *param)
         }
         if (n->kind == HONE_N_INDEX && hone_ast_is_written_expr(n))
             return true;   // a store that cannot be traced
-        if (n->kind == HONE_N_UNARY && !strcmp(n->op, "*"))
+        if (n->kind == HONE_N_UNARY && !strcmp(n->op, "*") && hone_ast_is_written_expr(n))
             return true;
     }
     // handed to a call, as a pointer

@@ -100,7 +100,10 @@ void rw_move_row_scan(rw *r)
             continue;
         for (size_t i = 0; i < f.n_inner; i++) {
             bool decl = f.inner[i]->kind == HONE_N_DECL && !rw_has_kind(&u->ast, f.inner[i], HONE_N_INDEX);
-            bool is_scan = scan_of(u, f.inner[i], &s) && scan_safe(u, &s) && rw_scalar_type(r, &u->ast, s.acc);
+            scan found;
+            bool is_scan = scan_of(u, f.inner[i], &found) && scan_safe(u, &found) && rw_scalar_type(r, &u->ast, found.acc);
+            if (is_scan)
+                s = found;
             n_scans += is_scan ? 1 : decl ? 0 : 2;
         }
         const char *type = n_scans == 1 && s.acc ? rw_scalar_type(r, &u->ast, s.acc) : NULL;

@@ -108,28 +108,43 @@ static const char *dim_text(rw *r, const char *const d[3])
     return d[0];
 }
 
-static const char *launch_args(rw *r, const hone_launch *l)
+static const char *launch_args(rw *r, const hone_launch *l, const char *from, const char *to)
 {
     const char *s = "";
-    for (size_t k = 0; k < l->n_args; k++)
-        s = rw_text(r, "%s%s%s", s, k ? ", " : "", l->args[k].buffer ? l->args[k].buffer : hone_expr_text(l->args[k].value));
+    for (size_t k = 0; k < l->n_args; k++) {
+        const char *value = l->args[k].value ? hone_expr_text(l->args[k].value) : NULL;
+        if (from && value && rw_same_expr(value, from))
+            value = to;
+        s = rw_text(r, "%s%s%s", s, k ? ", " : "", l->args[k].buffer ? l->args[k].buffer : value);
+    }
     return s;
 }
 
-void rw_set_launch(rw *r, const rw_unit *u, const rw_grid *g)
+static void replace_launch(rw *r, const hone_launch *l, const rw_grid *g, const char *from, const char *to)
 {
-    const hone_launch *l = u->launch;
     const char *tail = "";
     if (l->cluster[0] && l->cluster[1] && l->cluster[2])
         tail = rw_text(r, " cluster=dim3(%s, %s, %s)", hone_expr_text(l->cluster[0]), hone_expr_text(l->cluster[1]), hone_expr_text(l->cluster[2]));
     if (l->cooperative)
         tail = rw_text(r, "%s cooperative", tail);
     const char *smem = g->smem && !rw_same_expr(g->smem, "0") ? rw_text(r, ", %s", g->smem) : "";
-    const char *line = rw_text(r, "#pragma hone launch %s<<<%s, %s%s>>>(%s)%s", l->kernel, dim_text(r, g->grid), dim_text(r, g->block), smem, launch_args(r, l), tail);
+    const char *line = rw_text(r, "#pragma hone launch %s<<<%s, %s%s>>>(%s)%s", l->kernel, dim_text(r, g->grid), dim_text(r, g->block), smem, launch_args(r, l, from, to), tail);
     size_t at = l->text_at, end = at + l->text_len;
     while (end > at && (r->task->text[end - 1] == '\n' || r->task->text[end - 1] == '\r'))
         end--;
     rw_replace(r, at, end, line);
+}
+
+void rw_set_launch(rw *r, const rw_unit *u, const rw_grid *g)
+{
+    replace_launch(r, u->launch, g, NULL, NULL);
+}
+
+void rw_set_launch_args(rw *r, const hone_launch *l, const char *from, const char *to)
+{
+    rw_unit u = {.launch = l};
+    rw_grid g = rw_grid_of(r, &u);
+    replace_launch(r, l, &g, from, to);
 }
 
 void rw_add_lines(rw *r, const rw_unit *u, const char *lines)

@@ -1,11 +1,8 @@
 // propose/rewrite_vector: wide memory accesses: whole vectors per thread in elementwise kernels, and neighbouring scalar loads packed.
 // Alignment rests on hone's buffers being at least 256-byte aligned and on index polynomials that are multiples of the width.
-#include "propose/rewrite.h"
+#include "propose/rewrite_vector.h"
 #include <string.h>
 
-enum { MAX_LANES_BUFFERS = 12 };
-typedef struct lanes_buffer { const char *name, *type, *local; bool read, written, conditional; unsigned bytes; } lanes_buffer;
-typedef struct lanes { lanes_buffer b[MAX_LANES_BUFFERS]; size_t n; rw_subst s[64]; size_t n_s; } lanes;
 
 static bool conditional(const rw_unit *u, const hone_node *n, const rw_frame *f)
 {
@@ -36,11 +33,11 @@ static bool add_access(rw *r, const rw_unit *u, const rw_frame *f, lanes *l, con
 }
 
 // Every store is to buffer[i]; loads from written buffers too. Other loads may be anything.
-static bool elementwise(rw *r, const rw_unit *u, const rw_frame *f, lanes *l)
+bool rw_lanes_of(rw *r, const rw_unit *u, const rw_frame *f, lanes *l, bool atomics)
 {
     const char *keep[] = {f->axis[0].name, NULL};
     for (size_t s = 0; s < f->n_inner; s++) {
-        if (!rw_writes_match(u, f->inner[s]) || rw_has_kind(&u->ast, f->inner[s], HONE_N_RETURN))
+        if ((!atomics && !rw_writes_match(u, f->inner[s])) || rw_has_kind(&u->ast, f->inner[s], HONE_N_RETURN))
             return false;
         HONE_EACH_NODE(&u->ast, f->inner[s], n) {
             hone_access a;
@@ -49,6 +46,8 @@ static bool elementwise(rw *r, const rw_unit *u, const rw_frame *f, lanes *l)
             if (!hone_ast_access(&u->ast, n, keep, &a) || !a.is_param)
                 return false;
             bool own = a.index.n == 1 && a.index.v[0].coef == 1 && a.index.v[0].n == 1 && !strcmp(a.index.v[0].atom[0], keep[0]);
+            if (atomics && !own && a.written)
+                continue;   // the caller has looked at it
             if (own ? !add_access(r, u, f, l, &a) : rw_param_written(u, a.base))
                 return false;
         }
@@ -56,8 +55,8 @@ static bool elementwise(rw *r, const rw_unit *u, const rw_frame *f, lanes *l)
     return l->n > 0;
 }
 
-static const char *vector_key = "struct alignas(sizeof(T) * N) hone_vec";
-static const char *vector_helper = "// N neighbouring elements, loaded and stored by one access\n"
+const char *rw_vector_key = "struct alignas(sizeof(T) * N) hone_vec";
+const char *rw_vector_helper = "// N neighbouring elements, loaded and stored by one access\n"
                                    "template <typename T, int N> struct alignas(sizeof(T) * N) hone_vec { T v[N]; };\n\n";
 
 static const char *vector_body(rw *r, const rw_unit *u, const rw_frame *f, const lanes *l, unsigned width)
@@ -97,7 +96,7 @@ static void emit_vector(rw *r, const rw_unit *u, const rw_frame *f, const lanes 
     const char *per_block = rw_literal(g.block[0], &block) ? rw_text(r, "%lld", (long long)block * width) : rw_text(r, "(%s)*%u", g.block[0], width);
     const char *body = vector_body(r, u, f, l, width);
     rw_replace(r, hone_node_at(&u->ast, x->decl), end, rw_text(r, "{\n%s    %s\n%s}", rw_indent(r, hone_node_at(&u->ast, x->decl)), body, rw_indent(r, hone_node_at(&u->ast, x->decl))));
-    rw_add_before_kernel(r, u, vector_key, vector_helper);
+    rw_add_before_kernel(r, u, rw_vector_key, rw_vector_helper);
     g.grid[0] = rw_text(r, "cdiv(%s, %s)", reach, per_block);
     rw_set_launch(r, u, &g);
     rw_emit(r, NULL, 0, rw_text(r, "%u elements per thread by vector accesses in %s", width, u->kernel->name));
@@ -111,7 +110,7 @@ void rw_move_vector_load(rw *r)
         lanes l = {0};
         if (!rw_frame_of(u, &f) || f.n_axes != 1 || !f.axis[0].found || !f.n_inner || !u->distinct_buffers)
             continue;
-        if (hone_ast_local(&u->ast, "u").var || hone_ast_is_param(&u->ast, "u", NULL) || !elementwise(r, u, &f, &l))
+        if (hone_ast_local(&u->ast, "u").var || hone_ast_is_param(&u->ast, "u", NULL) || !rw_lanes_of(r, u, &f, &l, false))
             continue;
         unsigned widest = 1;
         for (size_t b = 0; b < l.n; b++)

@@ -50,6 +50,8 @@ hone_code hone_store_sql_fail(hone_store *s, const char *doing, hone_err *e) {
     hone_fail(e, c, rc, "cannot %s in '%s': %s%s%s", doing, s->path, sqlite3_errmsg(s->db), os ? ": " : "", os ? strerror(os) : "");
     if (c == HONE_E_CORRUPT)
         hone_hint(e, "the archive is damaged; move '%s' away to start a new run", s->path);
+    if (c == HONE_E_IO)
+        hone_hint(e, "check free space, quota and permissions there and run the same command again; what is in the archive is kept");
     return c;
 }
 
@@ -66,7 +68,8 @@ static hone_code lock_busy(const char *path, int fd, hone_err *e) {
     if (n > 0)
         pid[strcspn(pid, "\n")] = 0;
     hone_fail(e, HONE_E_BUSY, 0, "archive is in use: '%s' is held by process %s", path, n > 0 && pid[0] ? pid : "unknown");
-    return hone_hint(e, "wait until that run ends, or give this one another output directory");
+    hone_hint(e, "wait until that run ends, or give this one another output directory");
+    return HONE_E_BUSY;
 }
 
 // flock dies with the process, so a killed run never leaves a stale lock; the pid is only for the message.
@@ -108,7 +111,8 @@ static hone_code pragma_int(hone_store *s, const char *sql, int64_t *out, hone_e
 
 static hone_code corrupt(hone_store *s, hone_err *e, const char *what) {
     hone_fail(e, HONE_E_CORRUPT, 0, "%s: '%s'", what, s->path);
-    return hone_hint(e, "move the file away to start a new run, or choose another output directory");
+    hone_hint(e, "move the file away to start a new run, or choose another output directory");
+    return HONE_E_CORRUPT;
 }
 
 static hone_code check_integrity(hone_store *s, hone_err *e) {
@@ -147,7 +151,8 @@ static hone_code check_identity(hone_store *s, bool *fresh, hone_err *e) {
         return corrupt(s, e, "not an archive of hone");
     if (version != HONE_STORE_VERSION) {
         hone_fail(e, HONE_E_CORRUPT, (int)version, "archive '%s' has schema version %lld, this program reads version %d", s->path, (long long)version, HONE_STORE_VERSION);
-        return hone_hint(e, "use the version of hone that wrote it, or choose another output directory");
+        hone_hint(e, "use the version of hone that wrote it, or choose another output directory");
+        return HONE_E_CORRUPT;
     }
     return check_integrity(s, e);
 }

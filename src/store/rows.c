@@ -108,7 +108,11 @@ hone_code hone_store_latest_run(hone_store *s, uint64_t *run, hone_err *e) {
     sqlite3_reset(st);
     if (rc != SQLITE_ROW)
         return hone_store_sql_fail(s, "find the latest run", e);
-    return *run ? HONE_OK : hone_hint((hone_fail(e, HONE_E_USAGE, 0, "archive '%s' holds no run yet", s->path), e), "start one with hone optimize");
+    if (*run)
+        return HONE_OK;
+    hone_fail(e, HONE_E_USAGE, 0, "archive '%s' holds no run yet", s->path);
+    hone_hint(e, "start one with hone optimize");
+    return HONE_E_USAGE;
 }
 
 // ---- append

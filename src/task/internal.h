@@ -107,6 +107,16 @@ const hone_kernel *task_find_kernel(const hone_task *t, const char *name);
 bool task_has_size(const hone_task *t, const char *name);
 // Tune parameters with values from `tuning` or their first ones; arena-allocated. NULL: out of memory.
 hone_env *task_full_env(const hone_task *t, const hone_sizes *s, const hone_env *tuning, hone_arena *a);
+// ---- input data: fill_fast.c makes blocks of pseudo-random numbers, fill.c decides what they mean
+enum { FILL_BLOCK = 256 };               // elements; blocks start at multiples of it, so that any range gives the same data
+typedef struct fill_key { uint32_t k1, k2; } fill_key;
+uint32_t fill_bits(fill_key key, uint64_t i);
+void fill_uniform(fill_key key, uint64_t first, float lo, float hi, float out[FILL_BLOCK]);      // lo <= x < hi
+void fill_normal(fill_key key, uint64_t first, float mean, float sd, float out[FILL_BLOCK]);
+void fill_int(fill_key key, uint64_t first, uint32_t lo, uint32_t range, uint32_t out[FILL_BLOCK]);   // modulo 2^32; range 0 is 2^32
+void fill_store_floats(hone_dtype t, const float in[FILL_BLOCK], void *out);                     // float, half, bfloat16
+void fill_store_ints(unsigned bytes, const uint32_t in[FILL_BLOCK], void *out);                  // 1, 2 or 4 bytes each
+
 // A copy of the error at "path:line:col: message".
 hone_code task_fault(const hone_task *t, const expr_fault *f, const hone_expr *top, hone_err *e);
 #endif

@@ -83,13 +83,16 @@ typedef struct hone_task {
 hone_code hone_task_parse(const char *path, const char *text, size_t len, hone_task **out, hone_diags *diags, hone_err *e);
 void hone_task_free(hone_task *t);
 // A candidate must keep in/out/inout/scalar/size/check/tolerance/objective/flops/bytes lines: HONE_E_WRONG naming the first difference.
+// Buffers and scalars may stand in any order. The candidate's launch, scratch, tune, where and flags lines are free.
 hone_code hone_task_same_contract(const hone_task *task, const hone_task *candidate, hone_err *e);
 // Tune values → true when every `where` holds for the sizes. tuning may be a subset; missing parameters take their first value.
 hone_code hone_task_feasible(const hone_task *t, const hone_sizes *s, const hone_env *tuning, bool *ok, hone_err *e);
 // Sizes to check at: the task's `check` lines, or boundary sizes derived from the launch plan (1, tile±1, primes, non-multiples of 32), and a
-// scaled-down main size; each within max_bytes of buffers. Arena: the caller's.
+// scaled-down main size; each within max_bytes of buffers. Arena: the caller's. The task's own lines come first; derived sets have
+// line 0: where the baseline itself fails at one of those, the set asks for more than the task promises and should be dropped.
 hone_code hone_task_check_sizes(const hone_task *t, size_t max_bytes, hone_arena *a, hone_sizes **out, size_t *n, hone_err *e);
 // The task's text with tune parameters fixed to these values (single-valued tune lines plus #ifndef NAME / #define NAME v), as best.cu carries it.
+// A guarded #define of the parameter that the text already has gets the value instead. owns: the caller owns *out (hone_free).
 hone_code hone_task_bake(const hone_task *t, const hone_env *tuning, char **out, size_t *len, hone_err *e);
 
 // ---- a plan: everything evaluated
@@ -118,7 +121,10 @@ typedef enum hone_input {                // how to fill, beside the task's own d
 const char *hone_input_name(hone_input k);
 // Whether the variant keeps the buffer's declared domain (index(n) stays an index, csr stays csr …); HONE_INPUT_TASK is always fine.
 bool hone_input_applies(const hone_arg *arg, hone_input k);
+// out and scratch buffers are zeroed (poisoning them is the caller's). errors: HONE_E_LIMIT when the type cannot hold the values.
 hone_code hone_fill(const hone_plan *p, size_t buffer, hone_input k, uint64_t seed, void *dst, hone_err *e);
+// Elements first .. first+n-1 of the same data, into dst[0 .. n-1]: for filling in parallel or piecewise.
+hone_code hone_fill_range(const hone_plan *p, size_t buffer, hone_input k, uint64_t seed, size_t first, size_t n, void *dst, hone_err *e);
 
 // ---- drafting: `hone init`
 typedef struct hone_draft_launch { const char *kernel, *grid, *block, *smem, *args; } hone_draft_launch;   // as given on the command line, CUDA notation

@@ -403,7 +403,7 @@ ALWAYS void gather_shared(vg_warp *w, const vg_inst *in, uint32_t mask, const ui
     bool bad = (low_bits & (W - 1)) || hi > b->shared_bytes || W > b->shared_bytes - hi;
     const uint64_t *bits = b->shared_shadow ? b->shared_shadow->bits : NULL;
     for (uint32_t m = mask; bits && m && !bad; m &= m - 1)
-        bad = !((bits[off[__builtin_ctz(m)] / 64] >> off[__builtin_ctz(m)] % 64) & 1);   // aligned: the first byte stands for most; the rest below
+        bad = ~bits[off[__builtin_ctz(m)] / 64] >> off[__builtin_ctz(m)] % 64 & ((1ull << W) - 1);   // aligned: never crosses a word
     if (bad) {
         uint64_t addr[VG_LANES];
         for (unsigned l = 0; l < VG_LANES; l++)
@@ -485,7 +485,7 @@ ALWAYS void store_shared(vg_warp *w, const vg_inst *in, uint32_t mask, unsigned 
         for (unsigned e = 0; e < V; e++)
             store_raw(p + e * E, get_lane(w, in, e, lane, E), E);
         if (bits)
-            bits[off[lane] / 64] |= ((W == 64 ? 0 : 1ull << W) - 1) << (off[lane] % 64);   // aligned: never crosses a word
+            bits[off[lane] / 64] |= ((1ull << W) - 1) << (off[lane] % 64);   // aligned: never crosses a word
     }
 }
 
@@ -843,6 +843,8 @@ static bool bind_cp(vg_binder *b, const ptx_inst *in, vg_inst *out) {
     out->full = out->masked = no_effect;
     if (in->sub == PTX_CP_COMMIT_GROUP || in->sub == PTX_CP_WAIT_GROUP || in->sub == PTX_CP_WAIT_ALL)
         return true;   // copies are complete when issued
+    if (in->sub == PTX_CP_MBARRIER_ARRIVE)
+        return vg_bind_mbarrier(b, in, out);
     if (in->sub != PTX_CP_ASYNC || in->n_operands < 3 || in->operand[2].kind != PTX_O_INT)
         return vg_unsupported(b, in, "this form of cp");
     int64_t to_offset, from_offset, bytes = in->operand[2].i;

@@ -112,15 +112,16 @@ static hone_code k_history(fake_view *v, hone_err *e) {          // depends on w
     (void)e;
     mm x = open_mm(v);
     product(v, SEQUENTIAL);
+    size_t i = 3 % (x.M * x.N);
     if (v->run->placement)
-        hone_dtype_set(x.t, x.C, 3, hone_dtype_get(x.t, x.C, 3) * 1.0000003);
+        hone_dtype_set(x.t, x.C, i, hone_dtype_get(x.t, x.C, i) * 1.0000003);
     return HONE_OK;
 }
 static hone_code k_nan(fake_view *v, hone_err *e) {
     (void)e;
     mm x = open_mm(v);
     product(v, SEQUENTIAL);
-    hone_dtype_set(x.t, x.C, 1, INFINITY);
+    hone_dtype_set(x.t, x.C, 1 % (x.M * x.N), INFINITY);
     return HONE_OK;
 }
 static hone_code k_fault(fake_view *v, hone_err *e) { (void)v; return hone_fail(e, HONE_E_DEVICE, 700, "an illegal memory access was encountered"); }
@@ -130,7 +131,7 @@ static hone_code k_one_bad(fake_view *v, hone_err *e) {          // one element 
     (void)e;
     mm x = open_mm(v);
     product(v, SEQUENTIAL);
-    size_t i = x.N * 2 + 7;
+    size_t i = (x.N * 2 + 7) % (x.M * x.N);
     hone_dtype_set(x.t, x.C, i, hone_dtype_get(x.t, x.C, i) + 0.005);
     return HONE_OK;
 }

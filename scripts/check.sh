@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Every test, under AddressSanitizer and UndefinedBehaviorSanitizer. Usage: check.sh BUILD_FOLDER JOBS. CTest's summary comes last.
+set -eu
+build=$1/check
+jobs=$2
+mkdir -p "$build"
+HONE_SETUP_BUILD=$1 scripts/configure.sh "$build" -DHONE_SANITIZE=address,undefined -DHONE_TESTS=ON
+cmake --build "$build" -j "$jobs" --target all tests >"$build/build.log" 2>&1 || { grep -E 'error|warning|FAILED' "$build/build.log" | head -40 >&2; exit 1; }
+exec ctest --test-dir "$build" -j "$jobs" --output-on-failure

@@ -1,0 +1,193 @@
+// What a worker keeps warm between jobs: device contexts, compiler, and of the task at hand the baseline, the judge with its reference results and the
+// buffers at the sizes that are timed. A job for another task or seed replaces the task's part.
+#include "evaluate/internal.h"
+#include <string.h>
+
+enum { WORKLOAD_MAX_BYTES = 1 << 30 };   // of rotated sets on a physical device
+
+// The virtual model that stands in for a physical device when sanitizing: only its instruction set matters there.
+static const char *virtual_model(uint32_t cc) {
+    static const struct { uint32_t cc; const char *spec; } models[] = {
+        {80, "virtual:a100"}, {86, "virtual:a6000"}, {89, "virtual:l40s"}, {90, "virtual:h200"}, {100, "virtual:b200"},
+    };
+    const char *best = models[0].spec;
+    for (size_t i = 0; i < HONE_COUNT(models); i++)
+        if (models[i].cc <= cc)
+            best = models[i].spec;
+    return best;
+}
+
+static hone_code open_devices(hone_session *s, const char *device, hone_err *e) {
+    HONE_TRY(hone_device_open(device, &s->device, e));
+    if (s->device->info.is_virtual) {
+        HONE_TRY(hone_device_clone(s->device, &s->check_device, e));
+        return HONE_OK;
+    }
+    s->check_device = s->device;
+    hone_nvml_open(s->device->info.pci_bus_id, &s->nvml, NULL);                            // absent is fine
+    if (hone_device_open(virtual_model(s->device->info.cc), &s->virtual_device, NULL) == HONE_OK)
+        hone_device_use(s->device, NULL);
+    return HONE_OK;
+}
+
+hone_code hone_session_open(const char *device, unsigned threads, hone_session **out, hone_err *e) {
+    hone_session *s = hone_calloc(1, sizeof *s);
+    if (!s)
+        return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for a worker");
+    s->threads = threads;
+    hone_compiler_config cfg = {0};
+    hone_code c = open_devices(s, device, e);
+    if (c == HONE_OK)
+        c = hone_compiler_open(&cfg, &s->compiler, e);
+    if (c != HONE_OK) {
+        hone_session_close(s);
+        return c;
+    }
+    hone_device_runner_init(&s->runner, s->check_device, s->compiler);
+    s->runner.threads = threads;
+    if (s->virtual_device) {
+        hone_device_runner_init(&s->sanitizer, s->virtual_device, s->compiler);
+        s->sanitizer.threads = threads;
+    }
+    s->device_json = hone_device_json(&s->device->info, s->compiler);
+    *out = s;
+    return HONE_OK;
+}
+
+static void drop_size(hone_session *s, hone_size_state *z) {
+    if (z->workload) {
+        hone_device_use(s->device, NULL);
+        hone_program_free(z->program);
+        hone_bound_free(&z->bound);
+        hone_workload_close(z->workload);
+    }
+    z->program = NULL;
+    z->workload = NULL;
+    z->bound = (hone_bound){0};
+}
+
+void hone_session_drop_workloads(hone_session *s) {
+    for (size_t i = 0; i < s->n_sizes; i++)
+        drop_size(s, &s->sizes[i]);
+}
+
+static void drop_task(hone_session *s) {
+    hone_session_drop_workloads(s);
+    for (size_t i = 0; i < s->n_sizes; i++)
+        hone_plan_free(s->sizes[i].plan);
+    hone_free(s->sizes);
+    s->sizes = NULL;
+    s->n_sizes = 0;
+    hone_judge_close(s->judge);
+    s->judge = NULL;
+    hone_compiled_release(s->compiler, s->baseline);
+    s->baseline = NULL;
+    hone_task_free(s->task);
+    s->task = NULL;
+    json_decref(s->control);
+    s->control = NULL;
+    s->key[0] = 0;
+}
+
+void hone_session_close(hone_session *s) {
+    if (!s)
+        return;
+    if (s->compiler)
+        drop_task(s);
+    hone_device_runner_free(&s->runner);
+    hone_device_runner_free(&s->sanitizer);
+    hone_compiler_close(s->compiler);
+    hone_nvml_close(s->nvml);
+    if (s->check_device != s->device)
+        hone_device_close(s->check_device);
+    hone_device_close(s->virtual_device);
+    hone_device_close(s->device);
+    json_decref(s->device_json);
+    hone_free(s);
+}
+
+static hone_code parse_task(const hone_job *job, hone_task **out, hone_err *e) {
+    hone_diags diags = {.arena = hone_arena_new(1 << 20)};
+    hone_str text;
+    if (!diags.arena)
+        return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for a task");
+    hone_code c = hone_task_parse(job->task_path, job->task_text, strlen(job->task_text), out, &diags, e);
+    if (c == HONE_E_PARSE && diags.n && e) {
+        hone_str_init(&text, sizeof e->msg - 1);
+        hone_diags_print(&diags, job->task_path, job->task_text, strlen(job->task_text), &text);
+        hone_err_clear(e);
+        hone_fail(e, HONE_E_PARSE, 0, "%s", text.s);
+        hone_str_free(&text);
+    }
+    hone_arena_free(diags.arena);
+    return c;
+}
+
+static hone_code make_plans(hone_session *s, hone_err *e) {
+    s->sizes = hone_calloc(s->task->n_sizes + 1, sizeof *s->sizes);
+    if (!s->sizes)
+        return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for plans");
+    size_t bytes = 0;
+    for (size_t i = 0; i < s->task->n_sizes; i++) {
+        HONE_TRY(hone_plan_make(s->task, &s->task->sizes[i], NULL, &s->sizes[i].plan, e));
+        s->n_sizes++;
+        bytes = s->sizes[i].plan->total_bytes > bytes ? s->sizes[i].plan->total_bytes : bytes;
+    }
+    // Room for the buffers, their host copies and shadows; a runaway compilation or interpreter ends in an error instead of taking the machine.
+    hone_sandbox_limit_memory(3 * bytes + ((size_t)2 << 30));
+    return HONE_OK;
+}
+
+static void key_of(const hone_job *job, char key[HONE_HASH_HEX]) {
+    hone_sha *h = hone_sha_new();
+    if (!h) {
+        key[0] = 0;
+        return;
+    }
+    hone_sha_add(h, job->task_path, strlen(job->task_path) + 1);
+    hone_sha_add(h, job->task_text, strlen(job->task_text) + 1);
+    hone_sha_hex(h, key);
+}
+
+hone_code hone_session_task(hone_session *s, const hone_job *job, hone_err *e) {
+    char key[HONE_HASH_HEX];
+    key_of(job, key);
+    if (s->task && *key && strcmp(key, s->key) == 0 && s->seed == job->seed)
+        return HONE_OK;
+    drop_task(s);
+    HONE_TRY(parse_task(job, &s->task, e));
+    hone_code c = make_plans(s, e);
+    if (c == HONE_OK)
+        c = hone_compile_task(s->compiler, s->task, NULL, NULL, 0, s->device->info.cc, &s->baseline, e);
+    if (c != HONE_OK) {
+        drop_task(s);
+        return c;
+    }
+    s->seed = job->seed;
+    memcpy(s->key, key, sizeof s->key);
+    return HONE_OK;
+}
+
+hone_code hone_session_judge(hone_session *s, hone_err *e) {
+    if (s->judge)
+        return HONE_OK;
+    hone_judge_config c = {.task = s->task, .runner = hone_device_runner_face(&s->runner), .seed = s->seed};
+    return hone_judge_open(&c, &s->judge, e);
+}
+
+// One size's buffers at a time: a task with several large sizes would not fit otherwise.
+hone_code hone_session_workload(hone_session *s, size_t size, hone_err *e) {
+    hone_size_state *z = &s->sizes[size];
+    if (z->workload)
+        return HONE_OK;
+    hone_session_drop_workloads(s);
+    const hone_device_info *d = &s->device->info;
+    unsigned sets = d->is_virtual ? 1 : hone_workload_sets_for(z->plan, d->l2_bytes, 3, WORKLOAD_MAX_BYTES);
+    HONE_TRY(hone_workload_open(s->device, z->plan, s->seed, sets, &z->workload, e));
+    hone_code c = hone_bound_make(z->workload, z->plan, &z->bound, e);
+    if (c == HONE_OK && !d->is_virtual)
+        c = hone_program_load(s->device, s->baseline, z->plan, &z->program, e);
+    if (c != HONE_OK)
+        drop_size(s, z);
+    return c;
+}

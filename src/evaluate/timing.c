@@ -1,0 +1,273 @@
+// The time and profile stages. Virtual: one sampled run per size, modelled. Physical: paired with the baseline, outputs of timed runs compared, an A/A
+// control once per session. Several sizes count equally: the outcome's time is the geometric mean of their times.
+#include "evaluate/stages.h"
+#include <math.h>
+#include <string.h>
+
+static json_t *sizes_json(const hone_sizes *z) {
+    json_t *o = json_object();
+    for (size_t i = 0; i < z->n; i++)
+        json_object_set_new(o, z->v[i].name, json_integer(z->v[i].value));
+    return o;
+}
+
+typedef struct total { double log_time, log_lo, log_hi, band; size_t n; json_t *sizes, *lines; } total;
+
+static void add_time(total *t, double us, double lo, double hi, double band, json_t *entry) {
+    t->log_time += log(us);
+    t->log_lo += log(lo);
+    t->log_hi += log(hi);
+    t->band = band > t->band ? band : t->band;
+    t->n++;
+    json_array_append_new(t->sizes, entry);
+}
+
+static json_t *time_json(const total *t, const char *kind) {
+    double n = t->n ? (double)t->n : 1;
+    return json_pack("{s:s,s:f,s:f,s:f,s:f,s:O}", "kind", kind, "time_us", exp(t->log_time / n), "lo_us", exp(t->log_lo / n), "hi_us",
+                     exp(t->log_hi / n), "error_band", t->band, "sizes", t->sizes);
+}
+
+// ---- virtual
+
+static hone_code model_size(hone_stage_run *x, size_t i, bool want_lines, total *t, hone_err *e) {
+    hone_session *s = x->s;
+    hone_code c = hone_session_workload(s, i, e);
+    if (c != HONE_OK) {
+        x->not_the_candidate = true;
+        return c;
+    }
+    hone_program *p = NULL;
+    hone_bound b = {0};
+    hone_modelled m = {0};
+    hone_model_config cfg = {.max_warp_insts = (uint64_t)1 << 31, .want_lines = want_lines};
+    c = hone_program_load(s->device, x->compiled, x->plans[i], &p, e);
+    if (c == HONE_OK)
+        c = hone_bound_make(s->sizes[i].workload, x->plans[i], &b, e);
+    if (c == HONE_OK)
+        c = hone_measure_modelled(&b, p, &cfg, &m, e);
+    if (c == HONE_OK && !(m.time_us > 0))
+        c = hone_fail(e, HONE_E_INTERNAL, 0, "the modelled time of '%s' is %g µs", x->plans[i]->launches[0].kernel, m.time_us);
+    if (c == HONE_OK) {
+        json_t *entry = json_pack("{s:o,s:f,s:O}", "sizes", sizes_json(x->plans[i]->sizes), "time_us", m.time_us, "launches", m.launches);
+        add_time(t, m.time_us, m.time_us / (1 + m.error_band), m.time_us * (1 + m.error_band), m.error_band, entry);
+        if (m.lines)
+            json_array_extend(t->lines, m.lines);
+    }
+    hone_modelled_free(&m);
+    hone_bound_free(&b);
+    hone_program_free(p);
+    return c;
+}
+
+// A fault while sampling leaves the context unusable: it is made anew, and the buffers with it.
+static void recover_timing(hone_session *s, const hone_err *e) {
+    if (!hone_result_is_sticky(e->sub))
+        return;
+    if (!s->device->info.is_virtual) {
+        s->must_exit = true;
+        return;
+    }
+    hone_session_drop_workloads(s);
+    if (hone_device_reset(s->device, NULL) != HONE_OK)
+        s->must_exit = true;
+}
+
+static hone_code model_all(hone_stage_run *x, bool want_lines, hone_err *e) {
+    total t = {.sizes = json_array(), .lines = json_array()};
+    hone_code c = hone_device_use(x->s->device, e);
+    for (size_t i = 0; i < x->n_plans && c == HONE_OK; i++)
+        c = model_size(x, i, want_lines, &t, e);
+    if (c == HONE_OK) {
+        hone_report_set(x->r, "time", time_json(&t, "modelled"));
+        if (want_lines)
+            hone_report_set(x->r, "lines", json_incref(t.lines));
+    } else {
+        recover_timing(x->s, e);
+        if (c == HONE_E_DEVICE && e->sub == CUDA_ERROR_LAUNCH_TIMEOUT)
+            c = HONE_E_TIMEOUT;
+    }
+    json_decref(t.sizes);
+    json_decref(t.lines);
+    return c;
+}
+
+// ---- physical
+
+static hone_code run_once(const hone_bound *b, hone_program *p, hone_err *e) {
+    HONE_TRY(hone_bound_reset(b, 0, 0xff, e));
+    HONE_TRY(hone_program_launch(p, b->plan, hone_bound_set(b, 0), NULL, NULL, e));
+    CUresult r = b->w->device->driver->CtxSynchronize();
+    return r == CUDA_SUCCESS ? HONE_OK : hone_driver_fail(b->w->device->driver, r, e, "run the kernels");
+}
+
+static void free_all(void **v, size_t n) {
+    for (size_t i = 0; v && i < n; i++)
+        hone_free(v[i]);
+    hone_free(v);
+}
+
+static hone_code read_outputs(const hone_bound *b, const hone_plan *base, void ***out, hone_err *e) {
+    void **v = hone_calloc(base->n_buffers + 1, sizeof *v);
+    if (!v)
+        return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for outputs");
+    hone_code c = HONE_OK;
+    for (size_t i = 0; i < base->n_buffers && c == HONE_OK; i++) {
+        if (base->buffers[i].arg->role != HONE_OUT && base->buffers[i].arg->role != HONE_INOUT)
+            continue;
+        for (size_t k = 0; k < b->plan->n_buffers; k++)
+            if (strcmp(b->plan->buffers[k].arg->name, base->buffers[i].arg->name) == 0)
+                c = hone_bound_read(b, 0, k, &v[i], e);
+    }
+    if (c == HONE_OK)
+        *out = v;
+    else
+        free_all(v, base->n_buffers);
+    return c;
+}
+
+// Runs both arms once more on the inputs that were timed and compares every output.
+static hone_code compare_outputs(hone_stage_run *x, size_t i, const hone_bound *b, hone_program *p, hone_err *e) {
+    hone_size_state *z = &x->s->sizes[i];
+    void **base = NULL, **own = NULL;
+    if (!x->s->judge)
+        return HONE_OK;
+    hone_code c = run_once(&z->bound, z->program, e);
+    if (c == HONE_OK)
+        c = read_outputs(&z->bound, z->plan, &base, e);
+    if (c == HONE_OK)
+        c = run_once(b, p, e);
+    if (c == HONE_OK)
+        c = read_outputs(b, z->plan, &own, e);
+    for (size_t k = 0; c == HONE_OK && k < z->plan->n_buffers; k++)
+        if (base[k] && own[k])
+            hone_judge_same_output(x->s->judge, z->plan, k, base[k], own[k], &x->r->findings);
+    free_all(base, z->plan->n_buffers);
+    free_all(own, z->plan->n_buffers);
+    return c;
+}
+
+static hone_pair_config pair_config(const hone_stage_run *x) {
+    return (hone_pair_config){.samples = x->job->timing_samples, .seed = x->job->seed, .nvml = x->s->nvml, .max_seconds = 20};
+}
+
+// The same program on both arms: what the protocol itself adds. |median| above 0.2 % voids the session's timings.
+static hone_code control(hone_stage_run *x, size_t i, hone_err *e) {
+    hone_size_state *z = &x->s->sizes[i];
+    if (x->s->control)
+        return HONE_OK;
+    hone_arm a = {&z->bound, z->program}, same = a;
+    hone_pair_config cfg = pair_config(x);
+    hone_pair p;
+    HONE_TRY(hone_measure_pair(&a, &same, &cfg, &p, e));
+    x->s->control = json_pack("{s:f,s:f,s:f,s:b}", "lo", p.ratio.lo, "median", p.ratio.mid, "hi", p.ratio.hi, "void", fabs(log(p.ratio.mid)) > 0.002);
+    hone_pair_free(&p);
+    return HONE_OK;
+}
+
+static hone_code pair_size(hone_stage_run *x, size_t i, total *t, hone_err *e) {
+    hone_session *s = x->s;
+    hone_code c = hone_session_workload(s, i, e);
+    if (c == HONE_OK)
+        c = control(x, i, e);
+    if (c != HONE_OK) {
+        x->not_the_candidate = true;
+        return c;
+    }
+    hone_program *p = NULL;
+    hone_bound b = {0};
+    hone_pair pair = {0};
+    hone_pair_config cfg = pair_config(x);
+    c = hone_program_load(s->device, x->compiled, x->plans[i], &p, e);
+    if (c == HONE_OK)
+        c = hone_bound_make(s->sizes[i].workload, x->plans[i], &b, e);
+    if (c == HONE_OK)
+        c = hone_measure_pair(&(hone_arm){&s->sizes[i].bound, s->sizes[i].program}, &(hone_arm){&b, p}, &cfg, &pair, e);
+    if (c == HONE_OK)
+        c = compare_outputs(x, i, &b, p, e);
+    if (c == HONE_OK) {
+        double floor_us = hone_floor_us(x->plans[i], &s->device->info);
+        if (pair.b.mid < floor_us)
+            hone_findings_add(&x->r->findings, HONE_F_TIME_TOO_FAST, NULL, 0, json_pack("{s:f,s:f}", "time_us", pair.b.mid, "floor_us", floor_us),
+                              "takes %.3f µs, but writing the outputs alone takes %.3f µs at the memory's peak rate", pair.b.mid, floor_us);
+        json_t *entry = hone_pair_json(&pair, true);
+        if (entry)
+            json_object_set_new(entry, "sizes", sizes_json(x->plans[i]->sizes));
+        add_time(t, pair.b.mid, pair.b.lo, pair.b.hi, 0, entry);
+    }
+    hone_pair_free(&pair);
+    hone_bound_free(&b);
+    hone_program_free(p);
+    return c;
+}
+
+static hone_code pair_all(hone_stage_run *x, hone_err *e) {
+    total t = {.sizes = json_array()};
+    hone_code c = hone_device_use(x->s->device, e);
+    for (size_t i = 0; i < x->n_plans && c == HONE_OK; i++)
+        c = pair_size(x, i, &t, e);
+    if (c == HONE_OK) {
+        json_t *j = time_json(&t, "measured");
+        if (j && x->s->control)
+            json_object_set_new(j, "control", json_deep_copy(x->s->control));
+        hone_report_set(x->r, "time", j);
+    } else {
+        recover_timing(x->s, e);
+    }
+    json_decref(t.sizes);
+    return c;
+}
+
+hone_code hone_stage_time(hone_stage_run *x, hone_err *e) {
+    if (!x->s->device->info.is_virtual)
+        return pair_all(x, e);
+    return model_all(x, (x->job->stages & HONE_STAGE_PROFILE) != 0, e);
+}
+
+// ---- profile: counters, per launch and per line. A physical device borrows the virtual GPU's.
+
+static hone_code profile_on_virtual(hone_stage_run *x, hone_err *e) {
+    hone_session *s = x->s;
+    json_t *sizes = json_array();
+    hone_program *p = NULL;
+    hone_workload *w = NULL;
+    hone_bound b = {0};
+    hone_modelled m = {0};
+    hone_model_config cfg = {.max_warp_insts = (uint64_t)1 << 31, .want_lines = true};
+    hone_code c = hone_device_use(s->virtual_device, e);
+    if (c == HONE_OK)
+        c = hone_workload_open(s->virtual_device, s->sizes[0].plan, s->seed, 1, &w, e);
+    if (c == HONE_OK)
+        c = hone_program_load(s->virtual_device, x->compiled, x->plans[0], &p, e);
+    if (c == HONE_OK)
+        c = hone_bound_make(w, x->plans[0], &b, e);
+    if (c == HONE_OK)
+        c = hone_measure_modelled(&b, p, &cfg, &m, e);
+    if (c == HONE_OK) {
+        json_array_append_new(sizes, json_pack("{s:o,s:f,s:O}", "sizes", sizes_json(x->plans[0]->sizes), "time_us", m.time_us, "launches", m.launches));
+        hone_report_set(x->r, "model", json_pack("{s:s,s:s,s:O}", "kind", "modelled", "device", s->virtual_device->info.name, "sizes", sizes));
+        hone_report_set(x->r, "lines", json_incref(m.lines));
+    }
+    json_decref(sizes);
+    hone_modelled_free(&m);
+    hone_bound_free(&b);
+    hone_program_free(p);
+    hone_workload_close(w);
+    hone_device_use(s->device, NULL);
+    return c;
+}
+
+hone_code hone_stage_profile(hone_stage_run *x, hone_err *e) {
+    if (x->s->device->info.is_virtual)
+        return x->job->stages & HONE_STAGE_TIME ? HONE_OK : model_all(x, true, e);   // the time stage counted lines already
+    if (!x->s->virtual_device) {
+        hone_report_set(x->r, "model", json_pack("{s:s}", "skipped", "libhonegpu.so is not available"));
+        return HONE_OK;
+    }
+    hone_code c = profile_on_virtual(x, e);
+    if (c == HONE_OK)
+        return HONE_OK;
+    hone_report_set(x->r, "model", json_pack("{s:s}", "skipped", e->msg));   // a missing profile refuses nobody
+    hone_err_clear(e);
+    return HONE_OK;
+}

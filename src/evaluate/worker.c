@@ -1,0 +1,83 @@
+// The worker process: opens its device, says hello, lowers its own rights, then answers jobs one by one until its input ends. Whatever the virtual GPU's
+// kernels print goes to stderr, so that stdout carries messages only.
+#include "evaluate/internal.h"
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static hone_code send_json(int fd, const json_t *o, hone_err *e) {
+    char *text = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(9));
+    if (!text)
+        return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for a message");
+    hone_code c = hone_msg_write(fd, text, strlen(text), -1, e);
+    free(text);
+    return c;
+}
+
+static hone_code hello(int fd, const hone_session *s, const hone_err *failure, hone_err *e) {
+    json_t *o = json_pack("{s:s}", "schema", HONE_HELLO_SCHEMA);
+    if (o && s)
+        json_object_set(o, "device", s->device_json);
+    if (o && failure)
+        json_object_set_new(o, "error", hone_err_json(failure));
+    hone_code c = o ? send_json(fd, o, e) : hone_fail(e, HONE_E_NOMEM, 0, "out of memory for a message");
+    json_decref(o);
+    return c;
+}
+
+static hone_code answer(hone_session *s, int fd, const hone_job *j, hone_err *e) {
+    hone_report r;
+    HONE_TRY(hone_report_init(&r, j, hone_clock_monotonic(), e));
+    hone_evaluate_job(s, j, &r);
+    json_t *o = hone_report_finish(&r);
+    if (s->must_exit)
+        json_object_set_new(o, "worker_exits", json_true());
+    bool artifacts = json_object_get(o, "artifacts") != NULL;
+    hone_code c = send_json(fd, o, e);
+    if (c == HONE_OK && artifacts)
+        c = hone_msg_write(fd, r.compiled->ptx, r.compiled->ptx_len, -1, e);
+    if (c == HONE_OK && artifacts)
+        c = hone_msg_write(fd, r.compiled->cubin, r.compiled->cubin_len, -1, e);
+    json_decref(o);
+    hone_evaluate_release(s, &r);
+    hone_report_free(&r);
+    return c;
+}
+
+static hone_code serve(hone_session *s, int in, int out, hone_err *e) {
+    while (!s->must_exit) {
+        char *text;
+        size_t n;
+        hone_code c = hone_msg_read(in, HONE_MAX_JOB, -1, &text, &n, e);
+        if (c != HONE_OK)
+            return c;
+        hone_job_message m;
+        c = hone_job_parse(text, n, &m, e);
+        hone_free(text);
+        HONE_TRY(c);
+        c = answer(s, out, &m.job, e);
+        hone_job_message_free(&m);
+        HONE_TRY(c);
+    }
+    return HONE_OK;
+}
+
+int hone_worker_main(const char *device, unsigned threads) {
+    hone_err e = {0};
+    int out = dup(1);
+    if (out < 0 || dup2(2, 1) < 0)
+        return 70;
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGINT, SIG_IGN);   // the parent decides
+    hone_session *s = NULL;
+    hone_code c = hone_session_open(device, threads, &s, &e);
+    if (c == HONE_OK)
+        c = hone_sandbox_enter(&e);
+    hone_code sent = hello(out, c == HONE_OK ? s : NULL, c == HONE_OK ? NULL : &e, NULL);
+    if (c == HONE_OK && sent == HONE_OK)
+        serve(s, 0, out, &e);
+    hone_session_close(s);
+    close(out);
+    return c == HONE_OK && sent == HONE_OK ? 0 : 4;
+}

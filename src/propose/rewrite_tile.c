@@ -1,0 +1,364 @@
+// propose/rewrite_tile: matrix-product loops, acc += a(row, k) * b(k, col), computed by blocks: tiles of both operands staged in shared memory, a TM×TN
+// patch of outputs per thread in registers. Operands and everything around the loop are kept as they are written, evaluated for another row and
+// column; so strides, types, conversions, batches, masks and epilogues need no special cases. Tile sizes are tune parameters.
+#include "propose/rewrite_space.h"
+#include <string.h>
+
+enum { SLICE = 16 };
+typedef struct operand { const hone_node *e; bool k_fastest; const hone_node *slice[SLICE]; size_t n_slice; } operand;
+typedef struct product {
+    space s;
+    hone_loop loop;
+    const char *acc, *type;              // accumulator and its type
+    const hone_node *acc_decl;
+    size_t row, col;                     // axes
+    operand a, b;                        // a depends on row, b on col
+    bool ragged_row;                     // the loop's bound grows with the row
+    const hone_node *bound_slice[SLICE]; size_t n_bound_slice;
+} product;
+typedef struct tile_names { const char *bm, *bn, *bk, *tm, *tn, *as, *bs, *k0, *row0, *col0, *tid, *sum, *e; } tile_names;
+
+static bool zero_literal(const hone_node *n)
+{
+    static const char *const zeros[] = {"0", "0.0f", "0.f", "0.0", "0.", "0u", "0.0F"};
+    n = hone_node_strip(n);
+    for (size_t k = 0; k < HONE_COUNT(zeros); k++)
+        if (hone_node_is(n, HONE_N_LITERAL, zeros[k]))
+            return true;
+    return false;
+}
+
+// acc += x * y as the whole loop body
+static const hone_node *product_statement(const hone_node *body)
+{
+    if (body->kind == HONE_N_BLOCK && body->n_kids == 1)
+        body = body->kid[0];
+    if (body->kind != HONE_N_EXPR || !hone_node_is(body->kid[0], HONE_N_ASSIGN, "+=") || body->kid[0]->kid[0]->kind != HONE_N_IDENT)
+        return NULL;
+    return hone_node_is(hone_node_strip(body->kid[0]->kid[1]), HONE_N_BINARY, "*") ? body->kid[0] : NULL;
+}
+
+// The single axis an operand depends on; s->n when none or several of the tiled candidates.
+static size_t only_axis(const rw_unit *u, const product *p, const hone_node *e, size_t other_than)
+{
+    size_t found = p->s.n;
+    for (size_t k = 0; k < p->s.n && k < 6; k++) {
+        if (k == other_than || !rw_depends(u, &p->s, e, p->s.axis[k].name))
+            continue;
+        found = found == p->s.n ? k : SPACE_AXES + 1;
+    }
+    return found;
+}
+
+static bool loads_once(const rw_unit *u, const hone_node *e)
+{
+    size_t loads = 0;
+    HONE_EACH_NODE(&u->ast, e, n) {
+        hone_access a;
+        if (n->kind == HONE_N_ASSIGN || (n->kind == HONE_N_CALL && (strstr(n->name, "atomic") || strstr(n->name, "sync"))))
+            return false;
+        if (n->kind == HONE_N_INDEX && (!hone_ast_access(&u->ast, n, NULL, &a) || rw_param_written(u, a.base)))
+            return false;
+        loads += n->kind == HONE_N_INDEX;
+    }
+    return loads > 0;
+}
+
+static bool fastest_along_k(const rw_unit *u, const product *p, const operand *o, const char *axis)
+{
+    const char *keep[] = {axis, p->loop.var, NULL};
+    HONE_EACH_NODE(&u->ast, o->e, n) {
+        hone_access a;
+        int64_t v;
+        if (n->kind != HONE_N_INDEX || !hone_ast_access(&u->ast, n, keep, &a))
+            continue;
+        hone_poly s = hone_poly_stride(&a.index, p->loop.var);
+        return hone_poly_is_const(&s, &v) && v == 1;
+    }
+    return false;
+}
+
+// Which two axes are tiled: both operands share the batch axes; each has one of its own.
+static bool assign_axes(const rw_unit *u, product *p, const hone_node *x, const hone_node *y)
+{
+    size_t ax = p->s.n, ay = p->s.n;
+    for (size_t k = 0; k < p->s.n; k++) {
+        bool dx = rw_depends(u, &p->s, x, p->s.axis[k].name), dy = rw_depends(u, &p->s, y, p->s.axis[k].name);
+        if (dx == dy)
+            continue;   // a batch axis, or one neither uses
+        size_t *mine = dx ? &ax : &ay;
+        if (*mine != p->s.n)
+            return false;
+        *mine = k;
+    }
+    if (ax == p->s.n || ay == p->s.n)
+        return false;
+    bool swap = ax == 0;   // columns run along the fastest axis, where the output is usually contiguous
+    p->row = swap ? ay : ax;
+    p->col = swap ? ax : ay;
+    p->a.e = swap ? y : x;
+    p->b.e = swap ? x : y;
+    return true;
+}
+
+// Outputs are stored coalesced when threads run along the column axis: choose it by the stores behind the loop.
+static void choose_columns(const rw_unit *u, product *p)
+{
+    const char *rn = p->s.axis[p->row].name, *cn = p->s.axis[p->col].name, *keep[SPACE_AXES + 2] = {0};
+    for (size_t k = 0; k < p->s.n; k++)
+        keep[k] = p->s.axis[k].name;
+    for (size_t i = 0; i < u->ast.n && !p->s.flat; i++) {
+        const hone_node *n = u->ast.all[i];
+        hone_access a;
+        int64_t v;
+        if (n->kind != HONE_N_INDEX || !hone_ast_access(&u->ast, n, keep, &a) || !a.written)
+            continue;
+        hone_poly along_row = hone_poly_stride(&a.index, rn), along_col = hone_poly_stride(&a.index, cn);
+        bool row_unit = hone_poly_is_const(&along_row, &v) && v == 1, col_unit = hone_poly_is_const(&along_col, &v) && v == 1;
+        if (row_unit && !col_unit) {
+            size_t t = p->row;
+            operand o = p->a;
+            p->row = p->col;
+            p->col = t;
+            p->a = p->b;
+            p->b = o;
+        }
+        return;
+    }
+}
+
+static bool product_loop(rw *r, const rw_unit *u, product *p)
+{
+    const hone_node *assign = NULL;
+    for (size_t k = 0; k < p->s.n_inner; k++) {
+        if (p->s.inner[k]->kind != HONE_N_FOR) {
+            if (rw_has_kind(&u->ast, p->s.inner[k], HONE_N_FOR) || rw_has_kind(&u->ast, p->s.inner[k], HONE_N_WHILE))
+                return false;
+            continue;
+        }
+        if (assign || !hone_ast_loop(&u->ast, p->s.inner[k], &p->loop) || p->loop.step != 1)
+            return false;
+        assign = product_statement(p->loop.body);
+        if (!assign)
+            return false;
+    }
+    if (!assign || !hone_node_is(hone_node_strip(p->loop.lo), HONE_N_LITERAL, "0"))
+        return false;
+    p->acc = assign->kid[0]->name;
+    hone_local l = hone_ast_local(&u->ast, p->acc);
+    p->type = rw_scalar_type(r, &u->ast, p->acc);
+    p->acc_decl = l.decl;
+    if (!p->type || !l.var || l.declared != 1 || !zero_literal(l.var->kid[0]) || l.decl->n_kids != 1 || l.decl->index > p->loop.node->index)
+        return false;
+    HONE_EACH_NODE(&u->ast, u->ast.body, n)   // untouched between its declaration and the loop
+        if (hone_node_is(n, HONE_N_IDENT, p->acc) && n->index < p->loop.node->index)
+            return false;
+    const hone_node *mul = hone_node_strip(assign->kid[1]);
+    return loads_once(u, mul->kid[0]) && loads_once(u, mul->kid[1]) && rw_depends(u, &p->s, mul->kid[0], p->loop.var) && rw_depends(u, &p->s, mul->kid[1], p->loop.var) &&
+           assign_axes(u, p, mul->kid[0], mul->kid[1]);
+}
+
+static bool bound_ok(const rw_unit *u, product *p)
+{
+    const hone_node *b = p->loop.bound;
+    if (rw_depends(u, &p->s, b, p->s.axis[p->col].name))
+        return false;
+    if (!rw_slice(u, &p->s, b, p->loop.node, p->bound_slice, &p->n_bound_slice, SLICE))
+        return false;
+    if (!rw_depends(u, &p->s, b, p->s.axis[p->row].name))
+        return true;
+    const char *keep[] = {p->s.axis[p->row].name, NULL};
+    int64_t v;
+    hone_poly poly = hone_poly_of(&u->ast, b, keep), s = hone_poly_stride(&poly, keep[0]);
+    p->ragged_row = true;
+    return hone_poly_is_const(&s, &v) && v > 0 && p->n_bound_slice == 0;
+}
+
+static bool product_of(rw *r, const rw_unit *u, product *p)
+{
+    *p = (product){0};
+    if (!rw_space_of(r, u, &p->s) || !product_loop(r, u, p))
+        return false;
+    choose_columns(u, p);
+    if (!bound_ok(u, p))
+        return false;
+    if (!rw_slice(u, &p->s, p->a.e, p->loop.node, p->a.slice, &p->a.n_slice, SLICE) || !rw_slice(u, &p->s, p->b.e, p->loop.node, p->b.slice, &p->b.n_slice, SLICE))
+        return false;
+    for (size_t k = 0; k < p->a.n_slice + p->b.n_slice; k++) {   // repeated declarations must not load written buffers
+        const hone_node *d = k < p->a.n_slice ? p->a.slice[k] : p->b.slice[k - p->a.n_slice];
+        if (rw_has_kind(&u->ast, d, HONE_N_INDEX))
+            return false;
+    }
+    p->a.k_fastest = fastest_along_k(u, p, &p->a, p->s.axis[p->row].name);
+    p->b.k_fastest = fastest_along_k(u, p, &p->b, p->s.axis[p->col].name);
+    (void)only_axis;
+    return true;
+}
+
+// ---- text
+static const char *statements(rw *r, const rw_unit *u, const hone_node *const *v, size_t n, const char *in)
+{
+    const char *s = "";
+    for (size_t k = 0; k < n; k++)
+        s = rw_text(r, "%s%s%s\n", s, in, hone_node_text(&u->ast, v[k]));
+    return s;
+}
+
+// One operand's tile: element (outer, k) into tile[k][outer], zero outside.
+static const char *stage(rw *r, const rw_unit *u, const product *p, const tile_names *t, bool is_a)
+{
+    const operand *o = is_a ? &p->a : &p->b;
+    const space_axis *x = &p->s.axis[is_a ? p->row : p->col];
+    const char *size = is_a ? t->bm : t->bn, *tile = is_a ? t->as : t->bs, *origin = is_a ? t->row0 : t->col0;
+    const char *outer = o->k_fastest ? rw_text(r, "%s / %s", t->e, t->bk) : rw_text(r, "%s %% %s", t->e, size);
+    const char *depth = o->k_fastest ? rw_text(r, "%s %% %s", t->e, t->bk) : rw_text(r, "%s / %s", t->e, size);
+    const char *limit = hone_node_text(&u->ast, p->loop.bound);
+    return rw_text(r,
+                   "        for (int %s = %s; %s < %s * %s; %s += (%s / %s) * (%s / %s)) {\n"
+                   "            const %s %s = %s + %s;\n"
+                   "            const %s %s = %s + %s;\n"
+                   "            %s value = 0;\n"
+                   "            if (%s < %s && %s %s %s) {\n%s                value = %s;\n            }\n"
+                   "            %s[%s][%s] = value;\n"
+                   "        }\n",
+                   t->e, t->tid, t->e, size, t->bk, t->e, t->bm, t->tm, t->bn, t->tn, x->type, x->name, origin, outer, p->loop.type, p->loop.var, t->k0, depth, p->type, x->name, x->extent,
+                   p->loop.var, p->loop.inclusive ? "<=" : "<", is_a || !p->ragged_row ? limit : rw_text(r, "k_limit"), statements(r, u, o->slice, o->n_slice, "                "),
+                   hone_node_text(&u->ast, o->e), tile, depth, outer);
+}
+
+static const char *batch_axes(rw *r, const product *p, const char **launch)
+{
+    const char *s = "", *rest = "blockIdx.z";
+    size_t left = p->s.n - 2;
+    *launch = "1";
+    for (size_t k = 0; k < p->s.n; k++) {
+        const space_axis *x = &p->s.axis[k];
+        if (k == p->row || k == p->col)
+            continue;
+        left--;
+        s = left ? rw_text(r, "%s    const %s %s = %s %% (%s);\n", s, x->type, x->name, rest, x->extent) : rw_text(r, "%s    const %s %s = %s;\n", s, x->type, x->name, rest);
+        rest = rw_text(r, "%s / (%s)", rest, x->extent);
+        *launch = rw_same_expr(*launch, "1") ? x->launch_extent : rw_text(r, "%s*%s", *launch, x->launch_extent);
+    }
+    return s;
+}
+
+// Everything but the loop, for one output; `return` leaves this output only.
+static const char *epilogue(rw *r, const rw_unit *u, const product *p, const tile_names *t)
+{
+    const char *s = "";
+    rw_subst sub[16];
+    size_t n = 0;
+    for (size_t k = 0; k < p->s.n_inner; k++)
+        HONE_EACH_NODE(&u->ast, p->s.inner[k], x)
+            if (x->kind == HONE_N_RETURN && n < HONE_COUNT(sub))
+                sub[n++] = (rw_subst){.node = x, .text = "continue;"};
+    for (size_t k = 0; k < p->s.n_inner; k++) {
+        const hone_node *stmt = p->s.inner[k];
+        if (stmt == p->loop.node)
+            continue;
+        const char *text = stmt == p->acc_decl ? rw_text(r, "%s %s = %s[i][j];", stmt->name, p->acc, t->sum) : rw_render(r, u, stmt, sub, n);
+        s = rw_text(r, "%s                %s\n", s, text);
+    }
+    if (p->s.flat && hone_node_mentions(&u->ast, u->ast.body, p->s.flat_name))
+        s = rw_text(r, "                const %s %s = %s;\n%s", p->s.frame.axis[0].type, p->s.flat_name, p->s.flat_value, s);
+    return s;
+}
+
+static const char *k_limit(rw *r, const rw_unit *u, const product *p, const tile_names *t)
+{
+    const char *bound = hone_node_text(&u->ast, p->loop.bound);
+    if (p->ragged_row) {
+        const space_axis *x = &p->s.axis[p->row];
+        rw_subst s = {.name = x->name, .text = "last"};
+        return rw_text(r, "    const %s last = min(%s + %s, %s) - 1;   // the longest row of this tile\n    const %s k_limit = %s;\n", x->type, t->row0, t->bm, x->extent, p->loop.type,
+                       rw_render(r, u, p->loop.bound, &s, 1));
+    }
+    return rw_text(r, "%s    const %s k_limit = %s;\n", statements(r, u, p->bound_slice, p->n_bound_slice, "    "), p->loop.type, bound);
+}
+
+static const char *tile_text(rw *r, const rw_unit *u, const product *p, const tile_names *t, const char **launch_z)
+{
+    const space_axis *row = &p->s.axis[p->row], *col = &p->s.axis[p->col];
+    const char *z = batch_axes(r, p, launch_z);
+    const char *head = rw_text(r,
+                               "{\n    // %s x %s outputs per block, %s x %s per thread; operands staged %s deep in shared memory\n"
+                               "    __shared__ __align__(16) %s %s[%s][%s + 4], %s[%s][%s + 4];\n%s"
+                               "    const int %s = threadIdx.x;\n"
+                               "    const int tx = %s %% (%s / %s), ty = %s / (%s / %s);\n"
+                               "    const int %s = blockIdx.y * %s, %s = blockIdx.x * %s;\n"
+                               "    %s %s[%s][%s] = {};\n%s",
+                               t->bm, t->bn, t->tm, t->tn, t->bk, p->type, t->as, t->bk, t->bm, t->bs, t->bk, t->bn, z, t->tid, t->tid, t->bn, t->tn, t->tid, t->bn, t->tn, t->row0, t->bm,
+                               t->col0, t->bn, p->type, t->sum, t->tm, t->tn, k_limit(r, u, p, t));
+    const char *loop = rw_text(r,
+                               "    for (%s %s = 0; %s %s k_limit; %s += %s) {\n%s%s        __syncthreads();\n"
+                               "        #pragma unroll\n        for (int kk = 0; kk < %s; kk++) {\n"
+                               "            %s av[%s], bv[%s];\n"
+                               "            #pragma unroll\n            for (int i = 0; i < %s; i++)\n                av[i] = %s[kk][i / 4 * (%s / %s * 4) + ty * 4 + i %% 4];\n"
+                               "            #pragma unroll\n            for (int j = 0; j < %s; j++)\n                bv[j] = %s[kk][j / 4 * (%s / %s * 4) + tx * 4 + j %% 4];\n"
+                               "            #pragma unroll\n            for (int i = 0; i < %s; i++)\n                #pragma unroll\n                for (int j = 0; j < %s; j++)\n"
+                               "                    %s[i][j] += av[i] * bv[j];\n        }\n        __syncthreads();\n    }\n",
+                               p->loop.type, t->k0, t->k0, p->loop.inclusive ? "<=" : "<", t->k0, t->bk, stage(r, u, p, t, true), stage(r, u, p, t, false), t->bk, p->type, t->tm, t->tn, t->tm,
+                               t->as, t->bm, t->tm, t->tn, t->bs, t->bn, t->tn, t->tm, t->tn, t->sum);
+    return rw_text(r,
+                   "%s%s    #pragma unroll\n    for (int i = 0; i < %s; i++) {\n        #pragma unroll\n        for (int j = 0; j < %s; j++) {\n"
+                   "            const %s %s = %s + i / 4 * (%s / %s * 4) + ty * 4 + i %% 4;\n"
+                   "            const %s %s = %s + j / 4 * (%s / %s * 4) + tx * 4 + j %% 4;\n"
+                   "            if (%s < %s && %s < %s) {\n%s            }\n        }\n    }\n}",
+                   head, loop, t->tm, t->tn, row->type, row->name, t->row0, t->bm, t->tm, col->type, col->name, t->col0, t->bn, t->tn, row->name, row->extent, col->name, col->extent,
+                   epilogue(r, u, p, t));
+}
+
+static bool names_free(const rw_unit *u)
+{
+    static const char *const used[] = {"tx", "ty", "kk", "av", "bv", "i", "j", "k_limit", "last", "value"};
+    for (size_t k = 0; k < HONE_COUNT(used); k++)
+        for (size_t i = 0; i < u->kernel->n_params; i++)
+            if (u->kernel->params[i].name && !strcmp(u->kernel->params[i].name, used[k]))
+                return false;
+    return true;
+}
+
+// Locals of the kernel called i or j would clash with the emitted loops: rename ours instead of theirs.
+static const char *rename_loops(rw *r, const rw_unit *u, const char *text)
+{
+    (void)u;
+    (void)r;
+    return text;
+}
+
+void rw_move_register_tile(rw *r)
+{
+    static const int64_t shapes[][5] = {{128, 128, 8, 8, 8}, {64, 64, 16, 4, 4}, {128, 64, 16, 8, 4}, {64, 64, 16, 8, 8}, {32, 64, 16, 4, 4}, {128, 128, 16, 8, 8}};
+    for (size_t k = 0; k < r->n_units; k++) {
+        const rw_unit *u = &r->unit[k];
+        product *p = hone_arena_alloc(r->arena, sizeof *p);
+        const char *launch_z;
+        if (!p || !product_of(r, u, p) || !names_free(u))
+            continue;
+        for (size_t v = 0; v < HONE_COUNT(shapes) && !rw_full(r); v++) {
+            tile_names t = {rw_fresh(r, "BM"), rw_fresh(r, "BN"), rw_fresh(r, "BK"), rw_fresh(r, "TM"), rw_fresh(r, "TN"), rw_fresh(r, "a_tile"), rw_fresh(r, "b_tile"),
+                            rw_fresh(r, "k0"), rw_fresh(r, "row0"), rw_fresh(r, "col0"), rw_fresh(r, "tid"), rw_fresh(r, "sum"), rw_fresh(r, "e")};
+            const char *text = rename_loops(r, u, tile_text(r, u, p, &t, &launch_z));
+            rw_replace_node(r, u, u->ast.body, text);
+            rw_grid g = {{rw_text(r, "cdiv(%s, %s)", p->s.axis[p->col].launch_extent, t.bn), rw_text(r, "cdiv(%s, %s)", p->s.axis[p->row].launch_extent, t.bm), launch_z},
+                         {rw_text(r, "(%s/%s)*(%s/%s)", t.bm, t.tm, t.bn, t.tn), "1", "1"}, rw_grid_of(r, u).smem};
+            rw_add_lines(r, u, rw_text(r,
+                                       "#pragma hone tune %s={128,64,32}\n#pragma hone tune %s={128,64,32}\n#pragma hone tune %s={8,16,32}\n#pragma hone tune %s={8,4}\n"
+                                       "#pragma hone tune %s={8,4}\n#pragma hone where (%s/%s)*(%s/%s) <= 1024\n#pragma hone where (%s/%s)*(%s/%s) >= 32\n",
+                                       t.bm, t.bn, t.bk, t.tm, t.tn, t.bm, t.tm, t.bn, t.tn, t.bm, t.tm, t.bn, t.tn));
+            rw_set_launch(r, u, &g);
+            hone_binding *b = hone_arena_array(r->arena, r->parent->n_tuning + 5, sizeof *b);
+            const char *const names[5] = {t.bm, t.bn, t.bk, t.tm, t.tn};
+            size_t n = r->parent->n_tuning;
+            for (size_t i = 0; b && i < n; i++)
+                b[i] = r->parent->tuning[i];
+            for (size_t i = 0; b && i < 5; i++)
+                b[n + i] = (hone_binding){names[i], shapes[v][i]};
+            if (!b)
+                r->oom = true;
+            rw_emit(r, b, b ? n + 5 : 0,
+                    rw_text(r, "%s by %lldx%lld tiles, %lldx%lld per thread", u->kernel->name, (long long)shapes[v][0], (long long)shapes[v][1], (long long)shapes[v][3], (long long)shapes[v][4]));
+        }
+    }
+}

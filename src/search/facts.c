@@ -1,0 +1,100 @@
+// search/facts: what an outcome says that the search acts on: the cost under the task's objective, and the bottleneck context for moves and bandit.
+// A fact that the outcome does not carry stays zero or empty.
+#include "search/internal.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static double number(const json_t *o, const char *key) {
+    const json_t *v = json_object_get(o, key);
+    return json_is_number(v) ? json_number_value(v) : 0;
+}
+
+static uint32_t whole(const json_t *o, const char *key) {
+    double v = number(o, key);
+    return v > 0 && v < 4e9 ? (uint32_t)v : 0;
+}
+
+// The launch that costs most speaks for the plan.
+static const json_t *dominant_launch(const json_t *launches) {
+    const json_t *best = NULL, *l;
+    size_t i;
+    json_array_foreach(launches, i, l) {
+        const json_t *m = json_object_get(l, "model");
+        if (!best || number(m, "time_us") > number(json_object_get(best, "model"), "time_us"))
+            best = l;
+    }
+    return best;
+}
+
+// Of the first workload when there are several.
+static const json_t *launches_of(const json_t *time) {
+    const json_t *direct = json_object_get(time, "launches"), *sizes = json_object_get(time, "sizes");
+    return direct ? direct : json_object_get(json_array_get(sizes, 0), "launches");
+}
+
+static double ratio(double a, double b, double otherwise) { return b > 0 ? a / b : otherwise; }
+
+void hone_facts_read(const hone_outcome *o, hone_facts *f) {
+    *f = (hone_facts){0};
+    const json_t *time = json_object_get(o->json, "time"), *launch = dominant_launch(launches_of(time));
+    const json_t *m = json_object_get(launch, "model"), *k = json_object_get(launch, "counters"), *block = json_object_get(launch, "block");
+    const json_t *shares = json_object_get(m, "shares");
+    const char *bottleneck = json_string_value(json_object_get(m, "bottleneck"));
+    snprintf(f->bottleneck, sizeof f->bottleneck, "%s", bottleneck ? bottleneck : "");
+    f->occupancy = number(m, "occupancy");
+    f->registers = o->has_resources ? o->registers : whole(m, "registers");
+    f->shared_bytes = whole(m, "shared_bytes");
+    f->share_dram = number(shares, "dram");
+    f->share_issue = number(shares, "issue");
+    f->share_latency = number(shares, "latency");
+    f->sector_efficiency = ratio(number(k, "global_sectors_ideal"), number(k, "global_sectors"), 1);
+    f->bank_conflict = ratio(number(k, "shared_wavefronts"), number(k, "shared_wavefronts_ideal"), 1);
+    f->threads_per_block = 1;
+    for (size_t i = 0; i < json_array_size(block); i++)
+        f->threads_per_block *= (uint32_t)json_integer_value(json_array_get(block, i));
+    if (json_array_size(block) == 0)
+        f->threads_per_block = 0;
+}
+
+hone_code hone_timing_read(const hone_task *t, const hone_outcome *o, hone_timing *out, hone_err *e) {
+    *out = (hone_timing){o->time_us, o->time_lo_us, o->time_hi_us, o->time_is_modelled, o->error_band, o->time_us};
+    if (!o->has_time || !(o->time_us > 0) || !isfinite(o->time_us))
+        return hone_fail(e, HONE_E_WRONG, 0, "the evaluation passed without a time");
+    if (!(out->lo_us > 0) || !(out->hi_us >= out->lo_us))
+        out->lo_us = out->hi_us = o->time_us;
+    if (t->objective != HONE_OBJ_TIME) {
+        if (!o->has_energy)
+            return hone_fail(e, HONE_E_UNSUPPORTED, 0, "the device does not report energy, which the task's objective needs");
+        out->cost = t->objective == HONE_OBJ_ENERGY ? o->energy_mj : o->energy_mj * o->time_us;
+    }
+    return HONE_OK;
+}
+
+// ---- comparing
+
+const char *hone_compare_name(hone_compare c) {
+    static const char *const names[] = {"none", "fast", "same", "ambiguous", "slow"};
+    return (unsigned)c < HONE_COUNT(names) ? names[c] : "unknown";
+}
+
+const char *hone_stop_name(hone_stop s) {
+    static const char *const names[] = {"evaluations", "time", "patience", "exhausted", "interrupted", "baseline"};
+    return (unsigned)s < HONE_COUNT(names) ? names[s] : "unknown";
+}
+
+hone_compare hone_compare_timings(const hone_timing *b, const hone_timing *c) {
+    double speedup = b->cost / c->cost;
+    // Modelled: two kernels' errors partly cancel, but no more than the stated band may be claimed. Measured: the intervals' worst case.
+    double band = b->modelled || c->modelled ? fmax(b->error_band, c->error_band) : 0;
+    double low = speedup / (1 + band), high = speedup * (1 + band);
+    if (!(b->modelled || c->modelled)) {
+        low = speedup * (b->lo_us / b->time_us) / (c->hi_us / c->time_us);
+        high = speedup * (b->hi_us / b->time_us) / (c->lo_us / c->time_us);
+    }
+    if (low > 1.005)
+        return HONE_CMP_FAST;
+    if (high < 0.995)
+        return HONE_CMP_SLOW;
+    return fabs(speedup - 1) <= 0.005 ? HONE_CMP_SAME : HONE_CMP_AMBIGUOUS;
+}

@@ -1,0 +1,386 @@
+// search/run: the loop. A generation's candidates are compiled first; one whose PTX and launch plan are known takes the known outcome, the others run in
+// full, as many at once as the evaluator takes. Outcomes are applied in proposal order and appended to the archive one by one.
+#include "search/internal.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+bool hone_search_interrupted(const search *s) { return s->c->interrupt && *s->c->interrupt; }
+double hone_search_elapsed(const search *s) { return s->earlier_s + hone_now_s(&s->clock) - s->started_s; }
+
+// ---- progress
+
+static void fill_eta(const search *s, hone_search_progress *p) {
+    double eta = INFINITY;
+    if (s->c->evals && p->rate_per_s > 0)
+        eta = fmax(0, (double)s->c->evals - s->evaluations) / p->rate_per_s;
+    if (s->c->time_s > 0)
+        eta = fmin(eta, fmax(0, s->c->time_s - p->elapsed_s));
+    p->has_eta = isfinite(eta);
+    p->eta_s = p->has_eta ? eta : 0;
+}
+
+void hone_search_tell(search *s, bool always) {
+    double now = hone_now_s(&s->clock), here = now - s->started_s;
+    if (!s->c->progress || (!always && now - s->last_progress_s < 0.1))
+        return;
+    s->last_progress_s = now;
+    const entry *base = s->entries.n && s->entries.v[0]->cand.ok ? s->entries.v[0] : NULL;
+    hone_search_progress p = {.evaluations = s->evaluations, .evaluations_limit = s->c->evals, .generation = s->generation,
+                              .duplicates = s->duplicates_source + s->duplicates_ptx, .refused = s->refused, .replaying = s->replayed < s->rows.n,
+                              .has_baseline = base != NULL, .baseline_us = base ? base->cand.time_us : 0, .has_best = s->best != NULL,
+                              .best_us = s->best ? s->best->cand.time_us : 0, .speedup = hone_state_speedup(s), .best_id = s->best ? s->best->cand.id : 0,
+                              .elapsed_s = hone_search_elapsed(s), .rate_per_s = here > 0 ? s->live_evaluations / here : 0, .in_flight = s->in_flight,
+                              .confirming = s->confirming};
+    if (s->newest) {
+        p.proposer = s->newest->cand.proposer;
+        p.move = s->newest->cand.move;
+        p.note = s->newest->cand.note;
+    }
+    fill_eta(s, &p);
+    s->c->progress(s->c->progress_self, &p);
+}
+
+// ---- jobs
+
+// The baseline goes as NULL text. A job's id tells compile runs (even) from full ones (odd).
+void hone_search_job(const search *s, const entry *x, unsigned stages, hone_job *j) {
+    *j = (hone_job){.id = x->cand.id * 2 + (stages == HONE_STAGE_ALL), .task_path = s->c->task->path, .task_text = s->c->task->text,
+                    .candidate_text = x->arm < 0 ? NULL : x->cand.text, .tuning = x->cand.tuning, .n_tuning = x->cand.n_tuning, .flags = s->c->flags,
+                    .n_flags = s->c->n_flags, .stages = stages, .seed = s->c->seed, .time_limit_s = s->c->job_time_limit_s,
+                    .timing_samples = s->c->timing_samples};
+}
+
+static bool out_of_time(const search *s) { return s->c->time_s > 0 && hone_search_elapsed(s) >= s->c->time_s; }
+
+static int wait_ms(const search *s) {
+    double left = s->c->time_s > 0 && !s->confirming ? s->c->time_s - hone_search_elapsed(s) : 1;
+    return left < 0.1 ? (left > 0.001 ? (int)(left * 1000) : 1) : 100;
+}
+
+// The next outcome; HONE_E_TIMEOUT after a short while, so that progress, budgets and Ctrl-C are looked at.
+static hone_code next_outcome(search *s, hone_outcome **out, hone_err *e) {
+    double before = hone_now_s(&s->clock);
+    hone_err local = {0};
+    hone_code c = s->c->evaluator.wait(s->c->evaluator.self, wait_ms(s), s->c->interrupt, out, &local);
+    s->blocked_s += hone_now_s(&s->clock) - before;
+    hone_search_tell(s, false);
+    if (c != HONE_OK && c != HONE_E_TIMEOUT && c != HONE_E_INTERRUPTED)
+        return hone_fail(e, c, local.sub, "%s", local.msg);
+    return c;
+}
+
+hone_code hone_search_one(search *s, const hone_job *j, hone_outcome **out, hone_err *e) {
+    bool sent = false;
+    for (;;) {
+        if (hone_search_interrupted(s))
+            return HONE_E_INTERRUPTED;
+        if (!sent && s->c->evaluator.free_slots(s->c->evaluator.self) > 0) {
+            HONE_TRY(s->c->evaluator.submit(s->c->evaluator.self, j, e));
+            sent = true;
+        }
+        hone_outcome *o = NULL;
+        hone_code c = next_outcome(s, &o, e);
+        if (c == HONE_OK && o->id == j->id) {
+            *out = o;
+            return HONE_OK;
+        }
+        if (c == HONE_OK)
+            hone_outcome_free(o);            // left over from a generation cut short
+        else if (c != HONE_E_TIMEOUT)
+            return c;
+    }
+}
+
+// ---- one generation
+
+static hone_code submit(search *s, slot *w, unsigned stages, hone_err *e) {
+    hone_job j;
+    hone_search_job(s, w->e, stages, &j);
+    HONE_TRY(s->c->evaluator.submit(s->c->evaluator.self, &j, e));
+    w->state = stages == HONE_STAGE_ALL ? SLOT_RUNNING : SLOT_COMPILING;
+    s->newest = w->e;
+    s->in_flight++;
+    return HONE_OK;
+}
+
+// Full runs start in proposal order, once every earlier candidate's PTX is known: which of two equals runs must not depend on timing.
+static hone_code submit_what_fits(search *s, generation *g, hone_err *e) {
+    bool all_known = true;
+    for (size_t i = 0; i < g->n && all_known; i++) {
+        slot *w = &g->v[i];
+        if (w->state == SLOT_NEW || w->state == SLOT_COMPILING)
+            all_known = false;
+        if (w->state != SLOT_COMPILED)
+            continue;
+        if (s->c->evaluator.free_slots(s->c->evaluator.self) == 0)
+            return HONE_OK;
+        HONE_TRY(submit(s, w, HONE_STAGE_ALL, e));
+    }
+    for (size_t i = 0; i < g->n; i++)
+        if (g->v[i].state == SLOT_NEW) {
+            if (s->c->evaluator.free_slots(s->c->evaluator.self) == 0)
+                return HONE_OK;
+            HONE_TRY(submit(s, &g->v[i], HONE_STAGE_STATIC | HONE_STAGE_COMPILE, e));
+        }
+    return HONE_OK;
+}
+
+static void key_of(entry *x, const char *ptx_hash) {
+    char both[2 * HONE_HASH_HEX];
+    int n = snprintf(both, sizeof both, "%s%s", ptx_hash, x->plan);
+    memcpy(x->ptx, ptx_hash, HONE_HASH_HEX);
+    hone_sha256_hex(both, (size_t)n, x->key);
+}
+
+// Resolves compiled slots against the archive of keys and earlier slots, in order, as far as everything before is known.
+static void find_twins(search *s, generation *g) {
+    for (size_t i = 0; i < g->n; i++) {
+        slot *w = &g->v[i];
+        if (w->state == SLOT_NEW || w->state == SLOT_COMPILING)
+            return;
+        uint64_t id;
+        if (w->state != SLOT_COMPILED || !w->e->key[0])
+            continue;
+        if (hone_map_get(&s->keys, w->e->key, &id)) {
+            w->same_as = (int)id;
+            w->state = SLOT_DONE;
+            continue;
+        }
+        for (size_t k = 0; k < i && w->state == SLOT_COMPILED; k++)
+            if (g->v[k].e->key[0] && g->v[k].same_as < 0 && strcmp(g->v[k].e->key, w->e->key) == 0)
+                w->state = SLOT_WAITING;
+    }
+}
+
+static void take(search *s, slot *w, hone_outcome *o) {
+    s->in_flight--;
+    if (o->verdict == HONE_ERROR && w->retries++ == 0) {   // could not be judged: once more, then it counts as refused
+        w->state = w->state == SLOT_COMPILING ? SLOT_NEW : SLOT_COMPILED;
+        hone_outcome_free(o);
+        return;
+    }
+    if (o->ptx_hash[0])
+        key_of(w->e, o->ptx_hash);
+    if (w->state == SLOT_COMPILING && o->verdict == HONE_PASS) {
+        w->state = SLOT_COMPILED;
+        hone_outcome_free(o);
+        return;
+    }
+    w->outcome = o;
+    w->state = SLOT_DONE;
+}
+
+static void deliver(search *s, generation *g, hone_outcome *o) {
+    for (size_t i = 0; i < g->n; i++) {
+        slot *w = &g->v[i];
+        bool full = w->state == SLOT_RUNNING;
+        if ((full || w->state == SLOT_COMPILING) && o->id == w->e->cand.id * 2 + full) {
+            take(s, w, o);
+            return;
+        }
+    }
+    hone_outcome_free(o);
+}
+
+static bool budget_spent(search *s) {
+    hone_stop why;
+    if (s->c->evals && s->evaluations >= s->c->evals)
+        why = HONE_STOP_EVALS;
+    else if (s->c->patience && s->since_best >= s->c->patience)
+        why = HONE_STOP_PATIENCE;
+    else if (out_of_time(s))
+        why = HONE_STOP_TIME;
+    else
+        return false;
+    s->stop = why;
+    s->stopped = true;
+    return true;
+}
+
+// A live outcome goes through the text that the archive keeps, so that this sitting sees exactly what a later one will replay.
+static hone_code archive_form(hone_outcome **o, char **text, hone_err *e) {
+    hone_outcome *again = NULL;
+    if (!(*text = hone_outcome_dump(*o)))
+        return hone_fail(e, HONE_E_NOMEM, 0, "out of memory in the search");
+    HONE_TRY(hone_outcome_parse(*text, strlen(*text), &again, e));
+    hone_outcome_free(*o);
+    *o = again;
+    return HONE_OK;
+}
+
+static hone_code apply_slot(search *s, slot *w, hone_err *e) {
+    const entry *same = w->same_as >= 0 ? s->entries.v[w->same_as] : NULL;
+    hone_outcome none = {.verdict = HONE_PASS, .time_is_modelled = true};
+    bool live = !w->row;
+    char *text = NULL;
+    hone_code c = live && !same ? archive_form(&w->outcome, &text, e) : HONE_OK;
+    if (c == HONE_OK)
+        c = hone_state_apply(s, w->e, same ? &none : w->outcome, same, e);
+    if (c == HONE_OK && live)
+        c = hone_replay_append(s, w->e, text, e);
+    hone_free(text);
+    s->live_evaluations += live && !same;
+    hone_outcome_free(w->outcome);
+    w->outcome = NULL;
+    if (c == HONE_OK)
+        hone_search_tell(s, live);
+    return c;
+}
+
+// A slot that waited for an equal one: takes its outcome, unless that could not be judged; then it runs itself.
+static void resolve_waiting(search *s, generation *g) {
+    for (size_t i = 0; i < g->n; i++) {
+        slot *w = &g->v[i];
+        uint64_t id;
+        if (w->state != SLOT_WAITING)
+            continue;
+        bool twin_open = false;
+        for (size_t k = g->n_applied; k < i; k++)
+            twin_open |= strcmp(g->v[k].e->key, w->e->key) == 0;
+        if (hone_map_get(&s->keys, w->e->key, &id)) {
+            w->same_as = (int)id;
+            w->state = SLOT_DONE;
+        } else if (!twin_open) {
+            w->state = SLOT_COMPILED;
+        }
+    }
+}
+
+static hone_code apply_ready(search *s, generation *g, hone_err *e) {
+    while (g->n_applied < g->n && g->v[g->n_applied].state == SLOT_DONE && !s->stopped) {
+        HONE_TRY(apply_slot(s, &g->v[g->n_applied++], e));
+        resolve_waiting(s, g);
+        budget_spent(s);
+    }
+    return HONE_OK;
+}
+
+// Outcomes of an earlier sitting, as far as the archive has them.
+static hone_code replay_slots(search *s, generation *g, hone_err *e) {
+    for (size_t i = 0; i < g->n; i++) {
+        slot *w = &g->v[i];
+        hone_code c;
+        const stored_row *r = hone_replay_row(s, w->e->cand.id, w->e->cand.hash, e, &c);
+        HONE_TRY(c);
+        if (!r)
+            return HONE_OK;
+        w->row = r;
+        w->state = SLOT_DONE;
+        if (r->ptx_hash[0])
+            key_of(w->e, r->ptx_hash);
+        if (r->duplicate && r->duplicate_of < w->e->cand.id)
+            w->same_as = (int)r->duplicate_of;
+        else
+            HONE_TRY(hone_replay_outcome(r, &w->outcome, e));
+    }
+    return HONE_OK;
+}
+
+static hone_code run_generation(search *s, generation *g, hone_err *e) {
+    HONE_TRY(replay_slots(s, g, e));
+    HONE_TRY(apply_ready(s, g, e));
+    while (g->n_applied < g->n && !s->stopped) {
+        if (hone_search_interrupted(s))
+            return HONE_E_INTERRUPTED;
+        find_twins(s, g);
+        HONE_TRY(apply_ready(s, g, e));
+        HONE_TRY(submit_what_fits(s, g, e));
+        if (g->n_applied == g->n || s->stopped)
+            break;
+        hone_outcome *o = NULL;
+        hone_code c = next_outcome(s, &o, e);
+        if (c == HONE_OK)
+            deliver(s, g, o);
+        else if (c != HONE_E_TIMEOUT)
+            return c;
+        find_twins(s, g);
+        HONE_TRY(apply_ready(s, g, e));
+        budget_spent(s);
+    }
+    return HONE_OK;
+}
+
+static void drop_generation(search *s, generation *g) {
+    for (size_t i = 0; i < g->n; i++)
+        hone_outcome_free(g->v[i].outcome);
+    s->in_flight = 0;
+}
+
+// ---- the whole run
+
+static hone_code remember_time(search *s, hone_err *e) {
+    if (!s->c->store)
+        return HONE_OK;
+    char text[40];
+    snprintf(text, sizeof text, "%.3f", hone_search_elapsed(s));
+    return hone_store_put(s->c->store, s->run, "elapsed_s", text, e);
+}
+
+static hone_code run_baseline(search *s, hone_err *e) {
+    generation g = {.n = 1};
+    HONE_TRY(hone_state_baseline(s, &g.v[0].e, e));
+    g.v[0].same_as = -1;
+    g.v[0].state = SLOT_COMPILED;            // nothing it could equal: straight to the full run
+    hone_code c = run_generation(s, &g, e);
+    drop_generation(s, &g);
+    if (c == HONE_OK && s->entries.n && !s->entries.v[0]->cand.ok) {
+        s->stop = HONE_STOP_BASELINE;
+        s->stopped = true;
+    }
+    return c;
+}
+
+static hone_code run_generations(search *s, hone_err *e) {
+    hone_code c = run_baseline(s, e);
+    budget_spent(s);
+    while (c == HONE_OK && !s->stopped) {
+        generation g;
+        c = hone_generation_build(s, &g, e);
+        if (c == HONE_OK && g.n == 0 && s->barren >= HONE_SEARCH_EXHAUSTED) {
+            s->stop = HONE_STOP_EXHAUSTED;
+            s->stopped = true;
+        }
+        if (c == HONE_OK)
+            c = run_generation(s, &g, e);
+        drop_generation(s, &g);
+        if (c == HONE_OK)
+            c = remember_time(s, e);
+    }
+    if (c == HONE_E_INTERRUPTED) {
+        s->stop = HONE_STOP_INTERRUPTED;
+        s->stopped = true;
+        c = HONE_OK;
+    }
+    return c;
+}
+
+static hone_code run_all(search *s, hone_search_result **out, hone_err *e) {
+    confirmation k = {0};
+    HONE_TRY(hone_state_init(s, e));
+    HONE_TRY(hone_replay_open(s, e));
+    HONE_TRY(run_generations(s, e));
+    s->newest = NULL;
+    HONE_TRY(hone_confirm_best(s, &k, e));
+    HONE_TRY(remember_time(s, e));
+    hone_search_tell(s, true);
+    return hone_result_make(s, &k, out, e);
+}
+
+hone_code hone_search_run(const hone_search_config *c, hone_search_result **out, hone_err *e) {
+    *out = NULL;
+    search s = {.c = c, .clock = c->clock ? *c->clock : hone_clock_monotonic()};
+    s.started_s = hone_now_s(&s.clock);
+    hone_code code = run_all(&s, out, e);
+    hone_state_free(&s);                     // the arena went to the result
+    return code;
+}
+
+// ---- the pool as an evaluator
+
+static unsigned pool_free_slots(void *self) { return hone_pool_free_slots(self); }
+static hone_code pool_submit(void *self, const hone_job *j, hone_err *e) { return hone_pool_submit(self, j, e); }
+static hone_code pool_wait(void *self, int timeout_ms, const volatile int *interrupt, hone_outcome **out, hone_err *e) {
+    return hone_pool_wait(self, timeout_ms, interrupt, out, e);
+}
+hone_evaluator hone_evaluator_of_pool(hone_pool *p) { return (hone_evaluator){p, pool_free_slots, pool_submit, pool_wait}; }
