@@ -22,6 +22,18 @@ if(vgpu_ops)
   target_compile_options(hone_vgpu_avx2 PRIVATE -mavx2 -mfma -mf16c -mbmi -mbmi2)
   target_compile_options(hone_vgpu_avx512 PRIVATE -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mbmi -mbmi2 -mprefer-vector-width=512)
 endif()
+# Handler families whose file is not there bind nothing: their instructions are unsupported at load.
+set(vgpu_missing "#include \"vgpu/warp.h\"\n")
+foreach(family int float half cvt logic cmp mem atom warp special mma)
+  if(NOT EXISTS ${CMAKE_SOURCE_DIR}/src/vgpu/op_${family}.c)
+    foreach(isa baseline avx2 avx512)
+      string(APPEND vgpu_missing "bool vg_bind_${family}_${isa}(vg_binder *b, const ptx_inst *in, vg_inst *out);\n"
+        "bool vg_bind_${family}_${isa}(vg_binder *b, const ptx_inst *in, vg_inst *out) { (void)out; return vg_unsupported(b, in, \"family ${family}\"); }\n")
+    endforeach()
+  endif()
+endforeach()
+file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/generated/vgpu_missing.c CONTENT "${vgpu_missing}" @ONLY)
+list(APPEND vgpu_sources ${CMAKE_BINARY_DIR}/generated/vgpu_missing.c)
 if(vgpu_sources)
   add_library(hone_vgpu_objects STATIC ${vgpu_sources} ${vgpu_isa_objects})   # for unit tests of internals
   target_link_libraries(hone_vgpu_objects PUBLIC hone_ptx hone_base)

@@ -256,7 +256,7 @@ hone_diff hone_compare(const hone_reference *r, const hone_tolerance *tol, const
         d.metric_candidate = (double)d.count;
     } else if (tol->kind != HONE_TOL_AUTO) {
         compare_elements(r, tol, got, &d);
-    } else if (must_match && r->exact && !r->varying && r->n >= 16) {
+    } else if (must_match && r->exact && r->bound == 0 && !r->varying && r->n >= 16) {
         compare_elements(r, &exact, got, &d);
     } else {
         compare_auto(r, got, &d, e);

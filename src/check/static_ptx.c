@@ -47,9 +47,11 @@ static bool next_word(ptx_scan *s, hone_span *w) {
 static bool span_same(hone_span a, hone_span b) { return a.n == b.n && memcmp(a.s, b.s, a.n) == 0; }
 
 static bool contains_word(const char *ptx, size_t len, hone_span want) {
+    if (!ptx)
+        return false;
     ptx_scan s = {ptx, ptx + len, 1};
     hone_span w;
-    while (ptx && next_word(&s, &w))
+    while (next_word(&s, &w))
         if (span_same(w, want))
             return true;
     return false;

@@ -41,6 +41,10 @@ void rw_emit(rw *r, const hone_binding *tuning, size_t n_tuning, const char *not
 bool rw_full(const rw *r);
 // A name that occurs nowhere in the text yet: base, base2, base3 …
 const char *rw_fresh(rw *r, const char *base);
+// The same within one kernel: a local name.
+const char *rw_local(rw *r, const rw_unit *u, const char *base);
+// Removes a statement and, when nothing else stands there, its line.
+void rw_remove(rw *r, const rw_unit *u, const hone_node *n);
 unsigned rw_line(const rw_unit *u, const hone_node *n);
 // White space before the line that holds byte `at`.
 const char *rw_indent(rw *r, size_t at);
@@ -48,7 +52,8 @@ const char *rw_indent(rw *r, size_t at);
 // ---- rendering with substitution
 typedef struct rw_subst { const hone_node *node; const char *name; const char *text; } rw_subst;   // by node, or by identifier
 const char *rw_render(rw *r, const rw_unit *u, const hone_node *n, const rw_subst *s, size_t n_s);
-const char *rw_render_range(rw *r, const rw_unit *u, const hone_node *const *stmts, size_t n_stmts, const rw_subst *s, size_t n_s);
+const char *rw_render_range(rw *r, const rw_unit *u, const hone_node *const *stmts, size_t n_stmts, const rw_subst *s, size_t n_s, const char *indent);
+const char *rw_times(rw *r, const char *a, int64_t factor);          // "256", 4 → "1024"; "B", 4 → "B*4"
 
 // ---- task file lines
 typedef struct rw_grid { const char *grid[3], *block[3], *smem; } rw_grid;

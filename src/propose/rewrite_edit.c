@@ -116,6 +116,40 @@ const char *rw_fresh(rw *r, const char *base)
     return name;
 }
 
+const char *rw_local(rw *r, const rw_unit *u, const char *base)
+{
+    for (unsigned k = 1; !r->oom; k++) {
+        const char *name = k == 1 ? rw_text(r, "%s", base) : rw_text(r, "%s%u", base, k);
+        bool taken = false;
+        for (size_t i = u->kernel->tok_lparen; i <= u->kernel->tok_rbrace && !taken; i++)
+            taken = u->ast.t->v[i].kind == HONE_TOK_IDENT && hone_tok_is(u->ast.t, i, name);
+        for (size_t i = 0; i < r->names.n && !taken; i++)
+            taken = !strcmp(r->names.v[i], name);
+        if (taken)
+            continue;
+        if (!hone_vec_push(&r->names, (char *)name))
+            r->oom = true;
+        return name;
+    }
+    return base;
+}
+
+void rw_remove(rw *r, const rw_unit *u, const hone_node *n)
+{
+    size_t at = hone_node_at(&u->ast, n), end = hone_node_end(&u->ast, n);
+    const char *text = r->task->text;
+    size_t before = at, after = end;
+    while (before > 0 && (text[before - 1] == ' ' || text[before - 1] == '\t'))
+        before--;
+    while (text[after] == ' ' || text[after] == '\t')
+        after++;
+    if (before > 0 && text[before - 1] == '\n' && text[after] == '\n') {
+        at = before;
+        end = after + 1;
+    }
+    rw_replace(r, at, end, "");
+}
+
 unsigned rw_line(const rw_unit *u, const hone_node *n)
 {
     return u->ast.t->v[n->first].line;
@@ -180,13 +214,15 @@ const char *rw_render(rw *r, const rw_unit *u, const hone_node *n, const rw_subs
     return finish(r, &out);
 }
 
-const char *rw_render_range(rw *r, const rw_unit *u, const hone_node *const *stmts, size_t n_stmts, const rw_subst *s, size_t n_s)
+const char *rw_render_range(rw *r, const rw_unit *u, const hone_node *const *stmts, size_t n_stmts, const rw_subst *s, size_t n_s, const char *indent)
 {
     hone_str out;
     hone_str_init(&out, 1 << 20);
     for (size_t k = 0; k < n_stmts; k++) {
-        if (k)
+        if (k) {
             hone_str_addc(&out, '\n');
+            hone_str_add(&out, indent);
+        }
         render(&out, u, stmts[k], hone_node_at(&u->ast, stmts[k]), s, n_s);
     }
     return finish(r, &out);

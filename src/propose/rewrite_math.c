@@ -96,7 +96,7 @@ void rw_move_reciprocal(rw *r)
             if (m == n_made) {
                 made[n_made].loop = loop;
                 made[n_made].of = d->name;
-                made[n_made++].name = rw_fresh(r, rw_text(r, "inv_%s", d->name));
+                made[n_made++].name = rw_local(r, u, rw_text(r, "inv_%s", d->name));
                 size_t at = hone_node_at(&u->ast, loop);
                 rw_insert(r, at, rw_text(r, "const %s %s = %s / %s;\n%s", type, made[m].name, strcmp(type, "double") ? "1.0f" : "1.0", d->name, rw_indent(r, at)));
             }
@@ -147,7 +147,7 @@ void rw_move_scalar_replace(rw *r)
             const char *type = store ? rw_elem_type(u, base) : NULL;
             if (!type)
                 continue;
-            const char *name = rw_fresh(r, "sum"), *indent = rw_indent(r, hone_node_at(&u->ast, loop));
+            const char *name = rw_local(r, u, "sum"), *indent = rw_indent(r, hone_node_at(&u->ast, loop));
             const char *place = hone_node_text(&u->ast, store->kid[0]);
             rw_insert(r, hone_node_at(&u->ast, loop), rw_text(r, "%s %s = %s;   // accumulated in a register\n%s", type, name, place, indent));
             rw_replace_node(r, u, store->kid[0], name);

@@ -174,7 +174,7 @@ static bool gather_of(const rw_unit *u, const reduction *d, gather *g)
 static void shuffle_edits(rw *r, const rw_unit *u, const reduction *d, const char *value)
 {
     const hone_node *body = d->block;
-    const char *total = rw_fresh(r, rw_text(r, "%s_sum", d->array));
+    const char *total = rw_local(r, u, rw_text(r, "%s_sum", d->array));
     const hone_node *serial = d->serial ? serial_loop(u, d) : NULL;
     size_t last = d->serial ? d->store + 1 : d->tail - 1;
     rw_replace_node(r, u, d->decl, rw_text(r, "// the sum goes through registers and warp shuffles"));
@@ -231,7 +231,7 @@ static bool coarse_edits(rw *r, const rw_unit *u, const reduction *d)
     if (!gather_of(u, d, &g) || !writes_per_block(u, &buffer))
         return false;
     const hone_arg *b = rw_buffer(r, buffer);
-    const char *old = hone_expr_text(u->launch->grid[0]), *blocks = rw_fresh(r, "BLOCKS"), *sum = rw_fresh(r, "sum");
+    const char *old = hone_expr_text(u->launch->grid[0]), *blocks = rw_fresh(r, "BLOCKS"), *sum = rw_local(r, u, "sum");
     const char *now = rw_text(r, "min(%s, %s)", old, blocks);
     if (!b || b->role != HONE_SCRATCH || !change_block_count(r, u, old, now))
         return false;

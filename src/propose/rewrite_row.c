@@ -344,7 +344,7 @@ void row_to_warp_frame(rw *r, const rw_unit *u, const rw_frame *f, row_names *na
 {
     const rw_axis *x = &f->axis[0];
     const char *warps = rw_fresh(r, "WARPS"), *indent = rw_indent(r, hone_node_at(&u->ast, x->decl));
-    names->lane = rw_fresh(r, "lane");
+    names->lane = rw_local(r, u, "lane");
     names->lanes = "32";
     names->scope = "warp";
     rw_replace_node(r, u, x->decl, rw_text(r, "const int %s = threadIdx.x %% 32;   // one warp per %s\n%s%s %s = (blockIdx.x * blockDim.x + threadIdx.x) / 32;", names->lane, x->name,
@@ -360,7 +360,7 @@ static void block_frame(rw *r, const rw_unit *u, const rw_frame *f, row_names *n
 {
     const rw_axis *x = &f->axis[0];
     const char *threads = rw_fresh(r, "THREADS"), *indent = rw_indent(r, hone_node_at(&u->ast, x->decl));
-    names->lane = rw_fresh(r, "lane");
+    names->lane = rw_local(r, u, "lane");
     names->lanes = "blockDim.x";
     names->scope = "block";
     rw_replace_node(r, u, x->decl, rw_text(r, "const int %s = threadIdx.x;   // one block per %s\n%s%s %s = blockIdx.x;", names->lane, x->name, indent, x->type, x->name));

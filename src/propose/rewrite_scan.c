@@ -65,7 +65,7 @@ static bool scan_safe(const rw_unit *u, const scan *s)
 static const char *scan_text(rw *r, const rw_unit *u, const scan *s, const char *lane)
 {
     const char *type = rw_scalar_type(r, &u->ast, s->acc), *in = rw_indent(r, hone_node_at(&u->ast, s->loop.node)), *load = "", *store = "";
-    const char *first = rw_fresh(r, rw_text(r, "%s0", s->loop.var)), *before = rw_fresh(r, "before"), *upto = rw_fresh(r, "upto"), *added = rw_fresh(r, "added");
+    const char *first = rw_local(r, u, rw_text(r, "%s0", s->loop.var)), *before = rw_local(r, u, "before"), *upto = rw_local(r, u, "upto"), *added = rw_local(r, u, "added");
     for (size_t k = 0; k < s->n_body; k++) {
         const hone_node *x = s->body[k];
         rw_subst sub = {.name = s->acc, .text = k < s->update ? before : upto};

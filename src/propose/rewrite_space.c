@@ -227,7 +227,7 @@ void rw_move_unflatten(rw *r)
                 outer = rw_same_expr(outer, "1") ? s.axis[i].launch_extent : rw_text(r, "%s*%s", outer, s.axis[i].launch_extent);
             }
             for (size_t i = 0; i < s.n; i++)
-                rw_replace_node(r, u, s.axis[i].decl, "");
+                rw_remove(r, u, s.axis[i].decl);
             const char *cond = s.frame.early ? rw_text(r, "%s >= %s || %s >= %s", a->name, a->extent, b->name, b->extent) : rw_text(r, "%s < %s && %s < %s", a->name, a->extent, b->name, b->extent);
             rw_replace_node(r, u, idx->decl,
                             rw_text(r, "// one grid axis per data axis instead of divisions\n%s%s %s = blockIdx.x * blockDim.x + threadIdx.x;\n%s%s %s = blockIdx.y * blockDim.y + threadIdx.y;\n%s%s%s %s = %s;",

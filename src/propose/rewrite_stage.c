@@ -92,13 +92,13 @@ static const char *vector_for(const staged *b)
 static const char *staged_loop(rw *r, const rw_unit *u, stage *s, const char *tile_name)
 {
     const char *in = rw_indent(r, hone_node_at(&u->ast, s->loop.node)), *decl = "", *load = "", *v = s->loop.var, *bound = hone_node_text(&u->ast, s->loop.bound);
-    const char *first = rw_fresh(r, rw_text(r, "%s0", v)), *at = rw_fresh(r, "s");
+    const char *first = rw_local(r, u, rw_text(r, "%s0", v)), *at = rw_local(r, u, "s");
     rw_subst sub[MAX_STAGED * 24 + 1];
     size_t n = 0;
     for (size_t k = 0; k < s->n; k++) {
         staged *b = &s->b[k];
         long long stride = (long long)b->stride;
-        b->tile = rw_fresh(r, rw_text(r, "%s_tile", b->base));
+        b->tile = rw_local(r, u, rw_text(r, "%s_tile", b->base));
         b->vec = vector_for(b);
         if (b->vec) {
             decl = rw_text(r, "%s%s__shared__ %s %s[%s];\n", decl, in, b->vec, b->tile, tile_name);
@@ -131,12 +131,12 @@ void rw_move_shared_tile(rw *r)
         if (!s || !stage_of(u, s))
             continue;
         const rw_axis *x = &s->f.axis[0];
-        const char *tile = rw_fresh(r, "TILE"), *all = rw_fresh(r, rw_text(r, "%s_all", x->name)), *in = rw_indent(r, hone_node_at(&u->ast, x->decl));
+        const char *tile = rw_fresh(r, "TILE"), *all = rw_local(r, u, rw_text(r, "%s_all", x->name)), *in = rw_indent(r, hone_node_at(&u->ast, x->decl));
         const char *bound = hone_node_text(&u->ast, x->bound);
         // every thread stays for the barriers: those past the end work on the last element and store nothing
         rw_replace_node(r, u, x->decl, rw_text(r, "const %s %s = %s;\n%s%s %s = min(%s, %s - 1);   // threads past the end help with staging", x->type, all,
                                                hone_node_text(&u->ast, x->decl->kid[0]->kid[0]), in, x->type, x->name, all, bound));
-        rw_replace_node(r, u, s->f.guard, "");
+        rw_remove(r, u, s->f.guard);
         const char *pre = s->loop.node->first > 0 && u->ast.t->v[s->loop.node->first - 1].kind == HONE_TOK_DIRECTIVE ? "\n" : "";
         rw_replace_node(r, u, s->loop.node, rw_text(r, "%s%s\n%sif (%s >= %s) return;", pre, staged_loop(r, u, s, tile), in, all, bound));
         rw_add_lines(r, u, rw_text(r, "#pragma hone tune %s={256,128,64,512}\n", tile));

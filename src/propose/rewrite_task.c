@@ -13,6 +13,14 @@ bool rw_literal(const char *text, int64_t *out)
     return *end == 0 && *out > 0;
 }
 
+const char *rw_times(rw *r, const char *a, int64_t factor)
+{
+    int64_t v;
+    if (factor == 1)
+        return a;
+    return rw_literal(a, &v) ? rw_text(r, "%lld", (long long)(v * factor)) : rw_text(r, "(%s)*%lld", a, (long long)factor);
+}
+
 static bool wrapped(const char *s, size_t n)
 {
     int depth = 0;

@@ -16,7 +16,7 @@ typedef struct product {
     bool ragged_row;                     // the loop's bound grows with the row
     const hone_node *bound_slice[SLICE]; size_t n_bound_slice;
 } product;
-typedef struct tile_names { const char *bm, *bn, *bk, *tm, *tn, *as, *bs, *k0, *row0, *col0, *tid, *sum, *e; } tile_names;
+typedef struct tile_names { const char *bm, *bn, *bk, *tm, *tn, *as, *bs, *k0, *row0, *col0, *tid, *sum, *e, *tx, *ty, *kk, *av, *bv, *i, *j, *limit, *last, *value; } tile_names;
 
 static bool zero_literal(const hone_node *n)
 {
@@ -36,18 +36,6 @@ static const hone_node *product_statement(const hone_node *body)
     if (body->kind != HONE_N_EXPR || !hone_node_is(body->kid[0], HONE_N_ASSIGN, "+=") || body->kid[0]->kid[0]->kind != HONE_N_IDENT)
         return NULL;
     return hone_node_is(hone_node_strip(body->kid[0]->kid[1]), HONE_N_BINARY, "*") ? body->kid[0] : NULL;
-}
-
-// The single axis an operand depends on; s->n when none or several of the tiled candidates.
-static size_t only_axis(const rw_unit *u, const product *p, const hone_node *e, size_t other_than)
-{
-    size_t found = p->s.n;
-    for (size_t k = 0; k < p->s.n && k < 6; k++) {
-        if (k == other_than || !rw_depends(u, &p->s, e, p->s.axis[k].name))
-            continue;
-        found = found == p->s.n ? k : SPACE_AXES + 1;
-    }
-    return found;
 }
 
 static bool loads_once(const rw_unit *u, const hone_node *e)
@@ -191,7 +179,6 @@ static bool product_of(rw *r, const rw_unit *u, product *p)
     }
     p->a.k_fastest = fastest_along_k(u, p, &p->a, p->s.axis[p->row].name);
     p->b.k_fastest = fastest_along_k(u, p, &p->b, p->s.axis[p->col].name);
-    (void)only_axis;
     return true;
 }
 
@@ -212,18 +199,12 @@ static const char *stage(rw *r, const rw_unit *u, const product *p, const tile_n
     const char *size = is_a ? t->bm : t->bn, *tile = is_a ? t->as : t->bs, *origin = is_a ? t->row0 : t->col0;
     const char *outer = o->k_fastest ? rw_text(r, "%s / %s", t->e, t->bk) : rw_text(r, "%s %% %s", t->e, size);
     const char *depth = o->k_fastest ? rw_text(r, "%s %% %s", t->e, t->bk) : rw_text(r, "%s / %s", t->e, size);
-    const char *limit = hone_node_text(&u->ast, p->loop.bound);
-    return rw_text(r,
-                   "        for (int %s = %s; %s < %s * %s; %s += (%s / %s) * (%s / %s)) {\n"
-                   "            const %s %s = %s + %s;\n"
-                   "            const %s %s = %s + %s;\n"
-                   "            %s value = 0;\n"
-                   "            if (%s < %s && %s %s %s) {\n%s                value = %s;\n            }\n"
-                   "            %s[%s][%s] = value;\n"
-                   "        }\n",
-                   t->e, t->tid, t->e, size, t->bk, t->e, t->bm, t->tm, t->bn, t->tn, x->type, x->name, origin, outer, p->loop.type, p->loop.var, t->k0, depth, p->type, x->name, x->extent,
-                   p->loop.var, p->loop.inclusive ? "<=" : "<", is_a || !p->ragged_row ? limit : rw_text(r, "k_limit"), statements(r, u, o->slice, o->n_slice, "                "),
-                   hone_node_text(&u->ast, o->e), tile, depth, outer);
+    const char *limit = is_a && p->ragged_row ? hone_node_text(&u->ast, p->loop.bound) : t->limit;
+    const char *head = rw_text(r, "        #pragma unroll\n        for (int %s = %s; %s < %s * %s; %s += (%s / %s) * (%s / %s)) {\n            const %s %s = %s + %s;\n            const %s %s = %s + %s;\n", t->e,
+                               t->tid, t->e, size, t->bk, t->e, t->bm, t->tm, t->bn, t->tn, x->type, x->name, origin, outer, p->loop.type, p->loop.var, t->k0, depth);
+    return rw_text(r, "%s            %s %s = 0;\n            if (%s < %s && %s %s %s) {\n%s                %s = %s;\n            }\n            %s[%s][%s] = %s;\n        }\n", head, p->type, t->value,
+                   x->name, x->extent, p->loop.var, p->loop.inclusive ? "<=" : "<", limit, statements(r, u, o->slice, o->n_slice, "                "), t->value,
+                   hone_node_text(&u->ast, o->e), tile, depth, outer, t->value);
 }
 
 static const char *batch_axes(rw *r, const product *p, const char **launch)
@@ -243,88 +224,130 @@ static const char *batch_axes(rw *r, const product *p, const char **launch)
     return s;
 }
 
+// Which statements the epilogue keeps: not the loop, and no declarations that only the loop used.
+static void kept_statements(const rw_unit *u, const product *p, bool keep[64], bool *flat_used)
+{
+    *flat_used = false;
+    for (size_t k = p->s.n_inner; k-- > 0;) {
+        const hone_node *stmt = p->s.inner[k];
+        keep[k] = stmt != p->loop.node;
+        if (stmt->kind == HONE_N_DECL && stmt->n_kids == 1 && stmt != p->acc_decl) {
+            keep[k] = false;
+            for (size_t i = k + 1; i < p->s.n_inner; i++)
+                keep[k] = keep[k] || (keep[i] && hone_node_mentions(&u->ast, p->s.inner[i], stmt->kid[0]->name));
+        }
+        *flat_used = *flat_used || (keep[k] && p->s.flat && hone_node_mentions(&u->ast, stmt, p->s.flat_name));
+    }
+}
+
 // Everything but the loop, for one output; `return` leaves this output only.
 static const char *epilogue(rw *r, const rw_unit *u, const product *p, const tile_names *t)
 {
-    const char *s = "";
     rw_subst sub[16];
     size_t n = 0;
+    bool keep[64], flat_used;
+    kept_statements(u, p, keep, &flat_used);
+    const char *s = flat_used ? rw_text(r, "                const %s %s = %s;\n", p->s.frame.axis[0].type, p->s.flat_name, p->s.flat_value) : "";
     for (size_t k = 0; k < p->s.n_inner; k++)
         HONE_EACH_NODE(&u->ast, p->s.inner[k], x)
             if (x->kind == HONE_N_RETURN && n < HONE_COUNT(sub))
                 sub[n++] = (rw_subst){.node = x, .text = "continue;"};
     for (size_t k = 0; k < p->s.n_inner; k++) {
         const hone_node *stmt = p->s.inner[k];
-        if (stmt == p->loop.node)
-            continue;
-        const char *text = stmt == p->acc_decl ? rw_text(r, "%s %s = %s[i][j];", stmt->name, p->acc, t->sum) : rw_render(r, u, stmt, sub, n);
-        s = rw_text(r, "%s                %s\n", s, text);
+        const char *text = stmt == p->acc_decl ? rw_text(r, "%s %s = %s[%s][%s];", stmt->name, p->acc, t->sum, t->i, t->j) : rw_render(r, u, stmt, sub, n);
+        if (keep[k])
+            s = rw_text(r, "%s                %s\n", s, text);
     }
-    if (p->s.flat && hone_node_mentions(&u->ast, u->ast.body, p->s.flat_name))
-        s = rw_text(r, "                const %s %s = %s;\n%s", p->s.frame.axis[0].type, p->s.flat_name, p->s.flat_value, s);
     return s;
 }
 
 static const char *k_limit(rw *r, const rw_unit *u, const product *p, const tile_names *t)
 {
     const char *bound = hone_node_text(&u->ast, p->loop.bound);
-    if (p->ragged_row) {
-        const space_axis *x = &p->s.axis[p->row];
-        rw_subst s = {.name = x->name, .text = "last"};
-        return rw_text(r, "    const %s last = min(%s + %s, %s) - 1;   // the longest row of this tile\n    const %s k_limit = %s;\n", x->type, t->row0, t->bm, x->extent, p->loop.type,
-                       rw_render(r, u, p->loop.bound, &s, 1));
-    }
-    return rw_text(r, "%s    const %s k_limit = %s;\n", statements(r, u, p->bound_slice, p->n_bound_slice, "    "), p->loop.type, bound);
+    if (!p->ragged_row)
+        return rw_text(r, "%s    const %s %s = %s;\n", statements(r, u, p->bound_slice, p->n_bound_slice, "    "), p->loop.type, t->limit, bound);
+    const space_axis *x = &p->s.axis[p->row];
+    rw_subst s = {.name = x->name, .text = t->last};
+    return rw_text(r, "    const %s %s = min(%s + %s, %s) - 1;   // the longest row of this tile\n    const %s %s = %s;\n", x->type, t->last, t->row0, t->bm, x->extent, p->loop.type, t->limit,
+                   rw_render(r, u, p->loop.bound, &s, 1));
+}
+
+static const char *tile_head(rw *r, const rw_unit *u, const product *p, const tile_names *t, const char **launch_z)
+{
+    const char *z = batch_axes(r, p, launch_z);
+    const char *s = rw_text(r,
+                            "{\n    // %s x %s outputs per block, %s x %s per thread; operands staged %s deep in shared memory\n"
+                            "    __shared__ __align__(16) %s %s[%s][%s + 4], %s[%s][%s + 4];\n%s    const int %s = threadIdx.x;\n",
+                            t->bm, t->bn, t->tm, t->tn, t->bk, p->type, t->as, t->bk, t->bm, t->bs, t->bk, t->bn, z, t->tid);
+    return rw_text(r,
+                   "%s    const int %s = %s %% (%s / %s), %s = %s / (%s / %s);\n    const int %s = blockIdx.y * %s, %s = blockIdx.x * %s;\n    %s %s[%s][%s] = {};\n%s", s, t->tx, t->tid,
+                   t->bn, t->tn, t->ty, t->tid, t->bn, t->tn, t->row0, t->bm, t->col0, t->bn, p->type, t->sum, t->tm, t->tn, k_limit(r, u, p, t));
+}
+
+// Each thread's patch is split into groups of four neighbours, so that reads of the tiles are 16 bytes wide and free of bank conflicts.
+static const char *patch(rw *r, const char *v, const char *block, const char *per_thread, const char *thread)
+{
+    return rw_text(r, "%s / 4 * (%s / %s * 4) + %s * 4 + %s %% 4", v, block, per_thread, thread, v);
+}
+
+static const char *multiply(rw *r, const product *p, const tile_names *t)
+{
+    const char *rows = patch(r, t->i, t->bm, t->tm, t->ty), *cols = patch(r, t->j, t->bn, t->tn, t->tx);
+    const char *load = rw_text(r,
+                               "        #pragma unroll\n        for (int %s = 0; %s < %s; %s++) {\n            %s %s[%s], %s[%s];\n"
+                               "            #pragma unroll\n            for (int %s = 0; %s < %s; %s++)\n                %s[%s] = %s[%s][%s];\n"
+                               "            #pragma unroll\n            for (int %s = 0; %s < %s; %s++)\n                %s[%s] = %s[%s][%s];\n",
+                               t->kk, t->kk, t->bk, t->kk, p->type, t->av, t->tm, t->bv, t->tn, t->i, t->i, t->tm, t->i, t->av, t->i, t->as, t->kk, rows, t->j, t->j, t->tn, t->j, t->bv, t->j,
+                               t->bs, t->kk, cols);
+    return rw_text(r,
+                   "%s            #pragma unroll\n            for (int %s = 0; %s < %s; %s++)\n                #pragma unroll\n                for (int %s = 0; %s < %s; %s++)\n"
+                   "                    %s[%s][%s] += %s[%s] * %s[%s];\n        }\n",
+                   load, t->i, t->i, t->tm, t->i, t->j, t->j, t->tn, t->j, t->sum, t->i, t->j, t->av, t->i, t->bv, t->j);
 }
 
 static const char *tile_text(rw *r, const rw_unit *u, const product *p, const tile_names *t, const char **launch_z)
 {
     const space_axis *row = &p->s.axis[p->row], *col = &p->s.axis[p->col];
-    const char *z = batch_axes(r, p, launch_z);
-    const char *head = rw_text(r,
-                               "{\n    // %s x %s outputs per block, %s x %s per thread; operands staged %s deep in shared memory\n"
-                               "    __shared__ __align__(16) %s %s[%s][%s + 4], %s[%s][%s + 4];\n%s"
-                               "    const int %s = threadIdx.x;\n"
-                               "    const int tx = %s %% (%s / %s), ty = %s / (%s / %s);\n"
-                               "    const int %s = blockIdx.y * %s, %s = blockIdx.x * %s;\n"
-                               "    %s %s[%s][%s] = {};\n%s",
-                               t->bm, t->bn, t->tm, t->tn, t->bk, p->type, t->as, t->bk, t->bm, t->bs, t->bk, t->bn, z, t->tid, t->tid, t->bn, t->tn, t->tid, t->bn, t->tn, t->row0, t->bm,
-                               t->col0, t->bn, p->type, t->sum, t->tm, t->tn, k_limit(r, u, p, t));
-    const char *loop = rw_text(r,
-                               "    for (%s %s = 0; %s %s k_limit; %s += %s) {\n%s%s        __syncthreads();\n"
-                               "        #pragma unroll\n        for (int kk = 0; kk < %s; kk++) {\n"
-                               "            %s av[%s], bv[%s];\n"
-                               "            #pragma unroll\n            for (int i = 0; i < %s; i++)\n                av[i] = %s[kk][i / 4 * (%s / %s * 4) + ty * 4 + i %% 4];\n"
-                               "            #pragma unroll\n            for (int j = 0; j < %s; j++)\n                bv[j] = %s[kk][j / 4 * (%s / %s * 4) + tx * 4 + j %% 4];\n"
-                               "            #pragma unroll\n            for (int i = 0; i < %s; i++)\n                #pragma unroll\n                for (int j = 0; j < %s; j++)\n"
-                               "                    %s[i][j] += av[i] * bv[j];\n        }\n        __syncthreads();\n    }\n",
-                               p->loop.type, t->k0, t->k0, p->loop.inclusive ? "<=" : "<", t->k0, t->bk, stage(r, u, p, t, true), stage(r, u, p, t, false), t->bk, p->type, t->tm, t->tn, t->tm,
-                               t->as, t->bm, t->tm, t->tn, t->bs, t->bn, t->tn, t->tm, t->tn, t->sum);
+    const char *loop = rw_text(r, "    for (%s %s = 0; %s %s %s; %s += %s) {\n%s%s        __syncthreads();\n%s        __syncthreads();\n    }\n", p->loop.type, t->k0, t->k0,
+                               p->loop.inclusive ? "<=" : "<", t->limit, t->k0, t->bk, stage(r, u, p, t, true), stage(r, u, p, t, false), multiply(r, p, t));
     return rw_text(r,
-                   "%s%s    #pragma unroll\n    for (int i = 0; i < %s; i++) {\n        #pragma unroll\n        for (int j = 0; j < %s; j++) {\n"
-                   "            const %s %s = %s + i / 4 * (%s / %s * 4) + ty * 4 + i %% 4;\n"
-                   "            const %s %s = %s + j / 4 * (%s / %s * 4) + tx * 4 + j %% 4;\n"
-                   "            if (%s < %s && %s < %s) {\n%s            }\n        }\n    }\n}",
-                   head, loop, t->tm, t->tn, row->type, row->name, t->row0, t->bm, t->tm, col->type, col->name, t->col0, t->bn, t->tn, row->name, row->extent, col->name, col->extent,
-                   epilogue(r, u, p, t));
+                   "%s%s    #pragma unroll\n    for (int %s = 0; %s < %s; %s++) {\n        #pragma unroll\n        for (int %s = 0; %s < %s; %s++) {\n"
+                   "            const %s %s = %s + %s;\n            const %s %s = %s + %s;\n            if (%s < %s && %s < %s) {\n%s            }\n        }\n    }\n}",
+                   tile_head(r, u, p, t, launch_z), loop, t->i, t->i, t->tm, t->i, t->j, t->j, t->tn, t->j, row->type, row->name, t->row0, patch(r, t->i, t->bm, t->tm, t->ty), col->type,
+                   col->name, t->col0, patch(r, t->j, t->bn, t->tn, t->tx), row->name, row->extent, col->name, col->extent, epilogue(r, u, p, t));
 }
 
-static bool names_free(const rw_unit *u)
+static tile_names names_for(rw *r, const rw_unit *u)
 {
-    static const char *const used[] = {"tx", "ty", "kk", "av", "bv", "i", "j", "k_limit", "last", "value"};
-    for (size_t k = 0; k < HONE_COUNT(used); k++)
-        for (size_t i = 0; i < u->kernel->n_params; i++)
-            if (u->kernel->params[i].name && !strcmp(u->kernel->params[i].name, used[k]))
-                return false;
-    return true;
+    return (tile_names){.bm = rw_fresh(r, "BM"), .bn = rw_fresh(r, "BN"), .bk = rw_fresh(r, "BK"), .tm = rw_fresh(r, "TM"), .tn = rw_fresh(r, "TN"),
+                        .as = rw_local(r, u, "a_tile"), .bs = rw_local(r, u, "b_tile"), .k0 = rw_local(r, u, "k0"), .row0 = rw_local(r, u, "row0"), .col0 = rw_local(r, u, "col0"),
+                        .tid = rw_local(r, u, "tid"), .sum = rw_local(r, u, "sum"), .e = rw_local(r, u, "e"), .tx = rw_local(r, u, "tx"), .ty = rw_local(r, u, "ty"),
+                        .kk = rw_local(r, u, "kk"), .av = rw_local(r, u, "av"), .bv = rw_local(r, u, "bv"), .i = rw_local(r, u, "i"), .j = rw_local(r, u, "j"),
+                        .limit = rw_local(r, u, "k_limit"), .last = rw_local(r, u, "last"), .value = rw_local(r, u, "value")};
 }
 
-// Locals of the kernel called i or j would clash with the emitted loops: rename ours instead of theirs.
-static const char *rename_loops(rw *r, const rw_unit *u, const char *text)
+static void emit_tile(rw *r, const rw_unit *u, const product *p, const int64_t shape[5])
 {
-    (void)u;
-    (void)r;
-    return text;
+    const char *launch_z;
+    tile_names t = names_for(r, u);
+    const char *const names[5] = {t.bm, t.bn, t.bk, t.tm, t.tn}, *threads = rw_text(r, "(%s/%s)*(%s/%s)", t.bm, t.tm, t.bn, t.tn);
+    rw_replace_node(r, u, u->ast.body, tile_text(r, u, p, &t, &launch_z));
+    rw_grid g = {{rw_text(r, "cdiv(%s, %s)", p->s.axis[p->col].launch_extent, t.bn), rw_text(r, "cdiv(%s, %s)", p->s.axis[p->row].launch_extent, t.bm), launch_z},
+                 {threads, "1", "1"}, rw_grid_of(r, u).smem};
+    const char *tunes = rw_text(r, "#pragma hone tune %s={128,64,32}\n#pragma hone tune %s={128,64,32}\n#pragma hone tune %s={8,16,32}\n#pragma hone tune %s={8,4}\n#pragma hone tune %s={8,4}\n",
+                                t.bm, t.bn, t.bk, t.tm, t.tn);
+    rw_add_lines(r, u, rw_text(r, "%s#pragma hone where %s <= 1024\n#pragma hone where %s >= 32\n", tunes, threads, threads));
+    rw_set_launch(r, u, &g);
+    size_t n = r->parent->n_tuning;
+    hone_binding *b = hone_arena_array(r->arena, n + 5, sizeof *b);
+    for (size_t i = 0; b && i < n; i++)
+        b[i] = r->parent->tuning[i];
+    for (size_t i = 0; b && i < 5; i++)
+        b[n + i] = (hone_binding){names[i], shape[i]};
+    if (!b)
+        r->oom = true;
+    rw_emit(r, b, b ? n + 5 : 0,
+            rw_text(r, "%s by %lldx%lld tiles, %lldx%lld per thread", u->kernel->name, (long long)shape[0], (long long)shape[1], (long long)shape[3], (long long)shape[4]));
 }
 
 void rw_move_register_tile(rw *r)
@@ -333,32 +356,9 @@ void rw_move_register_tile(rw *r)
     for (size_t k = 0; k < r->n_units; k++) {
         const rw_unit *u = &r->unit[k];
         product *p = hone_arena_alloc(r->arena, sizeof *p);
-        const char *launch_z;
-        if (!p || !product_of(r, u, p) || !names_free(u))
+        if (!p || !product_of(r, u, p))
             continue;
-        for (size_t v = 0; v < HONE_COUNT(shapes) && !rw_full(r); v++) {
-            tile_names t = {rw_fresh(r, "BM"), rw_fresh(r, "BN"), rw_fresh(r, "BK"), rw_fresh(r, "TM"), rw_fresh(r, "TN"), rw_fresh(r, "a_tile"), rw_fresh(r, "b_tile"),
-                            rw_fresh(r, "k0"), rw_fresh(r, "row0"), rw_fresh(r, "col0"), rw_fresh(r, "tid"), rw_fresh(r, "sum"), rw_fresh(r, "e")};
-            const char *text = rename_loops(r, u, tile_text(r, u, p, &t, &launch_z));
-            rw_replace_node(r, u, u->ast.body, text);
-            rw_grid g = {{rw_text(r, "cdiv(%s, %s)", p->s.axis[p->col].launch_extent, t.bn), rw_text(r, "cdiv(%s, %s)", p->s.axis[p->row].launch_extent, t.bm), launch_z},
-                         {rw_text(r, "(%s/%s)*(%s/%s)", t.bm, t.tm, t.bn, t.tn), "1", "1"}, rw_grid_of(r, u).smem};
-            rw_add_lines(r, u, rw_text(r,
-                                       "#pragma hone tune %s={128,64,32}\n#pragma hone tune %s={128,64,32}\n#pragma hone tune %s={8,16,32}\n#pragma hone tune %s={8,4}\n"
-                                       "#pragma hone tune %s={8,4}\n#pragma hone where (%s/%s)*(%s/%s) <= 1024\n#pragma hone where (%s/%s)*(%s/%s) >= 32\n",
-                                       t.bm, t.bn, t.bk, t.tm, t.tn, t.bm, t.tm, t.bn, t.tn, t.bm, t.tm, t.bn, t.tn));
-            rw_set_launch(r, u, &g);
-            hone_binding *b = hone_arena_array(r->arena, r->parent->n_tuning + 5, sizeof *b);
-            const char *const names[5] = {t.bm, t.bn, t.bk, t.tm, t.tn};
-            size_t n = r->parent->n_tuning;
-            for (size_t i = 0; b && i < n; i++)
-                b[i] = r->parent->tuning[i];
-            for (size_t i = 0; b && i < 5; i++)
-                b[n + i] = (hone_binding){names[i], shapes[v][i]};
-            if (!b)
-                r->oom = true;
-            rw_emit(r, b, b ? n + 5 : 0,
-                    rw_text(r, "%s by %lldx%lld tiles, %lldx%lld per thread", u->kernel->name, (long long)shapes[v][0], (long long)shapes[v][1], (long long)shapes[v][3], (long long)shapes[v][4]));
-        }
+        for (size_t v = 0; v < HONE_COUNT(shapes) && !rw_full(r); v++)
+            emit_tile(r, u, p, shapes[v]);
     }
 }

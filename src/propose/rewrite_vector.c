@@ -21,7 +21,7 @@ static bool add_access(rw *r, const rw_unit *u, const rw_frame *f, lanes *l, con
         const char *type = rw_elem_type(u, a->base);
         if (l->n == MAX_LANES_BUFFERS || !rw_elem_bytes(type))
             return false;
-        l->b[l->n++] = (lanes_buffer){.name = a->base, .type = type, .bytes = rw_elem_bytes(type), .local = rw_fresh(r, rw_text(r, "%s_v", a->base))};
+        l->b[l->n++] = (lanes_buffer){.name = a->base, .type = type, .bytes = rw_elem_bytes(type), .local = rw_local(r, u, rw_text(r, "%s_v", a->base))};
     }
     l->b[k].read = l->b[k].read || a->read;
     l->b[k].written = l->b[k].written || a->written;
@@ -62,26 +62,26 @@ const char *rw_vector_helper = "// N neighbouring elements, loaded and stored by
 static const char *vector_body(rw *r, const rw_unit *u, const rw_frame *f, const lanes *l, unsigned width)
 {
     const rw_axis *x = &f->axis[0];
-    const char *first = rw_fresh(r, rw_text(r, "%s0", x->name)), *load = "", *store = "", *in = rw_indent(r, hone_node_at(&u->ast, x->decl));
+    const char *first = rw_local(r, u, rw_text(r, "%s0", x->name)), *load = "", *store = "", *in = rw_indent(r, hone_node_at(&u->ast, x->decl));
     for (size_t k = 0; k < l->n; k++) {
         const lanes_buffer *b = &l->b[k];
         const char *type = rw_text(r, "hone_vec<%s, %u>", b->type, width);
         if (b->read || b->conditional)
-            load = rw_text(r, "%s%s        %s%s %s = *reinterpret_cast<const %s*>(%s + %s);\n", load, in, b->written ? "" : "const ", type, b->local, type, b->name, first);
+            load = rw_text(r, "%s%s    %s%s %s = *reinterpret_cast<const %s*>(%s + %s);\n", load, in, b->written ? "" : "const ", type, b->local, type, b->name, first);
         else
-            load = rw_text(r, "%s%s        %s %s;\n", load, in, type, b->local);
+            load = rw_text(r, "%s%s    %s %s;\n", load, in, type, b->local);
         if (b->written)
-            store = rw_text(r, "%s%s        *reinterpret_cast<%s*>(%s + %s) = %s;\n", store, in, type, b->name, first, b->local);
+            store = rw_text(r, "%s%s    *reinterpret_cast<%s*>(%s + %s) = %s;\n", store, in, type, b->name, first, b->local);
     }
-    const char *wide = rw_render_range(r, u, (const hone_node *const *)f->inner, f->n_inner, l->s, l->n_s);
-    const char *plain = rw_render_range(r, u, (const hone_node *const *)f->inner, f->n_inner, NULL, 0);
+    const char *wide = rw_render_range(r, u, (const hone_node *const *)f->inner, f->n_inner, l->s, l->n_s, rw_text(r, "%s        ", in));
+    const char *plain = rw_render_range(r, u, (const hone_node *const *)f->inner, f->n_inner, NULL, 0, rw_text(r, "%s        ", in));
     const char *bound = hone_node_text(&u->ast, x->bound), *index = hone_node_text(&u->ast, x->decl->kid[0]->kid[0]);
     return rw_text(r,
                    "const %s %s = (%s) * %u;   // %u neighbouring elements per thread\n"
-                   "%s    if (%s + %u <= %s) {\n%s"
-                   "%s        #pragma unroll\n"
-                   "%s        for (int u = 0; u < %u; u++) {\n%s            const %s %s = %s + u;\n%s            (void)%s;\n%s            %s\n%s        }\n%s"
-                   "%s    } else {\n%s        for (%s %s = %s; %s < %s; %s++) {\n%s            %s\n%s        }\n%s    }",
+                   "%sif (%s + %u <= %s) {\n%s"
+                   "%s    #pragma unroll\n"
+                   "%s    for (int u = 0; u < %u; u++) {\n%s        const %s %s = %s + u;\n%s        (void)%s;\n%s        %s\n%s    }\n%s"
+                   "%s} else {\n%s    for (%s %s = %s; %s < %s; %s++) {\n%s        %s\n%s    }\n%s}",
                    x->type, first, index, width, width, in, first, width, bound, load, in, in, width, in, x->type, x->name, first, in, x->name, in, wide, in, store, in, in, x->type,
                    x->name, first, x->name, bound, x->name, in, plain, in, in);
 }
@@ -92,10 +92,8 @@ static void emit_vector(rw *r, const rw_unit *u, const rw_frame *f, const lanes 
     size_t end = f->early ? hone_node_end(&u->ast, f->inner[f->n_inner - 1]) : hone_node_end(&u->ast, f->guard);
     rw_grid g = rw_grid_of(r, u);
     const char *reach = rw_reach(r, g.grid[0], g.block[0]);
-    int64_t block;
-    const char *per_block = rw_literal(g.block[0], &block) ? rw_text(r, "%lld", (long long)block * width) : rw_text(r, "(%s)*%u", g.block[0], width);
-    const char *body = vector_body(r, u, f, l, width);
-    rw_replace(r, hone_node_at(&u->ast, x->decl), end, rw_text(r, "{\n%s    %s\n%s}", rw_indent(r, hone_node_at(&u->ast, x->decl)), body, rw_indent(r, hone_node_at(&u->ast, x->decl))));
+    const char *per_block = rw_times(r, g.block[0], width);
+    rw_replace(r, hone_node_at(&u->ast, x->decl), end, vector_body(r, u, f, l, width));
     rw_add_before_kernel(r, u, rw_vector_key, rw_vector_helper);
     g.grid[0] = rw_text(r, "cdiv(%s, %s)", reach, per_block);
     rw_set_launch(r, u, &g);
@@ -192,7 +190,7 @@ static void pack_edits(rw *r, const rw_unit *u, const pack *p, const char *vec, 
         return;
     if (stmt->first > 0 && u->ast.t->v[stmt->first - 1].kind == HONE_TOK_DIRECTIVE)
         return;   // nothing may come between a pragma and its loop
-    const char *name = rw_fresh(r, rw_text(r, "%s_v", p->base));
+    const char *name = rw_local(r, u, rw_text(r, "%s_v", p->base));
     size_t at = hone_node_at(&u->ast, stmt);
     rw_insert(r, at, rw_text(r, "const %s %s = *reinterpret_cast<const %s*>(&%s);\n%s", vec, name, vec, hone_node_text(&u->ast, zero), rw_indent(r, at)));
     for (size_t k = 0; k < p->n; k++)

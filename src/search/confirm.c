@@ -21,14 +21,12 @@ static hone_code stored(search *s, const char *key, hone_outcome **out, hone_err
     return HONE_OK;
 }
 
-static hone_code keep(search *s, const char *key, const hone_outcome *o, hone_err *e) {
-    if (!s->c->store || o->verdict == HONE_ERROR)
-        return HONE_OK;
-    char *dump = hone_outcome_dump(o);
-    if (!dump)
-        return hone_fail(e, HONE_E_NOMEM, 0, "out of memory in the search");
-    hone_code c = hone_store_put(s->c->store, s->run, key, dump, e);
-    hone_free(dump);
+static hone_code keep(search *s, const char *key, hone_outcome **o, hone_err *e) {
+    char *text = NULL;
+    hone_code c = hone_replay_form(o, &text, e);
+    if (c == HONE_OK && s->c->store && (*o)->verdict != HONE_ERROR)
+        c = hone_store_put(s->c->store, s->run, key, text, e);
+    hone_free(text);
     return c;
 }
 
@@ -46,7 +44,7 @@ static hone_code evaluate(search *s, const entry *x, hone_outcome **out, hone_er
     s->in_flight = 1;
     hone_code c = hone_search_one(s, &j, out, e);
     s->in_flight = 0;
-    return c == HONE_OK ? keep(s, key, *out, e) : c;
+    return c == HONE_OK ? keep(s, key, out, e) : c;
 }
 
 static int by_cost(const void *a, const void *b) {
@@ -73,10 +71,13 @@ static entry **candidates(search *s, size_t *n) {
 static hone_code judge(search *s, entry *x, confirmation *k, hone_err *e) {
     hone_outcome *o = NULL;
     k->tried++;
-    HONE_TRY(evaluate(s, x, &o, e));
     hone_timing t;
     hone_err why = {0};
-    hone_code c = HONE_OK;
+    hone_code c = evaluate(s, x, &o, e);
+    if (c != HONE_OK) {
+        hone_outcome_free(o);
+        return c;
+    }
     if (o->verdict == HONE_PASS && hone_timing_read(s->c->task, o, &t, &why) == HONE_OK && t.cost < s->entries.v[0]->cand.cost) {
         char *dump = hone_outcome_dump(o);
         k->outcome = dump ? hone_arena_strdup(s->arena, dump) : NULL;

@@ -102,6 +102,8 @@ hone_code hone_timing_read(const hone_task *t, const hone_outcome *o, hone_timin
 hone_code hone_replay_open(search *s, hone_err *e);                          // finds or starts the run, loads its rows
 const stored_row *hone_replay_row(search *s, uint64_t seq, const char *hash, hone_err *e, hone_code *c);   // NULL: evaluate it
 hone_code hone_replay_append(search *s, const entry *x, const char *outcome, hone_err *e);   // outcome NULL: a duplicate
+// Puts a live outcome through the text that the archive keeps, so that this sitting sees exactly what a later one will read. *text: caller owns.
+hone_code hone_replay_form(hone_outcome **o, char **text, hone_err *e);
 hone_code hone_replay_outcome(const stored_row *r, hone_outcome **out, hone_err *e);
 
 // ---- run.c, used by confirm.c

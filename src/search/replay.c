@@ -145,6 +145,16 @@ hone_code hone_replay_outcome(const stored_row *r, hone_outcome **out, hone_err 
 
 // ---- appending
 
+hone_code hone_replay_form(hone_outcome **o, char **text, hone_err *e) {
+    hone_outcome *again = NULL;
+    if (!(*text = hone_outcome_dump(*o)))
+        return hone_fail(e, HONE_E_NOMEM, 0, "out of memory in the search");
+    HONE_TRY(hone_outcome_parse(*text, strlen(*text), &again, e));
+    hone_outcome_free(*o);
+    *o = again;
+    return HONE_OK;
+}
+
 static void tuning_json(const hone_candidate *c, hone_str *out) {
     hone_str_addc(out, '{');
     for (size_t i = 0; i < c->n_tuning; i++)

@@ -51,7 +51,10 @@ void hone_search_job(const search *s, const entry *x, unsigned stages, hone_job 
                     .timing_samples = s->c->timing_samples};
 }
 
-static bool out_of_time(const search *s) { return s->c->time_s > 0 && hone_search_elapsed(s) >= s->c->time_s; }
+// What the archive holds was paid for in an earlier sitting.
+static bool out_of_time(const search *s) {
+    return s->c->time_s > 0 && s->entries.n > 0 && s->entries.n >= s->rows.n && hone_search_elapsed(s) >= s->c->time_s;
+}
 
 static int wait_ms(const search *s) {
     double left = s->c->time_s > 0 && !s->confirming ? s->c->time_s - hone_search_elapsed(s) : 1;
@@ -198,23 +201,12 @@ static bool budget_spent(search *s) {
     return true;
 }
 
-// A live outcome goes through the text that the archive keeps, so that this sitting sees exactly what a later one will replay.
-static hone_code archive_form(hone_outcome **o, char **text, hone_err *e) {
-    hone_outcome *again = NULL;
-    if (!(*text = hone_outcome_dump(*o)))
-        return hone_fail(e, HONE_E_NOMEM, 0, "out of memory in the search");
-    HONE_TRY(hone_outcome_parse(*text, strlen(*text), &again, e));
-    hone_outcome_free(*o);
-    *o = again;
-    return HONE_OK;
-}
-
 static hone_code apply_slot(search *s, slot *w, hone_err *e) {
     const entry *same = w->same_as >= 0 ? s->entries.v[w->same_as] : NULL;
     hone_outcome none = {.verdict = HONE_PASS, .time_is_modelled = true};
     bool live = !w->row;
     char *text = NULL;
-    hone_code c = live && !same ? archive_form(&w->outcome, &text, e) : HONE_OK;
+    hone_code c = live && !same ? hone_replay_form(&w->outcome, &text, e) : HONE_OK;
     if (c == HONE_OK)
         c = hone_state_apply(s, w->e, same ? &none : w->outcome, same, e);
     if (c == HONE_OK && live)

@@ -23,7 +23,8 @@ static const char schema[] =
     "CREATE TABLE finding(run INTEGER NOT NULL, seq INTEGER NOT NULL, kind TEXT, stage TEXT, message TEXT,"
     " FOREIGN KEY(run, seq) REFERENCES candidate(run, seq));"
     "CREATE INDEX finding_kind ON finding(run, kind);"
-    "CREATE TABLE sample(run INTEGER NOT NULL, seq INTEGER NOT NULL, n INTEGER NOT NULL, time_us REAL, PRIMARY KEY(run, seq, n),"
+    // arm: a = baseline, b = candidate, timed alternately
+    "CREATE TABLE sample(run INTEGER NOT NULL, seq INTEGER NOT NULL, arm TEXT NOT NULL, n INTEGER NOT NULL, time_us REAL, PRIMARY KEY(run, seq, arm, n),"
     " FOREIGN KEY(run, seq) REFERENCES candidate(run, seq)) WITHOUT ROWID;"
     "CREATE TABLE fact(run INTEGER NOT NULL REFERENCES run(id), key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY(run, key)) WITHOUT ROWID;";
 

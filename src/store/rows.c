@@ -16,8 +16,9 @@ static const char *const sql[HONE_STMT_COUNT] = {
                                 " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
     [HONE_STMT_ADD_FINDINGS] = "INSERT INTO finding(run, seq, kind, stage, message) SELECT ?1, ?2, json_extract(f.value, '$.kind'), json_extract(f.value, '$.stage'),"
                                " json_extract(f.value, '$.message') FROM json_each(?3, '$.findings') AS f LIMIT 64",
-    [HONE_STMT_ADD_SAMPLES] = "INSERT INTO sample(run, seq, n, time_us) SELECT ?1, ?2, s.key, s.value FROM json_each(?3, '$.time.samples') AS s"
-                              " WHERE s.type IN ('real', 'integer') LIMIT 256",
+    [HONE_STMT_ADD_SAMPLES] = "INSERT INTO sample(run, seq, arm, n, time_us) SELECT ?1, ?2, a.arm, row_number() OVER (PARTITION BY a.arm ORDER BY a.id), a.value"
+                              " FROM (SELECT CASE WHEN path LIKE '%a!_samples!_us%' ESCAPE '!' THEN 'a' ELSE 'b' END AS arm, id, value FROM json_tree(?3, '$.time')"
+                              " WHERE type IN ('real', 'integer') AND path LIKE '%!_samples!_us%' ESCAPE '!' LIMIT 512) AS a",
     [HONE_STMT_EACH] = "SELECT seq, id, hash, text, tuning, proposer, move, note, parent1, parent2, ptx_hash, ok, time_us, seconds, outcome FROM candidate"
                        " WHERE run=?1 AND seq>?2 ORDER BY seq LIMIT 1",
     [HONE_STMT_GET_TEXT] = "SELECT dict, data FROM text WHERE id=?1",

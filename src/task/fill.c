@@ -328,11 +328,7 @@ static double unit(fill_key key, uint64_t i) {
     return (double)(h >> 11) * 0x1p-53;
 }
 
-static double normal_at(fill_key key, uint64_t i) {
-    float block[FILL_BLOCK];
-    fill_normal(key, i - i % FILL_BLOCK, 0, 1, block);
-    return (double)block[i % FILL_BLOCK];
-}
+static double normal_at(fill_key key, uint64_t i) { return (double)fill_normal_at(key, i); }
 
 // k in 0 .. n-1 with probability about proportional to (k+1)^-s: the continuous distribution on [1, n+1), rounded down.
 static int64_t zipf(const gen *g, uint64_t i) {

@@ -33,14 +33,14 @@ INLINE uint32_t as_bits(float f) {
     return u;
 }
 
+// a where mask is all ones, b where it is 0. Comparing and selecting as integers: compilers vectorise it without -ffast-math.
+INLINE float pick(uint32_t mask, float a, float b) { return as_float((as_bits(a) & mask) | (as_bits(b) & ~mask)); }
+
 // Natural logarithm for normal t in (0, 1], within 2 ulp. source: Cephes, logf.
 INLINE float log_small(float t) {
-    uint32_t b = as_bits(t);
-    int32_t ex = (int32_t)(b >> 23) - 126;
-    float m = as_float((b & 0x7fffffu) | 0x3f000000u);
-    bool low = m < 0.70710678f;
-    m = low ? m + m - 1.0f : m - 1.0f;
-    float n = (float)(low ? ex - 1 : ex), z = m * m;
+    uint32_t b = as_bits(t), half = (b & 0x7fffffu) | 0x3f000000u;   // mantissa as a float in [0.5, 1)
+    uint32_t low = half < 0x3f3504f3u;                               // below sqrt(0.5): take twice it
+    float m = as_float(half + (low << 23)) - 1.0f, n = (float)((int32_t)(b >> 23) - 126 - (int32_t)low), z = m * m;
     float y = 7.0376836292e-2f;
     y = y * m - 1.1514610310e-1f;
     y = y * m + 1.1676998740e-1f;
@@ -58,7 +58,8 @@ INLINE float log_small(float t) {
 INLINE float normal_of(uint32_t h) {
     float x = ((float)((int32_t)h >> 8) + 0.5f) * 0x1p-23f;   // exact; -1 < x < 1
     float w = -log_small((1.0f - x) * (1.0f + x));
-    float c = w - 2.5f, s = sqrtf(w > 5.0f ? w : 5.0f) - 3.0f;
+    uint32_t central = -(uint32_t)((int32_t)as_bits(w) < 0x40a00000);   // w < 5
+    float c = w - 2.5f, s = sqrtf(pick(central, 5.0f, w)) - 3.0f;
     float p = 2.81022636e-08f, q = -0.000200214257f;
     p = p * c + 3.43273939e-07f;
     q = q * s + 0.000100950558f;
@@ -76,8 +77,10 @@ INLINE float normal_of(uint32_t h) {
     q = q * s + 1.00167406f;
     p = p * c + 1.50140941f;
     q = q * s + 2.83297682f;
-    return (w < 5.0f ? p : q) * x * 1.41421356f;
+    return pick(central, p, q) * x * 1.41421356f;
 }
+
+float fill_normal_at(fill_key key, uint64_t i) { return normal_of(fill_bits(key, i)); }
 
 // Round to nearest even; no NaN comes here.
 INLINE uint16_t to_bfloat16(float f) {
@@ -91,9 +94,9 @@ INLINE uint16_t to_half(float f) {
     uint32_t u = as_bits(f), sign = u & 0x80000000u, a = u ^ sign;
     uint32_t subnormal = as_bits(as_float(a) + magic) - as_bits(magic);
     uint32_t normal = (a + 0xc8000fffu + ((a >> 13) & 1)) >> 13;
-    uint32_t h = a < (113u << 23) ? subnormal : normal;
-    h = a >= (143u << 23) ? 0x7c00u : h;   // 2^16 and more; what rounds up to 2^16 is infinity already
-    return (uint16_t)(h | sign >> 16);
+    uint32_t tiny = -(uint32_t)(a < (113u << 23)), huge = -(uint32_t)(a >= (143u << 23));   // huge: what rounds up to 2^16 is infinity already
+    uint32_t h = (subnormal & tiny) | (normal & ~tiny);
+    return (uint16_t)((0x7c00u & huge) | (h & ~huge) | sign >> 16);
 }
 
 INLINE void uniform_block(fill_key key, uint64_t first, float lo, float hi, float *restrict out) {

@@ -88,6 +88,8 @@ bool parse_sizes_line(parser *p, bool check);
 bool parse_tune(parser *p);
 bool parse_tolerance(parser *p);
 bool parse_flags(parser *p);
+hone_code parse_lines(parser *p, hone_err *e);                        // every '#pragma hone' line of t->tokens; errors: HONE_E_NOMEM
+void parser_free(parser *p);
 void task_check(parser *p);                                          // what names mean, what is missing or unused; trial evaluation
 void task_check_launch(parser *p, hone_launch *l, const hone_tok *at);   // one launch against its kernel's signature
 hone_arg *parser_arg(const parser *p, const char *name);
@@ -111,6 +113,7 @@ hone_env *task_full_env(const hone_task *t, const hone_sizes *s, const hone_env 
 enum { FILL_BLOCK = 256 };               // elements; blocks start at multiples of it, so that any range gives the same data
 typedef struct fill_key { uint32_t k1, k2; } fill_key;
 uint32_t fill_bits(fill_key key, uint64_t i);
+float fill_normal_at(fill_key key, uint64_t i);          // the same number as fill_normal's with mean 0, deviation 1
 void fill_uniform(fill_key key, uint64_t first, float lo, float hi, float out[FILL_BLOCK]);      // lo <= x < hi
 void fill_normal(fill_key key, uint64_t first, float mean, float sd, float out[FILL_BLOCK]);
 void fill_int(fill_key key, uint64_t first, uint32_t lo, uint32_t range, uint32_t out[FILL_BLOCK]);   // modulo 2^32; range 0 is 2^32

@@ -399,7 +399,7 @@ static void parse_line(parser *p) {
     unknown_directive(p, &at);
 }
 
-static hone_code parse_lines(parser *p, hone_err *e) {
+hone_code parse_lines(parser *p, hone_err *e) {
     for (size_t i = 0; i < p->t->tokens.n && !p->nomem && p->n_errors < MAX_DIAGS; i++) {
         if (!hone_tok_is_pragma(&p->t->tokens, i))
             continue;
@@ -436,7 +436,7 @@ static bool collect(parser *p) {
            copy_out(p, &t->tolerances, &t->n_tolerances, p->tolerances.v, p->tolerances.n, sizeof *t->tolerances);
 }
 
-static void parser_free(parser *p) {
+void parser_free(parser *p) {
     hone_vec_free(&p->sizes);
     hone_vec_free(&p->checks);
     hone_vec_free(&p->args);

@@ -130,6 +130,8 @@ hone_code hone_fill_range(const hone_plan *p, size_t buffer, hone_input k, uint6
 typedef struct hone_draft_launch { const char *kernel, *grid, *block, *smem, *args; } hone_draft_launch;   // as given on the command line, CUDA notation
 // What a run on the virtual GPU observed of each pointer parameter.
 typedef struct hone_observed { const char *param; bool read, written, read_before_written; uint64_t extent_bytes; } hone_observed;
+// launch_text: one launch per line or between semicolons, "k<<<cdiv(N,256), 256>>>(A, N)"; without "(…)" the parameters' names are the arguments.
+// obs: by the launch's buffer name or, failing that, the parameter's name. owns: the caller owns *out (hone_free). errors: HONE_E_USAGE.
 hone_code hone_draft(const char *path, const char *text, size_t len, const hone_sizes *sizes, const char *launch_text,
                      const hone_observed *obs, size_t n_obs, char **out, size_t *out_len, hone_err *e);
 #endif

@@ -224,6 +224,7 @@ uint32_t vg_bind_pred(vg_binder *b, const ptx_operand *o) {
     return 0;
 }
 
+uint32_t vg_bind_cc(vg_binder *b) { return b->cc; }
 uint32_t vg_bind_scratch(vg_binder *b, unsigned rows32) { return grow(b, rows32 * 4 * VG_LANES); }
 const ptx_module *vg_bind_module(const vg_binder *b) { return b->program->module; }
 ptx_type vg_bind_reg_type(const vg_binder *b, const ptx_operand *o) { return o->kind == PTX_O_REG ? b->func->regs[o->reg].type : PTX_NOTYPE; }
@@ -340,6 +341,7 @@ static hone_code run(vg_binder *b) {
     HONE_TRY(vg_flow_build(b));
     if (b->n_preds > VG_NO_PRED - 4)
         return hone_fail(b->e, HONE_E_LIMIT, 0, "function '%s' has too many predicates: %u", b->func->name, b->n_preds);
+    b->cc = b->n_preds++;
     b->out->code.template_at = b->file_end;
     b->out->code.param_row = grow(b, (unsigned)b->out->code.frame_param_bytes * VG_LANES);
     HONE_TRY(bind_all(b));

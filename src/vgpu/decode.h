@@ -69,7 +69,7 @@ struct vg_binder {
     bool failed;
     uint32_t *slot;                    // [n_regs] file offset of a register, VG_NO_ROW when it is a predicate or unused
     uint16_t *pred;                    // [n_regs] predicate index
-    unsigned n_preds;
+    unsigned n_preds, cc;
     int8_t const_pred[2];              // index + 1 - n_reg_preds of the constant predicates false and true, -1 when unused
     uint32_t file_end;                 // bytes of the file in use
     HONE_VEC(uint8_t) tail;            // image of [template_at, file_end)

@@ -12,57 +12,56 @@
 #define STORE_BF16(f) fp_bf16_of_f32(f)
 
 // Each operation on the low half (_x1) and on both halves (_x2). FMT: F16, F16Z (ftz), BF16.
-static inline float relu(float f) { return f != f ? f : f > 0.0f ? f : 0.0f; }
 
 #define BINARY(name, FMT, expr)                                                                                                       \
-    static inline uint32_t name##_one(uint32_t x, uint32_t y) {                                                                       \
+    FP_INLINE uint32_t name##_one(uint32_t x, uint32_t y) {                                                                       \
         const float a = LOAD_##FMT(x), b = LOAD_##FMT(y);                                                                             \
         return STORE_##FMT(expr);                                                                                                     \
     }                                                                                                                                 \
     VG_OP2(name##_x1, U32, U32, U32, name##_one(a, b))                                                                                \
     VG_OP2(name##_x2, U32, U32, U32, name##_one(a, b) | name##_one(a >> 16, b >> 16) << 16)
 #define TERNARY(name, FMT, expr)                                                                                                      \
-    static inline uint32_t name##_one(uint32_t x, uint32_t y, uint32_t z) {                                                           \
+    FP_INLINE uint32_t name##_one(uint32_t x, uint32_t y, uint32_t z) {                                                           \
         const float a = LOAD_##FMT(x), b = LOAD_##FMT(y), c = LOAD_##FMT(z);                                                          \
         return STORE_##FMT(expr);                                                                                                     \
     }                                                                                                                                 \
     VG_OP3(name##_x1, U32, U32, U32, U32, name##_one(a, b, c))                                                                        \
     VG_OP3(name##_x2, U32, U32, U32, U32, name##_one(a, b, c) | name##_one(a >> 16, b >> 16, c >> 16) << 16)
 #define UNARY(name, FMT, expr)                                                                                                        \
-    static inline uint32_t name##_one(uint32_t x) {                                                                                   \
+    FP_INLINE uint32_t name##_one(uint32_t x) {                                                                                   \
         const float a = LOAD_##FMT(x);                                                                                                \
         return STORE_##FMT(expr);                                                                                                     \
     }                                                                                                                                 \
     VG_OP1(name##_x1, U32, U32, name##_one(a))                                                                                        \
     VG_OP1(name##_x2, U32, U32, name##_one(a) | name##_one(a >> 16) << 16)
 #define BITS(name, expr)   /* on the bits h of one half */                                                                            \
-    static inline uint32_t name##_one(uint32_t h) { return expr; }                                                                    \
+    FP_INLINE uint32_t name##_one(uint32_t h) { return expr; }                                                                    \
     VG_OP1(name##_x1, U32, U32, name##_one(a & 0xffffu))                                                                              \
     VG_OP1(name##_x2, U32, U32, name##_one(a & 0xffffu) | name##_one(a >> 16) << 16)
 
 BINARY(add_f16, F16, a + b)
 BINARY(add_f16_ftz, F16Z, a + b)
-BINARY(add_f16_sat, F16, vg_sat32(a + b))
-BINARY(add_f16_ftz_sat, F16Z, vg_sat32(a + b))
+BINARY(add_f16_sat, F16, fp_sat(a + b))
+BINARY(add_f16_ftz_sat, F16Z, fp_sat(a + b))
 BINARY(add_bf16, BF16, a + b)
 BINARY(sub_f16, F16, a - b)
 BINARY(sub_f16_ftz, F16Z, a - b)
-BINARY(sub_f16_sat, F16, vg_sat32(a - b))
-BINARY(sub_f16_ftz_sat, F16Z, vg_sat32(a - b))
+BINARY(sub_f16_sat, F16, fp_sat(a - b))
+BINARY(sub_f16_ftz_sat, F16Z, fp_sat(a - b))
 BINARY(sub_bf16, BF16, a - b)
 BINARY(mul_f16, F16, a * b)
 BINARY(mul_f16_ftz, F16Z, a * b)
-BINARY(mul_f16_sat, F16, vg_sat32(a * b))
-BINARY(mul_f16_ftz_sat, F16Z, vg_sat32(a * b))
+BINARY(mul_f16_sat, F16, fp_sat(a * b))
+BINARY(mul_f16_ftz_sat, F16Z, fp_sat(a * b))
 BINARY(mul_bf16, BF16, fp_mul_bf16(a, b))
 TERNARY(fma_f16, F16, fp_fma_f16(a, b, c))
 TERNARY(fma_f16_ftz, F16Z, fp_fma_f16(a, b, c))
-TERNARY(fma_f16_sat, F16, vg_sat32(fp_fma_f16(a, b, c)))
-TERNARY(fma_f16_ftz_sat, F16Z, vg_sat32(fp_fma_f16(a, b, c)))
-TERNARY(fma_f16_relu, F16, relu(fp_fma_f16(a, b, c)))
-TERNARY(fma_f16_ftz_relu, F16Z, relu(fp_fma_f16(a, b, c)))
+TERNARY(fma_f16_sat, F16, fp_sat(fp_fma_f16(a, b, c)))
+TERNARY(fma_f16_ftz_sat, F16Z, fp_sat(fp_fma_f16(a, b, c)))
+TERNARY(fma_f16_relu, F16, fp_relu(fp_fma_f16(a, b, c)))
+TERNARY(fma_f16_ftz_relu, F16Z, fp_relu(fp_fma_f16(a, b, c)))
 TERNARY(fma_bf16, BF16, fp_fma_bf16(a, b, c))
-TERNARY(fma_bf16_relu, BF16, relu(fp_fma_bf16(a, b, c)))
+TERNARY(fma_bf16_relu, BF16, fp_relu(fp_fma_bf16(a, b, c)))
 BITS(neg_bits, h ^ 0x8000u)
 BITS(neg_f16_ftz, fp_f16_ftz(h) ^ 0x8000u)
 BITS(abs_bits, h & 0x7fffu)
@@ -75,43 +74,48 @@ UNARY(tanh_bf16, BF16, fp_tanh(a))
 
 // --- min and max: numbers win over NaN, unless .NaN; -0 < +0; both NaN give 0x7fff -----------------------------------------------
 // Sign-magnitude halves become signed integers in the same order.
-static inline int32_t order(uint32_t h) { return h & 0x8000u ? -(int32_t)(h & 0x7fffu) - 1 : (int32_t)h; }
-static inline uint32_t pick(uint32_t x, uint32_t y, uint32_t infinity, bool smaller, bool nan_wins) {
-    const bool nx = (x & 0x7fffu) > infinity, ny = (y & 0x7fffu) > infinity;
-    const uint32_t number = (order(x) < order(y)) == smaller ? x : y;
-    const uint32_t quiet = nan_wins || (nx && ny) ? 0x7fffu : nx ? y : x;
-    return nx || ny ? quiet : number;
+FP_INLINE uint32_t order(uint32_t h) {
+    const uint32_t negative = 0u - (h >> 15);
+    return 0x10000u + ((h & 0x7fffu) ^ negative);
 }
-static inline uint32_t pick_xorsign(uint32_t x, uint32_t y, uint32_t infinity, bool smaller, bool nan_wins) {   // on absolute values, with the sign of x ^ y
+FP_INLINE uint32_t pick(uint32_t x, uint32_t y, uint32_t infinity, uint32_t smaller, uint32_t nan_wins) {   // flags are masks
+    const uint32_t nx = fp_lt(infinity, x & 0x7fffu), ny = fp_lt(infinity, y & 0x7fffu);
+    const uint32_t number = fp_blend(~(fp_lt(order(x), order(y)) ^ smaller), x, y);
+    const uint32_t one_nan = fp_blend(nx, y, x);
+    return fp_blend((nx & ny) | (nan_wins & (nx | ny)), 0x7fffu, fp_blend(nx | ny, one_nan, number));
+}
+FP_INLINE uint32_t pick_xorsign(uint32_t x, uint32_t y, uint32_t infinity, uint32_t smaller, uint32_t nan_wins) {   // of |x|, |y|, with the sign of x ^ y
     const uint32_t r = pick(x & 0x7fffu, y & 0x7fffu, infinity, smaller, nan_wins);
-    return (r & 0x7fffu) > infinity ? r : r | ((x ^ y) & 0x8000u);
+    return r | ((x ^ y) & 0x8000u & ~fp_lt(infinity, r & 0x7fffu));
 }
+#define YES 0xffffffffu
+#define NO 0u
 #define F16_INF 0x7c00u
 #define BF16_INF 0x7f80u
 #define PICK(name, expr)                                                                                                              \
-    static inline uint32_t name##_one(uint32_t x, uint32_t y) { return expr; }                                                        \
+    FP_INLINE uint32_t name##_one(uint32_t x, uint32_t y) { return expr; }                                                        \
     VG_OP2(name##_x1, U32, U32, U32, name##_one(a & 0xffffu, b & 0xffffu))                                                            \
     VG_OP2(name##_x2, U32, U32, U32, name##_one(a & 0xffffu, b & 0xffffu) | name##_one(a >> 16, b >> 16) << 16)
-PICK(min_f16, pick(x, y, F16_INF, true, false))
-PICK(min_f16_ftz, pick(fp_f16_ftz(x), fp_f16_ftz(y), F16_INF, true, false))
-PICK(min_f16_nan, pick(x, y, F16_INF, true, true))
-PICK(min_f16_ftz_nan, pick(fp_f16_ftz(x), fp_f16_ftz(y), F16_INF, true, true))
-PICK(min_bf16, pick(x, y, BF16_INF, true, false))
-PICK(min_bf16_nan, pick(x, y, BF16_INF, true, true))
-PICK(max_f16, pick(x, y, F16_INF, false, false))
-PICK(max_f16_ftz, pick(fp_f16_ftz(x), fp_f16_ftz(y), F16_INF, false, false))
-PICK(max_f16_nan, pick(x, y, F16_INF, false, true))
-PICK(max_f16_ftz_nan, pick(fp_f16_ftz(x), fp_f16_ftz(y), F16_INF, false, true))
-PICK(max_bf16, pick(x, y, BF16_INF, false, false))
-PICK(max_bf16_nan, pick(x, y, BF16_INF, false, true))
-PICK(min_f16_xs, pick_xorsign(x, y, F16_INF, true, false))
-PICK(min_f16_nan_xs, pick_xorsign(x, y, F16_INF, true, true))
-PICK(min_bf16_xs, pick_xorsign(x, y, BF16_INF, true, false))
-PICK(min_bf16_nan_xs, pick_xorsign(x, y, BF16_INF, true, true))
-PICK(max_f16_xs, pick_xorsign(x, y, F16_INF, false, false))
-PICK(max_f16_nan_xs, pick_xorsign(x, y, F16_INF, false, true))
-PICK(max_bf16_xs, pick_xorsign(x, y, BF16_INF, false, false))
-PICK(max_bf16_nan_xs, pick_xorsign(x, y, BF16_INF, false, true))
+PICK(min_f16, pick(x, y, F16_INF, YES, NO))
+PICK(min_f16_ftz, pick(fp_f16_ftz(x), fp_f16_ftz(y), F16_INF, YES, NO))
+PICK(min_f16_nan, pick(x, y, F16_INF, YES, YES))
+PICK(min_f16_ftz_nan, pick(fp_f16_ftz(x), fp_f16_ftz(y), F16_INF, YES, YES))
+PICK(min_bf16, pick(x, y, BF16_INF, YES, NO))
+PICK(min_bf16_nan, pick(x, y, BF16_INF, YES, YES))
+PICK(max_f16, pick(x, y, F16_INF, NO, NO))
+PICK(max_f16_ftz, pick(fp_f16_ftz(x), fp_f16_ftz(y), F16_INF, NO, NO))
+PICK(max_f16_nan, pick(x, y, F16_INF, NO, YES))
+PICK(max_f16_ftz_nan, pick(fp_f16_ftz(x), fp_f16_ftz(y), F16_INF, NO, YES))
+PICK(max_bf16, pick(x, y, BF16_INF, NO, NO))
+PICK(max_bf16_nan, pick(x, y, BF16_INF, NO, YES))
+PICK(min_f16_xs, pick_xorsign(x, y, F16_INF, YES, NO))
+PICK(min_f16_nan_xs, pick_xorsign(x, y, F16_INF, YES, YES))
+PICK(min_bf16_xs, pick_xorsign(x, y, BF16_INF, YES, NO))
+PICK(min_bf16_nan_xs, pick_xorsign(x, y, BF16_INF, YES, YES))
+PICK(max_f16_xs, pick_xorsign(x, y, F16_INF, NO, NO))
+PICK(max_f16_nan_xs, pick_xorsign(x, y, F16_INF, NO, YES))
+PICK(max_bf16_xs, pick_xorsign(x, y, BF16_INF, NO, NO))
+PICK(max_bf16_nan_xs, pick_xorsign(x, y, BF16_INF, NO, YES))
 
 // --- the table of arithmetic forms ------------------------------------------------------------------------------------------------
 enum { V_FTZ = 1, V_SAT = 2, V_RELU = 4, V_NAN = 8, V_XS = 16 };

@@ -10,11 +10,11 @@
 // --- to nearest and approximate, f32 ----------------------------------------------------------------------------------------------
 // Each operation without and with .ftz: inputs and results that are subnormal become zero of their sign.
 #define F32_1(name, expr)                                                                                       \
-    static inline float name##_of(float a) { return expr; }                                                     \
+    FP_INLINE float name##_of(float a) { return expr; }                                                     \
     VG_OP1(name, F32, F32, N(name##_of(a)))                                                                     \
     VG_OP1(name##_ftz, F32, F32, N(Z(name##_of(Z(a)))))
 #define F32_2(name, expr)                                                                                       \
-    static inline float name##_of(float a, float b) { return expr; }                                            \
+    FP_INLINE float name##_of(float a, float b) { return expr; }                                            \
     VG_OP2(name, F32, F32, F32, N(name##_of(a, b)))                                                             \
     VG_OP2(name##_ftz, F32, F32, F32, N(Z(name##_of(Z(a), Z(b)))))
 
@@ -30,11 +30,11 @@ F32_2(div_f32, a / b)
 
 // PTX ISA 9.7.3.8: div.approx divides by multiplying with the reciprocal: for 2^126 < |b| < 2^128 the reciprocal underflows, so the
 // result is 0, or NaN when a is infinite.
-static inline float div_approx_value(float a, float b) {
-    const float m = vg_f32_of(vg_bits_f32(b) & 0x7fffffffu), q = a / b;
+FP_INLINE float div_approx_value(float a, float b) {
+    const uint32_t m = vg_bits_f32(b) & 0x7fffffffu;
     const uint32_t zero = (vg_bits_f32(a) ^ vg_bits_f32(b)) & 0x80000000u;
-    const uint32_t huge = fp_select((vg_bits_f32(a) & 0x7fffffffu) < 0x7f800000u, zero, 0x7fffffffu);
-    return vg_f32_of(fp_select((m > 0x1p126f) & (m <= 3.4028234663852886e38f), huge, vg_bits_f32(q)));
+    const uint32_t huge = fp_blend(fp_lt(vg_bits_f32(a) & 0x7fffffffu, 0x7f800000u), zero, 0x7fffffffu);
+    return vg_f32_of(fp_blend(fp_lt(0x7e800000u, m) & fp_lt(m, 0x7f800000u), huge, vg_bits_f32(a / b)));
 }
 F32_2(div_approx_f32, div_approx_value(a, b))
 
@@ -45,12 +45,12 @@ VG_OP2(div_f64, F64, F64, F64, vg_nan64(a / b))
 VG_OP1(rsqrt_f64, F64, F64, vg_nan64(1.0 / __builtin_sqrt(a)))   // rsqrt.approx.f64
 
 // PTX ISA 9.7.3.14 and 9.7.3.17: the .approx.ftz.f64 forms look at the upper 32 bits only, flush subnormals, and write zeros below.
-static inline double upper(double x) { return vg_f64_of(vg_bits_f64(x) & 0xffffffff00000000ull); }
-static inline double flush64(double x) {
+FP_INLINE double upper(double x) { return vg_f64_of(vg_bits_f64(x) & 0xffffffff00000000ull); }
+FP_INLINE double flush64(double x) {
     const uint64_t b = vg_bits_f64(x);
     return vg_f64_of(b & 0x7ff0000000000000ull ? b : b & 0x8000000000000000ull);
 }
-static inline double gross(double x) {
+FP_INLINE double gross(double x) {
     const uint64_t b = vg_bits_f64(flush64(x));
     return x == x ? vg_f64_of((b + 0x80000000ull) & 0xffffffff00000000ull) : vg_f64_of(0x7fffffff00000000ull);
 }

@@ -147,6 +147,7 @@ uint32_t vg_bind_scratch(vg_binder *b, unsigned rows32);                   // ro
 // For PTX_SHARED the offset is within the block's shared memory; for PTX_LOCAL within the frame (add w->local_frame); for global and
 // const it is the device address. false: a symbol that does not exist (reported).
 bool vg_bind_addr(vg_binder *b, const ptx_inst *in, const ptx_operand *o, uint32_t *row, bool *wide, int64_t *offset, ptx_space *space, bool *frame);
+uint32_t vg_bind_cc(vg_binder *b);                                          // predicate index of the carry flag (add.cc …)
 const ptx_module *vg_bind_module(const vg_binder *b);
 ptx_type vg_bind_reg_type(const vg_binder *b, const ptx_operand *o);       // declared type of a register operand
 // Records why a form is not supported and returns false, so families end with `return vg_unsupported(b, in, "…")`.

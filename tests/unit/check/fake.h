@@ -27,6 +27,8 @@ static inline hone_code fake_load(void *self, const hone_task *t, const hone_env
     for (size_t i = 0; i < f->n; i++)
         if (strcmp(f->kernels[i].name, t->kernels[0].name) == 0) {
             fake_program *p = hone_calloc(1, sizeof *p);
+            if (!p)
+                return hone_fail(e, HONE_E_NOMEM, 0, "out of memory");
             p->run = f->kernels[i].run;
             *program = p;
             return HONE_OK;

@@ -26,6 +26,8 @@ static double at(const mm *x, const uint8_t *p, size_t i) { return hone_dtype_ge
 // One product, by the order and arithmetic asked for. The double shadow runs through the same function.
 typedef enum how { SEQUENTIAL, REVERSED, SPLIT, TF32, BF16, SKIP } how;
 static float cut(float f, uint32_t mask) {
+    if (mask == 0xffffffffu)
+        return f;
     uint32_t u;
     memcpy(&u, &f, 4);
     u = (u + (~mask >> 1) + 1) & mask;
@@ -298,11 +300,41 @@ static void weak_task_is_refused(void **state) {
     close_bench(&b);
 }
 
+// Each allocation fails in turn: an error or a judgement, never a crash, a leak, or a refusal for lack of memory.
+static void failed_allocations_refuse_nobody(void **state) {
+    (void)state;
+    hone_task *task = parse_task(TASK("matmul")), *candidate = parse_task(TASK("split"));
+    for (uint64_t n = 1, done = 0; !done; n += 1 + n / 12) {
+        fake f = {kernels, HONE_COUNT(kernels), 0, HONE_OK};
+        hone_judge_config c = {.task = task, .runner = fake_runner(&f), .seed = 7, .variants = 2};
+        hone_findings found;
+        hone_judged r = {0};
+        hone_judge *j = NULL;
+        hone_err e = {0};
+        hone_findings_init(&found, &e);
+        uint64_t before = hone_alloc_count();
+        hone_fail_alloc_at(n, false);
+        hone_code code = hone_judge_open(&c, &j, &e);
+        if (code == HONE_OK)
+            code = hone_judge_candidate(j, candidate, NULL, false, &found, &r, &e);
+        done = hone_alloc_count() - before < n;
+        hone_fail_alloc_at(0, false);
+        assert_int_equal(found.refused, 0);
+        assert_true(code == HONE_OK || e.msg[0]);
+        hone_judged_free(&r);
+        hone_judge_close(j);
+        hone_findings_free(&found);
+    }
+    hone_task_free(candidate);
+    hone_task_free(task);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(honest_orders_pass),        cmocka_unit_test(cheats_are_named_by_shadow), cmocka_unit_test(cheats_are_named_without_shadow),
         cmocka_unit_test(fallback_is_told),          cmocka_unit_test(lost_device_is_an_error),    cmocka_unit_test(stated_tolerances_rule),
         cmocka_unit_test(second_candidate_reuses_references), cmocka_unit_test(good_task_is_admitted), cmocka_unit_test(weak_task_is_refused),
+        cmocka_unit_test(failed_allocations_refuse_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -152,8 +152,46 @@ static void findings_table(void **state) {
     hone_findings_free(&f);
 }
 
+// docs/findings.md has one table row per kind, in the order of findings.def. HONE_UPDATE_DOCS=1 rewrites the section instead of comparing.
+static void findings_document_is_current(void **state) {
+    (void)state;
+    static const char path[] = SOURCE_DIR "/docs/findings.md", begin[] = "<!-- findings.def -->\n", end[] = "<!-- end -->\n";
+    char *text = NULL;
+    size_t len;
+    hone_err e = {0};
+    assert_int_equal(hone_read_file(path, 1u << 20, &text, &len, &e), HONE_OK);
+    char *from = strstr(text, begin), *to = strstr(text, end);
+    assert_non_null(from);
+    assert_non_null(to);
+    from += strlen(begin);
+    hone_str want;
+    hone_str_init(&want, 1u << 20);
+    hone_str_add(&want, "| kind | stage | | meaning |\n|---|---|---|---|\n");
+    for (int i = 0; i < HONE_F_COUNT; i++) {
+        hone_finding_kind k = (hone_finding_kind)i;
+        hone_str_addf(&want, "| `%s` | %s | %s | %s |\n", hone_finding_name(k), hone_finding_stage(k),
+                      hone_finding_severity(k) == HONE_REFUSE ? "refuses" : "note", hone_finding_text(k));
+    }
+    bool same = (size_t)(to - from) == want.len && memcmp(from, want.s, want.len) == 0;
+    if (!same && getenv("HONE_UPDATE_DOCS")) {
+        hone_str whole;
+        hone_str_init(&whole, 1u << 20);
+        hone_str_addn(&whole, text, (size_t)(from - text));
+        hone_str_addn(&whole, want.s, want.len);
+        hone_str_add(&whole, to);
+        assert_int_equal(hone_write_file(path, whole.s, whole.len, &e), HONE_OK);
+        hone_str_free(&whole);
+        same = true;
+    }
+    hone_str_free(&want);
+    hone_free(text);
+    if (!same)
+        fail_msg("docs/findings.md differs from findings.def; run this test with HONE_UPDATE_DOCS=1");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(refused_source), cmocka_unit_test(honest_source), cmocka_unit_test(ptx_rules),
-                                       cmocka_unit_test(float_atomics), cmocka_unit_test(findings_table)};
+                                       cmocka_unit_test(float_atomics), cmocka_unit_test(findings_table),
+                                       cmocka_unit_test(findings_document_is_current)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

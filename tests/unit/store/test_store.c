@@ -1,5 +1,6 @@
 // The archive: what goes in comes out, a killed writer loses nothing, damage and a full disk are clear errors, two writers are refused.
 #include "store/store.h"
+#include <sqlite3.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -18,7 +19,7 @@ static const char task_text[] = "#pragma hone size N=1024\n#pragma hone in a flo
                                 "extern \"C\" __global__ void k(const float *a, float *b, int n) {\n  int i = blockIdx.x*blockDim.x+threadIdx.x;\n"
                                 "  if (i < n) b[i] = 2.0f * a[i];\n}\n";
 static const char outcome_json[] = "{\"schema\":\"hone.outcome/1\",\"verdict\":\"fail\",\"findings\":[{\"kind\":\"memory.out-of-bounds\",\"stage\":\"sanitize\","
-                                   "\"message\":\"reads behind a\"}],\"time\":{\"samples\":[1.5,2.5]}}";
+                                   "\"message\":\"reads behind a\"}],\"time\":{\"sizes\":[{\"pair\":{\"a_samples_us\":[1.5,2.5],\"b_samples_us\":[1.25]}}]}}";
 
 static int setup(void **state) {
     char path[] = "/tmp/hone-store-XXXXXX";
@@ -105,6 +106,33 @@ static void round_trip(void **state) {
     assert_int_equal(hone_store_each(s, run, count_row, &few, NULL), HONE_OK);
     assert_int_equal(few.n, 2);
     hone_store_close(s);
+}
+
+static int64_t ask_sql(const char *dir, const char *sql) {
+    char path[256];
+    snprintf(path, sizeof path, "%s/archive.db", dir);
+    sqlite3 *db;
+    sqlite3_stmt *st;
+    assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &st, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+    int64_t v = sqlite3_column_int64(st, 0);
+    sqlite3_finalize(st);
+    sqlite3_close(db);
+    return v;
+}
+
+// Findings and samples are tables of their own, for people with questions in SQL.
+static void tables_for_sql(void **state) {
+    hone_store *s = open_ok(*state);
+    uint64_t run = begin_ok(s);
+    hone_row r = a_row(0, task_text);
+    assert_int_equal(hone_store_append(s, run, &r, NULL), HONE_OK);
+    hone_store_close(s);
+    assert_int_equal(ask_sql(*state, "SELECT count(*) FROM finding WHERE kind='memory.out-of-bounds' AND stage='sanitize'"), 1);
+    assert_int_equal(ask_sql(*state, "SELECT count(*) FROM sample WHERE arm='a'"), 2);
+    assert_int_equal(ask_sql(*state, "SELECT 100*time_us FROM sample WHERE arm='b' AND n=1"), 125);
+    assert_int_equal(ask_sql(*state, "PRAGMA application_id"), 0x484f4e45);
 }
 
 static void another_seed_is_another_run(void **state) {
@@ -403,7 +431,7 @@ static void growth(void **state) {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void) {
     const struct CMUnitTest tests[] = {
-        T(round_trip), T(another_seed_is_another_run), T(facts), T(a_parent_must_exist), T(two_writers), T(foreign_file), T(truncated), T(another_version),
+        T(round_trip), T(tables_for_sql), T(another_seed_is_another_run), T(facts), T(a_parent_must_exist), T(two_writers), T(foreign_file), T(truncated), T(another_version),
         T(empty_file_is_a_new_archive), T(no_runs_yet), T(unwritable_directory), T(killed_writer), T(disk_full), T(each_allocation_fails), T(growth),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

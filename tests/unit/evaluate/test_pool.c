@@ -1,0 +1,326 @@
+// The pool against a scripted worker: this program starts itself as "worker fake:MODE". Hangs, crashes, garbage, oversized messages, workers that do not
+// start: each is an outcome or an error with a name, and the next job gets a fresh worker.
+#include "evaluate/internal.h"
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+// ---- the scripted worker: what it does with a job is the job's task text
+
+static void say(const char *text) { hone_msg_write(1, text, strlen(text), -1, NULL); }
+
+static void answer(const hone_job *j, const char *more) {
+    char text[600];
+    snprintf(text, sizeof text,
+             "{\"schema\":\"hone.outcome/1\",\"id\":%llu,\"verdict\":\"pass\",\"stages\":[{\"name\":\"static\",\"status\":\"pass\",\"seconds\":0}],"
+             "\"findings\":[],\"seconds\":0.5%s}", (unsigned long long)j->id, more);
+    say(text);
+}
+
+static void act(const hone_job *j) {
+    const char *what = j->task_text;
+    if (!strcmp(what, "hang")) {
+        for (;;)
+            pause();
+    } else if (!strcmp(what, "crash")) {
+        fprintf(stderr, "about to fall\n");
+        fflush(stderr);
+        raise(SIGSEGV);
+    } else if (!strcmp(what, "leave")) {
+        _exit(3);
+    } else if (!strcmp(what, "garbage")) {
+        say("this is no JSON");
+    } else if (!strcmp(what, "other-schema")) {
+        say("{\"schema\":\"hone.outcome/9\",\"id\":1,\"verdict\":\"pass\"}");
+    } else if (!strcmp(what, "other-id")) {
+        hone_job k = *j;
+        k.id++;
+        answer(&k, "");
+    } else if (!strcmp(what, "oversized")) {
+        uint8_t head[4] = {0xff, 0xff, 0xff, 0x7f};
+        if (write(1, head, 4) != 4)
+            _exit(1);
+        pause();
+    } else if (!strcmp(what, "half")) {
+        uint8_t head[4] = {100, 0, 0, 0};
+        if (write(1, head, 4) != 4)
+            _exit(1);
+        pause();
+    } else if (!strcmp(what, "last")) {
+        answer(j, ",\"worker_exits\":true");
+        _exit(0);
+    } else if (!strcmp(what, "artifacts")) {
+        answer(j, ",\"artifacts\":{\"ptx_bytes\":4,\"cubin_bytes\":3}");
+        hone_msg_write(1, "ptx!", 4, -1, NULL);
+        hone_msg_write(1, "\0\1\2", 3, -1, NULL);
+    } else if (!strcmp(what, "noise")) {
+        for (int i = 0; i < 20000; i++)
+            fprintf(stderr, "a line of noise %d\n", i);
+        answer(j, "");
+    } else if (!strcmp(what, "pid")) {
+        char more[64];
+        snprintf(more, sizeof more, ",\"pid\":%d", (int)getpid());
+        answer(j, more);
+    } else {
+        answer(j, "");
+    }
+}
+
+static int fake_worker(const char *mode) {
+    struct rlimit none = {0, 0};
+    setrlimit(RLIMIT_CORE, &none);
+    if (!strcmp(mode, "none")) {
+        say("{\"schema\":\"hone.worker/1\",\"error\":{\"code\":\"no-device\",\"number\":8,\"sub\":100,\"message\":\"no such thing\",\"hint\":\"buy one\"}}");
+        return 4;
+    }
+    if (!strcmp(mode, "silent")) {
+        fprintf(stderr, "cannot even start\n");
+        return 1;
+    }
+    if (!strcmp(mode, "strange")) {
+        say("{\"hello\":1}");
+        return 0;
+    }
+    say("{\"schema\":\"hone.worker/1\",\"device\":{\"name\":\"fake\",\"kind\":\"virtual\"}}");
+    for (;;) {
+        char *text;
+        size_t n;
+        hone_job_message m;
+        if (hone_msg_read(0, 1 << 20, -1, &text, &n, NULL) != HONE_OK || hone_job_parse(text, n, &m, NULL) != HONE_OK)
+            return 0;
+        hone_free(text);
+        act(&m.job);
+        hone_job_message_free(&m);
+    }
+}
+
+// ---- tests
+
+static hone_pool *open_pool(unsigned workers) {
+    hone_pool_config c = {.device = "fake:ok", .workers = workers, .time_limit_s = 30};
+    hone_pool *p = NULL;
+    hone_err e = {0};
+    if (hone_pool_open(&c, &p, &e) != HONE_OK)
+        fail_msg("%s", e.msg);
+    return p;
+}
+
+static hone_outcome *run(hone_pool *p, const char *what, double limit_s) {
+    static uint64_t id = 100;
+    hone_job j = {.id = id++, .task_path = "t.cu", .task_text = what, .stages = HONE_STAGE_ALL, .time_limit_s = limit_s, .seed = UINT64_MAX};
+    hone_err e = {0};
+    hone_outcome *o = NULL;
+    if (hone_pool_submit(p, &j, &e) != HONE_OK || hone_pool_wait(p, 20000, NULL, &o, &e) != HONE_OK)
+        fail_msg("%s", e.msg);
+    assert_int_equal(o->id, j.id);
+    return o;
+}
+
+static void expect_ok_after(hone_pool *p) {
+    hone_outcome *o = run(p, "fine", 0);
+    assert_int_equal(o->verdict, HONE_PASS);
+    assert_int_equal(o->stages_passed, HONE_STAGE_STATIC);
+    hone_outcome_free(o);
+}
+
+static void a_device_introduces_itself(void **s) {
+    (void)s;
+    hone_pool *p = open_pool(2);
+    assert_string_equal(json_string_value(json_object_get(hone_pool_device(p), "name")), "fake");
+    assert_int_equal(hone_pool_workers(p), 2);
+    assert_int_equal(hone_pool_free_slots(p), 2);
+    expect_ok_after(p);
+    hone_pool_close(p);
+}
+
+static void bad_workers_become_findings(void **s) {
+    (void)s;
+    static const struct { const char *what, *kind, *part; double limit; } table[] = {
+        {"hang", "run.timeout", "0.3 seconds", 0.3},         {"crash", "run.crash", "signal 11", 0},
+        {"leave", "run.crash", "status 3", 0},               {"garbage", "run.crash", "no JSON", 0},
+        {"other-schema", "run.crash", "hone.outcome/9", 0},  {"other-id", "run.crash", "answer is for job", 0},
+        {"oversized", "run.crash", "exceeds the limit", 0},  {"half", "run.timeout", "did not finish", 0.4},
+    };
+    hone_pool *p = open_pool(1);
+    for (size_t i = 0; i < HONE_COUNT(table); i++) {
+        hone_outcome *o = run(p, table[i].what, table[i].limit);
+        assert_int_equal(o->verdict, HONE_FAIL);
+        assert_int_equal(o->n_findings, 1);
+        assert_string_equal(o->findings[0].kind, table[i].kind);
+        if (!strstr(o->findings[0].message, table[i].part))
+            fail_msg("%s: %s", table[i].what, o->findings[0].message);
+        hone_outcome_free(o);
+        expect_ok_after(p);
+    }
+    hone_pool_close(p);
+}
+
+static void a_crash_keeps_its_last_words(void **s) {
+    (void)s;
+    hone_pool *p = open_pool(1);
+    hone_outcome *o = run(p, "crash", 0);
+    const char *words = json_string_value(json_object_get(o->findings[0].evidence, "stderr"));
+    assert_non_null(words);
+    assert_non_null(strstr(words, "about to fall"));
+    hone_outcome_free(o);
+    hone_pool_close(p);
+}
+
+static void much_stderr_does_not_block(void **s) {
+    (void)s;
+    hone_pool *p = open_pool(1);
+    hone_outcome *o = run(p, "noise", 0);
+    assert_int_equal(o->verdict, HONE_PASS);
+    hone_outcome_free(o);
+    hone_pool_close(p);
+}
+
+static void a_leaving_worker_is_replaced(void **s) {
+    (void)s;
+    hone_pool *p = open_pool(1);
+    hone_outcome *a = run(p, "pid", 0), *b = run(p, "pid", 0);
+    json_int_t first = json_integer_value(json_object_get(a->json, "pid"));
+    assert_int_equal(first, json_integer_value(json_object_get(b->json, "pid")));   // kept warm
+    hone_outcome_free(a);
+    hone_outcome_free(b);
+    a = run(p, "last", 0);
+    assert_int_equal(a->verdict, HONE_PASS);
+    hone_outcome_free(a);
+    b = run(p, "pid", 0);
+    assert_int_not_equal(first, json_integer_value(json_object_get(b->json, "pid")));
+    hone_outcome_free(b);
+    hone_pool_close(p);
+}
+
+static void an_idle_worker_may_die(void **s) {
+    (void)s;
+    hone_pool *p = open_pool(1);
+    hone_outcome *a = run(p, "pid", 0);
+    kill((pid_t)json_integer_value(json_object_get(a->json, "pid")), SIGKILL);
+    usleep(50000);
+    hone_outcome_free(a);
+    hone_outcome *b = run(p, "fine", 0);
+    // Its death shows when the job is sent (then a new worker takes it) or as a crash; both leave a working pool.
+    hone_outcome_free(b);
+    expect_ok_after(p);
+    hone_pool_close(p);
+}
+
+static void artifacts_arrive(void **s) {
+    (void)s;
+    hone_pool *p = open_pool(1);
+    hone_outcome *o = run(p, "artifacts", 0);
+    assert_int_equal(o->ptx_len, 4);
+    assert_string_equal(o->ptx, "ptx!");
+    assert_int_equal(o->cubin_len, 3);
+    assert_memory_equal(o->cubin, "\0\1\2", 3);
+    hone_outcome_free(o);
+    hone_pool_close(p);
+}
+
+static void many_jobs_share_the_workers(void **s) {
+    (void)s;
+    hone_pool *p = open_pool(3);
+    unsigned sent = 0, got = 0;
+    uint64_t sum = 0;
+    hone_err e = {0};
+    while (got < 40) {
+        while (sent < 40 && hone_pool_free_slots(p)) {
+            hone_job j = {.id = sent, .task_path = "t", .task_text = sent % 9 == 4 ? "leave" : "fine"};
+            if (hone_pool_submit(p, &j, &e) != HONE_OK)
+                fail_msg("%s", e.msg);
+            sent++;
+        }
+        hone_outcome *o;
+        if (hone_pool_wait(p, 20000, NULL, &o, &e) != HONE_OK)
+            fail_msg("%s", e.msg);
+        sum += o->id;
+        got++;
+        hone_outcome_free(o);
+    }
+    assert_int_equal(sum, 39 * 40 / 2);
+    hone_pool_close(p);
+}
+
+static void no_slot_is_busy(void **s) {
+    (void)s;
+    hone_pool *p = open_pool(1);
+    hone_job j = {.id = 1, .task_path = "t", .task_text = "hang"};
+    hone_err e = {0};
+    hone_outcome *o;
+    assert_int_equal(hone_pool_submit(p, &j, &e), HONE_OK);
+    assert_int_equal(hone_pool_submit(p, &j, &e), HONE_E_BUSY);
+    assert_int_equal(hone_pool_free_slots(p), 0);
+    hone_err_clear(&e);
+    assert_int_equal(hone_pool_wait(p, 60, NULL, &o, &e), HONE_E_TIMEOUT);
+    volatile int stop = 1;
+    hone_err_clear(&e);
+    assert_int_equal(hone_pool_wait(p, 10000, &stop, &o, &e), HONE_E_INTERRUPTED);
+    hone_pool_close(p);   // kills the hanging one
+}
+
+static void a_worker_that_cannot_start_says_why(void **s) {
+    (void)s;
+    static const struct { const char *device; hone_code code; const char *part; } table[] = {
+        {"fake:none", HONE_E_NO_DEVICE, "no such thing"}, {"fake:silent", HONE_E_IO, "closed the pipe"}, {"fake:strange", HONE_E_CORRUPT, "does not speak"}};
+    for (size_t i = 0; i < HONE_COUNT(table); i++) {
+        hone_pool_config c = {.device = table[i].device, .workers = 1};
+        hone_pool *p;
+        hone_err e = {0};
+        assert_int_equal(hone_pool_open(&c, &p, &e), table[i].code);
+        assert_non_null(strstr(e.msg, table[i].part));
+        assert_null(p);
+    }
+    hone_pool_config c = {.device = "fake:none", .program = "/nowhere/hone"};
+    hone_pool *p;
+    hone_err e = {0};
+    assert_int_equal(hone_pool_open(&c, &p, &e), HONE_E_IO);
+    assert_non_null(strstr(e.msg, "/nowhere/hone"));
+}
+
+static void jobs_survive_the_trip(void **s) {
+    (void)s;
+    hone_binding b[2] = {{"BM", 64}, {"BN", -3}};
+    const char *flags[1] = {"-maxrregcount=32"};
+    hone_job j = {.id = 7, .task_path = "a \"b\".cu", .task_text = "line\n\"quote\" é", .candidate_text = "x", .tuning = b, .n_tuning = 2, .flags = flags,
+                  .n_flags = 1, .stages = 5, .seed = UINT64_MAX, .time_limit_s = 1.5, .want_artifacts = true, .timing_samples = 9};
+    char *text = hone_job_dump(&j);
+    hone_job_message m;
+    hone_err e = {0};
+    if (hone_job_parse(text, strlen(text), &m, &e) != HONE_OK)
+        fail_msg("%s", e.msg);
+    assert_int_equal(m.job.id, 7);
+    assert_string_equal(m.job.task_path, j.task_path);
+    assert_string_equal(m.job.task_text, j.task_text);
+    assert_string_equal(m.job.candidate_text, "x");
+    assert_int_equal(m.job.n_tuning, 2);
+    assert_string_equal(m.job.tuning[1].name, "BN");
+    assert_int_equal(m.job.tuning[1].value, -3);
+    assert_string_equal(m.job.flags[0], flags[0]);
+    assert_true(m.job.seed == UINT64_MAX && m.job.stages == 5 && m.job.want_artifacts && m.job.timing_samples == 9 && m.job.time_limit_s == 1.5);
+    hone_job_message_free(&m);
+    hone_free(text);
+    static const char *const bad[] = {"", "{}", "[]", "{\"schema\":1}", "{\"schema\":\"hone.job/1\"", "{\"schema\":\"hone.job/1\",\"id\":\"x\"}"};
+    for (size_t i = 0; i < HONE_COUNT(bad); i++)
+        assert_int_equal(hone_job_parse(bad[i], strlen(bad[i]), &m, NULL), HONE_E_CORRUPT);
+}
+
+int main(int argc, char **argv) {
+    if (argc >= 3 && !strcmp(argv[1], "worker"))
+        return fake_worker(argv[2] + strlen("fake:"));
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_device_introduces_itself),  cmocka_unit_test(bad_workers_become_findings),
+        cmocka_unit_test(a_crash_keeps_its_last_words), cmocka_unit_test(much_stderr_does_not_block),
+        cmocka_unit_test(a_leaving_worker_is_replaced), cmocka_unit_test(an_idle_worker_may_die),
+        cmocka_unit_test(artifacts_arrive),            cmocka_unit_test(many_jobs_share_the_workers),
+        cmocka_unit_test(no_slot_is_busy),             cmocka_unit_test(a_worker_that_cannot_start_says_why),
+        cmocka_unit_test(jobs_survive_the_trip),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

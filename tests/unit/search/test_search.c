@@ -1,0 +1,483 @@
+// The search against a simulated evaluator: outcomes come back in any order from any number of slots, and the process may die at any of them; what
+// was tried and what is best must not depend on that.
+#include "search/search.h"
+#include "propose/tune.h"
+#include <math.h>
+#include <setjmp.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+static const char task_text[] =
+    "#pragma hone size N=4096\n#pragma hone in a float[N]\n#pragma hone out b float[N]\n#pragma hone tune BX={32,64,128,256,512}\n"
+    "#pragma hone tune UN={1,2,4,8}\n#pragma hone where BX*UN <= 1024\n"
+    "#pragma hone launch k<<<cdiv(N,BX),BX>>>(a,b,N)\n"
+    "extern \"C\" __global__ void k(const float *a, float *b, int n) {\n  const int level = 0;\n  int i = blockIdx.x*blockDim.x+threadIdx.x;\n"
+    "  if (i < n) b[i] = 2.0f * a[i] + level;\n}\n";
+
+// ---- a proposer that changes the level by one, or jumps
+
+static int level_of(const char *text) {
+    const char *p = strstr(text, "level = ");
+    return p ? atoi(p + 8) : 0;
+}
+
+static hone_code fake_propose(const hone_context *ctx, const hone_candidate *parent, const char *move, size_t n, hone_proposal *out, size_t *got, hone_err *e) {
+    (void)e;
+    *got = 0;
+    for (size_t i = 0; i < n && i < 2; i++) {
+        int level = level_of(parent->text);
+        level = strcmp(move, "step") == 0 ? level + 1 : strcmp(move, "jump") == 0 ? (int)hone_rng_below(ctx->rng, 40) : level;
+        const char *at = strstr(parent->text, "level = ");
+        const char *text = hone_arena_printf(ctx->arena, "%.*slevel = %d%s", (int)(at - parent->text), parent->text, level, strchr(at, ';'));
+        out[(*got)++] = (hone_proposal){text, strlen(text), parent->tuning, parent->n_tuning, move, move};
+    }
+    return HONE_OK;
+}
+
+static const char *const fake_moves[] = {"step", "jump", "nothing", NULL};
+static const hone_proposer fake = {"fake", fake_moves, fake_propose, NULL};
+static const hone_proposer *const proposers[] = {&hone_proposer_tune, &fake, NULL};
+
+// ---- a simulated evaluator
+
+typedef struct simulator {
+    hone_job jobs[16]; char texts[16][2048]; hone_binding tuning[16][4];
+    unsigned n, slots, order;
+    unsigned full_runs, compiles, confirmations, die_after, outcomes;
+    char ran[512][80]; size_t n_ran; bool ran_twice;       // programs that ran in full
+    bool refuse_baseline, lose_once, submit_fails;
+    unsigned refuse_confirmations;
+    volatile int *interrupt; unsigned interrupt_after;
+    uint64_t search_seed;
+} simulator;
+
+static unsigned sim_free(void *self) { return ((simulator *)self)->slots - ((simulator *)self)->n; }
+
+static hone_code sim_submit(void *self, const hone_job *j, hone_err *e) {
+    simulator *s = self;
+    if (s->submit_fails)
+        return hone_fail(e, HONE_E_NO_DEVICE, 0, "no such device");
+    assert_true(s->n < s->slots);
+    hone_job *k = &s->jobs[s->n];
+    *k = *j;
+    snprintf(s->texts[s->n], sizeof s->texts[0], "%s", j->candidate_text ? j->candidate_text : j->task_text);
+    memcpy(s->tuning[s->n], j->tuning, j->n_tuning * sizeof *j->tuning);
+    s->n++;
+    return HONE_OK;
+}
+
+static int64_t tuned(const hone_binding *v, size_t n, const char *name, int64_t otherwise) {
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(v[i].name, name) == 0)
+            return v[i].value;
+    return otherwise;
+}
+
+// Levels 2k and 2k+1 compile to the same program; level 13 is best; every level ≡ 2 mod 6 is wrong.
+static double time_of(int level, int64_t bx, int64_t un) {
+    double l = level / 2, x = log2((double)bx) - 7, u = log2((double)un) - 2;
+    return 100 + 5 * fabs(l - 6) + 7 * x * x + 4 * u * u + 1.0 / 3;
+}
+
+static void note_run(simulator *s, const char *program) {
+    for (size_t i = 0; i < s->n_ran; i++)
+        s->ran_twice |= strcmp(s->ran[i], program) == 0;
+    snprintf(s->ran[s->n_ran++ % 512], sizeof s->ran[0], "%s", program);
+}
+
+static hone_code sim_answer(simulator *s, unsigned at, hone_outcome **out, hone_err *e) {
+    const hone_job *j = &s->jobs[at];
+    int level = level_of(s->texts[at]);
+    int64_t bx = tuned(s->tuning[at], j->n_tuning, "BX", 32), un = tuned(s->tuning[at], j->n_tuning, "UN", 1);
+    char json[1024], program[80], hash[HONE_HASH_HEX];
+    int n = snprintf(program, sizeof program, "%d %d %d", level / 2, (int)bx, (int)un);
+    hone_sha256_hex(program, (size_t)n, hash);
+    bool confirming = j->seed != s->search_seed, full = j->stages == HONE_STAGE_ALL;
+    bool wrong = full && (level / 2 % 3 == 1 || (s->refuse_baseline && level == 0) || (confirming && s->confirmations < s->refuse_confirmations));
+    const char *verdict = wrong ? "fail" : "pass";
+    if (full && s->lose_once && level == 3) {
+        s->lose_once = false;
+        verdict = "error";
+    } else if (full && !confirming) {
+        note_run(s, program);
+    }
+    s->full_runs += full && !confirming;
+    s->compiles += !full;
+    s->confirmations += confirming;
+    snprintf(json, sizeof json,
+             "{\"schema\":\"hone.outcome/1\",\"id\":%llu,\"verdict\":\"%s\",\"stages\":[],\"findings\":[%s],\"seconds\":0.25,"
+             "\"compile\":{\"registers\":32,\"program_hash\":\"%s\"},\"time\":{\"kind\":\"modelled\",\"time_us\":%.17g,\"error_band\":0.02,\"sizes\":[{\"launches\":["
+             "{\"block\":[%d,1,1],\"model\":{\"time_us\":1,\"bottleneck\":\"%s\",\"occupancy\":0.5,\"shared_bytes\":0}}]}]}}",
+             (unsigned long long)j->id, verdict, wrong ? "{\"kind\":\"output.wrong\",\"stage\":\"differential\",\"message\":\"wrong\"}" : "", hash,
+             time_of(level, bx, un), (int)bx, level > 5 ? "dram" : "latency");
+    return hone_outcome_parse(json, strlen(json), out, e);
+}
+
+static hone_code sim_wait(void *self, int timeout_ms, const volatile int *interrupt, hone_outcome **out, hone_err *e) {
+    simulator *s = self;
+    (void)timeout_ms;
+    if (interrupt && *interrupt)
+        return HONE_E_INTERRUPTED;
+    if (s->n == 0)
+        return HONE_E_TIMEOUT;
+    if (s->die_after && s->outcomes == s->die_after)
+        _exit(77);
+    s->outcomes++;
+    if (s->interrupt && s->outcomes == s->interrupt_after)
+        *s->interrupt = 1;
+    unsigned at = s->order ? (s->outcomes * 7 + s->order) % s->n : 0;
+    hone_code c = sim_answer(s, at, out, e);
+    s->n--;
+    s->jobs[at] = s->jobs[s->n];
+    memcpy(s->texts[at], s->texts[s->n], sizeof s->texts[0]);
+    memcpy(s->tuning[at], s->tuning[s->n], sizeof s->tuning[0]);
+    return c;
+}
+
+// ---- runs
+
+static hone_task *the_task(void) {
+    hone_task *t = NULL;
+    hone_arena *a = hone_arena_new(1 << 20);
+    hone_diags d = {.arena = a};
+    hone_err e = {0};
+    if (hone_task_parse("t.cu", task_text, strlen(task_text), &t, &d, &e) != HONE_OK)
+        fail_msg("%s", e.msg);
+    hone_arena_free(a);
+    return t;
+}
+
+typedef struct summary { uint64_t best, entries, trace; double speedup; unsigned evaluations, duplicates; hone_stop stop; bool resumed, confirmed, warned; } summary;
+
+static summary summarise(const hone_search_result *r) {
+    summary s = {.best = r->best ? r->best->candidate->id : 0, .entries = r->n_entries, .speedup = r->speedup, .evaluations = r->evaluations,
+                 .duplicates = r->duplicates_ptx, .stop = r->stop, .resumed = r->resumed, .confirmed = r->confirmed, .warned = r->warning != NULL};
+    for (size_t i = 0; i < r->n_entries; i++) {
+        s.trace = hone_hash64(r->entries[i]->candidate->hash, 64, s.trace);
+        if (!(r->best && r->best == r->entries[i]))
+            s.trace = hone_hash64(&r->entries[i]->timing.cost, sizeof(double), s.trace);
+    }
+    return s;
+}
+
+typedef struct options { const char *dir; unsigned evals, patience; uint64_t seed; bool no_confirm; const hone_clock *clock; double time_s; } options;
+
+static hone_code run_search(simulator *sim, const options *o, hone_search_result **r, hone_err *e) {
+    hone_task *t = the_task();
+    hone_store *store = NULL;
+    if (!sim->slots)
+        sim->slots = 2;
+    sim->search_seed = o->seed;
+    hone_code c = o->dir ? hone_store_open(o->dir, false, &store, e) : HONE_OK;
+    hone_search_config config = {.task = t, .device = "virtual:test", .evaluator = {sim, sim_free, sim_submit, sim_wait}, .store = store, .proposers = proposers,
+                                 .seed = o->seed, .evals = o->evals, .patience = o->patience, .interrupt = sim->interrupt, .no_confirm = o->no_confirm,
+                                 .clock = o->clock, .time_s = o->time_s};
+    if (c == HONE_OK)
+        c = hone_search_run(&config, r, e);
+    hone_store_close(store);
+    hone_task_free(t);
+    return c;
+}
+
+static summary run_ok(simulator *sim, const options *o) {
+    hone_search_result *r = NULL;
+    hone_err e = {0};
+    if (run_search(sim, o, &r, &e) != HONE_OK)
+        fail_msg("%s", e.msg);
+    summary s = summarise(r);
+    hone_search_result_free(r);
+    return s;
+}
+
+static void assert_same(summary a, summary b) {
+    assert_int_equal(a.best, b.best);
+    assert_int_equal(a.entries, b.entries);
+    assert_int_equal(a.trace, b.trace);
+    assert_true(a.speedup == b.speedup);
+    assert_int_equal(a.evaluations, b.evaluations);
+}
+
+static int setup(void **state) {
+    char path[] = "/tmp/hone-search-XXXXXX";
+    *state = mkdtemp(path) ? strdup(path) : NULL;
+    return *state ? 0 : -1;
+}
+
+static int teardown(void **state) {
+    char command[256];
+    snprintf(command, sizeof command, "rm -rf '%s'", (char *)*state);
+    int rc = system(command);
+    free(*state);
+    return rc;
+}
+
+static const char *sub(void **state, const char *name) {
+    static char path[256];
+    snprintf(path, sizeof path, "%s/%s", (char *)*state, name);
+    return path;
+}
+
+// ---- tests
+
+static void finds_the_optimum(void **state) {
+    (void)state;
+    simulator sim = {0};
+    hone_search_result *r = NULL;
+    options o = {.evals = 150, .seed = 3};
+    assert_int_equal(run_search(&sim, &o, &r, NULL), HONE_OK);
+    assert_non_null(r->best);
+    assert_true(r->confirmed);
+    assert_int_equal(r->verdict, HONE_CMP_FAST);
+    assert_true(r->speedup > 1.5);                      // 173.3 → at most 105
+    assert_true(r->best->timing.time_us < 106);
+    assert_int_equal(r->lineage[r->n_lineage - 1]->candidate->id, 0);
+    assert_ptr_equal(r->lineage[0], r->best);
+    assert_int_equal(r->evaluations, 150);
+    assert_true(r->refused > 0 && r->n_findings == 1);
+    assert_string_equal(r->findings[0].kind, "output.wrong");
+    for (size_t i = 1; i < r->n_convergence; i++)
+        assert_true(r->convergence[i].time_us < r->convergence[i - 1].time_us);
+    assert_non_null(strstr(r->best_outcome_json, "hone.outcome/1"));
+    hone_search_result_free(r);
+}
+
+static void never_runs_a_program_twice(void **state) {
+    (void)state;
+    simulator sim = {.slots = 4, .order = 3};
+    options o = {.evals = 120, .seed = 5};
+    summary s = run_ok(&sim, &o);
+    assert_true(s.duplicates > 0);
+    assert_false(sim.ran_twice);
+}
+
+static void slots_and_order_do_not_matter(void **state) {
+    (void)state;
+    options o = {.evals = 60, .seed = 11};
+    simulator one = {.slots = 1}, four = {.slots = 4, .order = 1}, many = {.slots = 9, .order = 5};
+    summary a = run_ok(&one, &o);
+    assert_same(a, run_ok(&four, &o));
+    assert_same(a, run_ok(&many, &o));
+    options other = {.evals = 60, .seed = 12};
+    simulator again = {0};
+    assert_true(run_ok(&again, &other).trace != a.trace);
+}
+
+// One sitting in a child that dies after so many outcomes; true when it ended by itself.
+static bool sitting(const options *o, unsigned die_after, unsigned order) {
+    pid_t pid = fork();
+    if (pid == 0) {
+        simulator sim = {.slots = 3, .order = order, .die_after = die_after};
+        hone_search_result *r = NULL;
+        _exit(run_search(&sim, o, &r, NULL) == HONE_OK ? 0 : 1);
+    }
+    int status = 0;
+    waitpid(pid, &status, 0);
+    assert_true(WIFEXITED(status));
+    assert_int_not_equal(WEXITSTATUS(status), 1);
+    return WEXITSTATUS(status) == 0;
+}
+
+static void killed_at_every_point(void **state) {
+    options o = {.evals = 24, .seed = 4};
+    simulator sim = {0};
+    summary undisturbed = run_ok(&sim, &o);
+    bool finished = false;
+    for (unsigned at = 1; !finished; at++) {
+        char name[32];
+        snprintf(name, sizeof name, "once-%u", at);
+        options archived = {.dir = sub(state, name), .evals = 24, .seed = 4};
+        finished = sitting(&archived, at, at % 5);
+        simulator rest = {0};
+        summary s = run_ok(&rest, &archived);
+        assert_same(undisturbed, s);
+        assert_false(s.warned);
+    }
+}
+
+static void killed_again_and_again(void **state) {
+    options o = {.evals = 40, .seed = 8}, archived = {.dir = sub(state, "again"), .evals = 40, .seed = 8};
+    simulator sim = {0}, rest = {0};
+    summary undisturbed = run_ok(&sim, &o);
+    unsigned sittings = 1;
+    while (!sitting(&archived, 5 + sittings % 7, sittings % 3))
+        assert_true(++sittings < 100);
+    assert_true(sittings > 4);
+    summary s = run_ok(&rest, &archived);
+    assert_true(s.resumed);
+    assert_same(undisturbed, s);
+    assert_int_equal(rest.outcomes, 0);                 // everything came from the archive, the confirmation too
+}
+
+static void more_evaluations_go_on(void **state) {
+    options o = {.evals = 30, .seed = 2}, first = {.dir = sub(state, "more"), .evals = 13, .seed = 2}, more = {.dir = first.dir, .evals = 30, .seed = 2};
+    simulator a = {0}, b = {0}, c = {0};
+    summary whole = run_ok(&a, &o);
+    assert_int_equal(run_ok(&b, &first).evaluations, 13);
+    assert_same(whole, run_ok(&c, &more));
+    assert_true(c.full_runs < a.full_runs);
+}
+
+static void interrupt_leaves_everything_valid(void **state) {
+    options o = {.evals = 30, .seed = 6}, archived = {.dir = sub(state, "int"), .evals = 30, .seed = 6};
+    volatile int flag = 0;
+    simulator sim = {.interrupt = &flag, .interrupt_after = 17}, rest = {0}, undisturbed = {0};
+    summary cut = run_ok(&sim, &archived);
+    assert_int_equal(cut.stop, HONE_STOP_INTERRUPTED);
+    assert_false(cut.confirmed);
+    assert_true(cut.evaluations > 0 && cut.evaluations < 30);
+    assert_same(run_ok(&undisturbed, &o), run_ok(&rest, &archived));
+}
+
+static void falls_back_when_confirmation_fails(void **state) {
+    (void)state;
+    simulator plain = {0}, strict = {.refuse_confirmations = 2}, all = {.refuse_confirmations = 1000};
+    options o = {.evals = 60, .seed = 3};
+    summary a = run_ok(&plain, &o);
+    hone_search_result *r = NULL;
+    assert_int_equal(run_search(&strict, &o, &r, NULL), HONE_OK);
+    assert_true(r->confirmed);
+    assert_int_equal(r->confirmations, 3);
+    assert_int_equal(r->confirmations_failed, 2);
+    assert_int_not_equal(r->best->candidate->id, a.best);
+    assert_true(r->speedup <= a.speedup);
+    hone_search_result_free(r);
+    assert_int_equal(run_search(&all, &o, &r, NULL), HONE_OK);
+    assert_null(r->best);
+    assert_int_equal(r->verdict, HONE_CMP_NONE);
+    assert_true(r->speedup == 1);
+    hone_search_result_free(r);
+}
+
+static void refused_baseline(void **state) {
+    (void)state;
+    simulator sim = {.refuse_baseline = true};
+    hone_search_result *r = NULL;
+    options o = {.evals = 60, .seed = 3};
+    assert_int_equal(run_search(&sim, &o, &r, NULL), HONE_OK);
+    assert_int_equal(r->stop, HONE_STOP_BASELINE);
+    assert_null(r->best);
+    assert_string_equal(r->baseline->finding_kind, "output.wrong");
+    assert_non_null(strstr(r->baseline_outcome_json, "output.wrong"));
+    hone_search_result_free(r);
+}
+
+static void patience_and_evaluations(void **state) {
+    (void)state;
+    simulator a = {0}, b = {0};
+    options patient = {.patience = 25, .seed = 3}, none = {.evals = 1, .seed = 3};
+    assert_int_equal(run_ok(&a, &patient).stop, HONE_STOP_PATIENCE);
+    summary s = run_ok(&b, &none);
+    assert_int_equal(s.stop, HONE_STOP_EVALS);
+    assert_int_equal(s.evaluations, 1);
+}
+
+static double ticking(void *self) { return *(double *)self += 0.05; }
+
+static void time_over_all_sittings(void **state) {
+    double now = 0;
+    hone_clock clock = {ticking, &now};
+    options o = {.dir = sub(state, "time"), .seed = 3, .time_s = 30, .clock = &clock};
+    simulator a = {0}, b = {0};
+    summary first = run_ok(&a, &o), second = run_ok(&b, &o);
+    assert_int_equal(first.stop, HONE_STOP_TIME);
+    assert_true(first.evaluations > 3);
+    assert_int_equal(second.stop, HONE_STOP_TIME);      // spent already: nothing new is evaluated
+    assert_same(first, second);
+    assert_int_equal(b.full_runs, 0);
+}
+
+static void a_lost_outcome_is_asked_for_again(void **state) {
+    (void)state;
+    options o = {.evals = 60, .seed = 3};
+    simulator plain = {0}, lossy = {.lose_once = true};
+    assert_same(run_ok(&plain, &o), run_ok(&lossy, &o));
+}
+
+static void no_device(void **state) {
+    (void)state;
+    simulator sim = {.submit_fails = true};
+    hone_search_result *r = NULL;
+    hone_err e = {0};
+    options o = {.evals = 60, .seed = 3};
+    assert_int_equal(run_search(&sim, &o, &r, &e), HONE_E_NO_DEVICE);
+    assert_string_equal(e.msg, "no such device");
+    assert_null(r);
+}
+
+// An archive whose rows are not what this search would try: goes on from the last agreeing row, twice with the same end.
+static void another_history(void **state) {
+    options o = {.evals = 30, .seed = 6}, archived = {.dir = sub(state, "hist"), .evals = 20, .seed = 6}, more = {.dir = archived.dir, .evals = 30, .seed = 6};
+    simulator a = {0}, b = {0}, c = {0}, whole = {0};
+    run_ok(&a, &archived);
+    char path[300];
+    snprintf(path, sizeof path, "%s/archive.db", archived.dir);
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "UPDATE candidate SET hash='other' WHERE seq=9", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    summary s = run_ok(&b, &more);
+    assert_true(s.warned);
+    assert_same(run_ok(&whole, &o), s);
+    summary again = run_ok(&c, &more);
+    assert_same(s, again);
+    assert_int_equal(c.full_runs, 0);
+}
+
+static void comparisons(void **state) {
+    (void)state;
+    hone_timing base = {.time_us = 100, .lo_us = 99, .hi_us = 101, .cost = 100}, near = {.time_us = 99.8, .lo_us = 99, .hi_us = 100.5, .cost = 99.8};
+    hone_timing fast = {.time_us = 50, .lo_us = 49, .hi_us = 51, .cost = 50}, slow = {.time_us = 200, .lo_us = 199, .hi_us = 201, .cost = 200};
+    hone_timing noisy = {.time_us = 95, .lo_us = 80, .hi_us = 110, .cost = 95};
+    assert_int_equal(hone_compare_timings(&base, &fast), HONE_CMP_FAST);
+    assert_int_equal(hone_compare_timings(&base, &slow), HONE_CMP_SLOW);
+    assert_int_equal(hone_compare_timings(&base, &near), HONE_CMP_SAME);
+    assert_int_equal(hone_compare_timings(&base, &noisy), HONE_CMP_AMBIGUOUS);
+    hone_timing modelled = {.time_us = 100, .modelled = true, .error_band = 0.25, .cost = 100}, within = modelled, beyond = modelled;
+    within.cost = 90;
+    beyond.cost = 70;
+    assert_int_equal(hone_compare_timings(&modelled, &within), HONE_CMP_AMBIGUOUS);
+    assert_int_equal(hone_compare_timings(&modelled, &beyond), HONE_CMP_FAST);
+    assert_string_equal(hone_compare_name(HONE_CMP_AMBIGUOUS), "ambiguous");
+    assert_string_equal(hone_stop_name(HONE_STOP_PATIENCE), "patience");
+}
+
+static void allocations_fail(void **state) {
+    (void)state;
+    options o = {.evals = 6, .seed = 3};
+    simulator count = {0};
+    uint64_t before = hone_alloc_count();
+    run_ok(&count, &o);
+    uint64_t all = hone_alloc_count() - before;
+    for (uint64_t n = 1; n < all + 20; n += 1 + n / 24) {
+        simulator sim = {.slots = 2};
+        hone_search_result *r = NULL;
+        hone_err e = {0};
+        hone_task *t = the_task();
+        hone_search_config config = {.task = t, .evaluator = {&sim, sim_free, sim_submit, sim_wait}, .proposers = proposers, .seed = 3, .evals = 6};
+        sim.search_seed = 3;
+        hone_fail_alloc_at(n, false);
+        hone_code c = hone_search_run(&config, &r, &e);
+        hone_fail_alloc_at(0, false);
+        assert_true((c == HONE_OK) == (r != NULL));
+        assert_true(c == HONE_OK || e.msg[0]);
+        hone_search_result_free(r);
+        hone_task_free(t);
+    }
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        T(finds_the_optimum), T(never_runs_a_program_twice), T(slots_and_order_do_not_matter), T(killed_at_every_point), T(killed_again_and_again),
+        T(more_evaluations_go_on), T(interrupt_leaves_everything_valid), T(falls_back_when_confirmation_fails), T(refused_baseline),
+        T(patience_and_evaluations), T(time_over_all_sittings), T(a_lost_outcome_is_asked_for_again), T(no_device), T(another_history), T(comparisons),
+        T(allocations_fail),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
