@@ -1,6 +1,7 @@
-// bench/search_replay: how many unique evaluations a strategy needs to come within 5 % (1 %) of the optimum, replayed on exhaustive measurements of real
-// tuning spaces. Arguments: DIR of the caches (*.csv.gz, see its README) [repeats] [limit] [name filter]. Strategies of one run: random, genetic
-// algorithm (population 20, tournament, uniform crossover, mutation), hone's tuner. A failed configuration costs an evaluation.
+// bench/search_replay: how many unique evaluations a strategy needs to come within 5 % (1 %) of the optimum, replayed on exhaustive
+// measurements of real tuning spaces. Arguments: DIR of the caches (*.csv.gz, see its README) [repeats] [limit] [name filter]. Strategies
+// of one run: random, genetic algorithm (population 20, tournament, uniform crossover, mutation), hone's tuner. A failed configuration
+// costs an evaluation.
 #include "learn/tuner.h"
 #include <dirent.h>
 #include <jansson.h>
@@ -12,15 +13,16 @@
 typedef struct cache {
     char name[64];
     hone_space *space;
-    double *time_ms;                 // by position in space->list; < 0 failed
+    double *time_ms;   // by position in space->list; < 0 failed
     double best;
 } cache;
-typedef struct replay {              // one repeat: what was asked for, in order
+typedef struct replay {   // one repeat: what was asked for, in order
     const cache *c;
-    hone_observation *obs; size_t n, limit;
-    bool *seen;                      // by position
+    hone_observation *obs;
+    size_t n, limit;
+    bool *seen;   // by position
     double best;
-    size_t to5, to1;                 // evaluations needed; 0 = not yet
+    size_t to5, to1;   // evaluations needed; 0 = not yet
 } replay;
 typedef void (*strategy)(replay *r, uint64_t seed);
 
@@ -82,7 +84,10 @@ static void run_tuner(replay *r, uint64_t seed) {
 // ---- genetic algorithm
 
 enum { POP = 20 };
-typedef struct individual { uint64_t config; double time; } individual;
+typedef struct individual {
+    uint64_t config;
+    double time;
+} individual;
 
 static uint64_t tournament(const individual *p, hone_rng *rng) {
     const individual *a = &p[hone_rng_below(rng, POP)], *b = &p[hone_rng_below(rng, POP)];
@@ -185,7 +190,9 @@ static bool load(cache *c, const char *dir, const char *file) {
 
 // ---- results
 
-typedef struct figures { double to5, to1, success; } figures;
+typedef struct figures {
+    double to5, to1, success;
+} figures;
 
 static double median_or_inf(double *x, size_t n) { return hone_median(x, n); }
 
@@ -215,7 +222,10 @@ int main(int argc, char **argv) {
         return 2;
     }
     size_t repeats = argc > 2 ? strtoul(argv[2], NULL, 10) : 20, limit = argc > 3 ? strtoul(argv[3], NULL, 10) : 1000;
-    static const struct { const char *name; strategy run; } strategies[] = {{"random", run_random}, {"genetic", run_genetic}, {"hone", run_tuner}};
+    static const struct {
+        const char *name;
+        strategy run;
+    } strategies[] = {{"random", run_random}, {"genetic", run_genetic}, {"hone", run_tuner}};
     struct dirent **files;
     int n = scandir(argv[1], &files, NULL, alphasort);
     double logs[3] = {0};
@@ -223,15 +233,16 @@ int main(int argc, char **argv) {
     printf("| space | random 5 %% | genetic 5 %% | hone 5 %% | hone 1 %% | success random / genetic / hone |\n|---|---|---|---|---|---|\n");
     for (int i = 0; i < n; i++) {
         cache c = {0};
-        if (!strstr(files[i]->d_name, ".csv.gz") || (argc > 4 && !strstr(files[i]->d_name, argv[4])) || !load(&c, argv[1], files[i]->d_name))
+        if (!strstr(files[i]->d_name, ".csv.gz") || (argc > 4 && !strstr(files[i]->d_name, argv[4])) ||
+            !load(&c, argv[1], files[i]->d_name))
             continue;
         figures f[3];
         for (size_t k = 0; k < 3; k++) {
             f[k] = measure(&c, strategies[k].run, repeats, limit);
             logs[k] += log(f[k].to5);
         }
-        printf("| %s | %.0f | %.0f | %.0f | %.0f | %.0f %% / %.0f %% / %.0f %% |\n", c.name, f[0].to5, f[1].to5, f[2].to5, f[2].to1, 100 * f[0].success,
-               100 * f[1].success, 100 * f[2].success);
+        printf("| %s | %.0f | %.0f | %.0f | %.0f | %.0f %% / %.0f %% / %.0f %% |\n", c.name, f[0].to5, f[1].to5, f[2].to5, f[2].to1,
+               100 * f[0].success, 100 * f[1].success, 100 * f[2].success);
         fflush(stdout);
         spaces++;
         hone_space_free(c.space);

@@ -1,5 +1,8 @@
 # Tests: tests/unit/ROOM/test_*.c each become an executable linked with hone_ROOM (vgpu: hone_vgpu_objects).
 enable_testing()
+add_library(fakedriver MODULE EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/tests/fault/fake_driver.c)   # scripted errors for fault tests
+target_include_directories(fakedriver PRIVATE ${CMAKE_SOURCE_DIR}/src)
+set_target_properties(fakedriver PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
 if(CMOCKA_FOUND)
   file(GLOB unit_tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/unit/*/test_*.c)
   foreach(source ${unit_tests})
@@ -14,6 +17,9 @@ if(CMOCKA_FOUND)
     endif()
     target_link_libraries(${room}_${name} PRIVATE PkgConfig::CMOCKA)
     target_compile_definitions(${room}_${name} PRIVATE TESTS_DIR="${CMAKE_SOURCE_DIR}/tests" SOURCE_DIR="${CMAKE_SOURCE_DIR}" BUILD_DIR="${CMAKE_BINARY_DIR}")
+    if(room MATCHES "gpu|measure")
+      add_dependencies(${room}_${name} fakedriver)
+    endif()
     add_test(NAME unit/${room}/${name} COMMAND ${room}_${name})
     set_property(GLOBAL APPEND PROPERTY hone_test_targets ${room}_${name})
   endforeach()

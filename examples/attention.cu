@@ -1,9 +1,10 @@
-// d11_attention_causal_f32: causal multi-head attention forward: out[b,t,h,:] = sum_{t2<=t} softmax(q.k/sqrt(HS)) v; qkv packed (B,T,3,NH,HS); scores and att are scratch
+// Causal multi-head attention: scores, softmax, weighted values, in three launches. qkv is (B,T,3,NH,HS).
+// The (B,NH,T,T) scores go through memory twice; a fused kernel never writes them.
 #pragma hone size B=8 T=1024 NH=12 HS=64
 #pragma hone check B=2 T=256 NH=4 HS=64
 #pragma hone check B=1 T=67 NH=3 HS=40
-#pragma hone out out    float[B][T][NH][HS]
-#pragma hone in qkv    float[B][T][3][NH][HS] ~ normal(0, 1)
+#pragma hone out     out    float[B][T][NH][HS]
+#pragma hone in      qkv    float[B][T][3][NH][HS] ~ normal(0, 1)
 #pragma hone scratch scores float[B][NH][T][T]
 #pragma hone scratch att    float[B][NH][T][T]
 #pragma hone launch attn_scores<<<cdiv(B*NH*T*T, 256), 256>>>(scores, qkv, B, T, NH, HS)

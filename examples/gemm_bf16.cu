@@ -1,9 +1,10 @@
-// d07_gemm_bf16_tn: C[n*M+m] = bf16(sum_k float(A[m*K+k])*float(B[n*K+k])), fp32 accumulation
+// C = A*B^T in bfloat16 with float accumulation; A and B have K contiguous, C is column-major (C[n*M+m]).
+// One thread per element of C; the loads of a warp are K elements apart.
 #pragma hone size M=4096 N=4096 K=4096
 #pragma hone check M=512 N=512 K=512
 #pragma hone check M=130 N=70 K=200
-#pragma hone in A bfloat16[M][K] ~ uniform(-1, 1)
-#pragma hone in B bfloat16[N][K] ~ uniform(-1, 1)
+#pragma hone in  A bfloat16[M][K] ~ uniform(-1, 1)
+#pragma hone in  B bfloat16[N][K] ~ uniform(-1, 1)
 #pragma hone out C bfloat16[N][M]
 #pragma hone launch gemm_bf16<<<dim3(cdiv(M, 16), cdiv(N, 16)), dim3(16, 16)>>>(M, N, K, A, B, C)
 #pragma hone tolerance auto

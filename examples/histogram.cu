@@ -1,9 +1,10 @@
-// d09_histogram_u8: hist[v] += number of data[i]==v; hist is zero on entry
+// Histogram of n bytes in 256 bins; the bins are zero on entry.
+// Bound by atomic updates of global memory, which private bins in shared memory avoid.
 #pragma hone size n=67108864
 #pragma hone check n=1048576
 #pragma hone check n=1000003
 #pragma hone inout hist uint32[256] ~ zeros
-#pragma hone in data uint8[n] ~ int(0, 255)
+#pragma hone in    data uint8[n] ~ int(0, 255)
 #pragma hone launch histogram256<<<cdiv(n, 256), 256>>>(hist, data, n)
 #pragma hone tolerance exact
 #pragma hone flops n

@@ -1,8 +1,9 @@
-// d10_laplace3d_f32: u2 = average of the 6 face neighbours of u1 in the interior, u2 = u1 on the boundary; x fastest
+// One Jacobi step of the 7-point Laplacian on an NX by NY by NZ grid, x fastest; the boundary is copied.
+// Bound by memory: neighbours in z are far apart, so planes are read several times.
 #pragma hone size NX=512 NY=512 NZ=512
 #pragma hone check NX=128 NY=96 NZ=64
 #pragma hone check NX=67 NY=35 NZ=29
-#pragma hone in u1 float[NZ][NY][NX] ~ uniform(-1, 1)
+#pragma hone in  u1 float[NZ][NY][NX] ~ uniform(-1, 1)
 #pragma hone out u2 float[NZ][NY][NX]
 #pragma hone launch laplace3d<<<dim3(cdiv(NX, 8), cdiv(NY, 8), cdiv(NZ, 8)), dim3(8, 8, 8)>>>(NX, NY, NZ, u1, u2)
 #pragma hone tolerance auto

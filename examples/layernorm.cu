@@ -1,13 +1,14 @@
-// d05_layernorm_fwd_f32: per row: mean, var (biased), rstd = 1/sqrt(var+1e-5), out = (x-mean)*rstd*weight+bias; mean and rstd are outputs
+// Layer normalisation of every row of an N by C matrix; also stores mean and reciprocal deviation.
+// One thread per row: neighbouring threads are C floats apart, and each row is read three times.
 #pragma hone size N=65536 C=1024
 #pragma hone check N=1024 C=768
 #pragma hone check N=61 C=1001
 #pragma hone out out    float[N][C]
 #pragma hone out mean   float[N]
 #pragma hone out rstd   float[N]
-#pragma hone in inp    float[N][C] ~ normal(0.1, 1)
-#pragma hone in weight float[C] ~ uniform(-1, 1)
-#pragma hone in bias   float[C] ~ uniform(-1, 1)
+#pragma hone in  inp    float[N][C] ~ normal(0.1, 1)
+#pragma hone in  weight float[C] ~ uniform(-1, 1)
+#pragma hone in  bias   float[C] ~ uniform(-1, 1)
 #pragma hone launch layernorm_fwd<<<cdiv(N, 128), 128>>>(out, mean, rstd, inp, weight, bias, N, C)
 #pragma hone tolerance auto
 #pragma hone flops 8*N*C

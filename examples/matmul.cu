@@ -1,9 +1,10 @@
-// d06_sgemm_f32: C = alpha*A*B + beta*C, row-major, fp32 (TF32 not allowed: tolerance assumes true fp32)
+// C = alpha*A*B + beta*C in float, all row-major; one thread per element of C.
+// Bound by memory traffic that tiling in shared memory and registers removes.
 #pragma hone size M=4096 N=4096 K=4096
 #pragma hone check M=512 N=512 K=512
 #pragma hone check M=129 N=257 K=131
-#pragma hone in A float[M][K] ~ uniform(-1, 1)
-#pragma hone in B float[K][N] ~ uniform(-1, 1)
+#pragma hone in    A float[M][K] ~ uniform(-1, 1)
+#pragma hone in    B float[K][N] ~ uniform(-1, 1)
 #pragma hone inout C float[M][N] ~ uniform(-1, 1)
 #pragma hone scalar alpha float = 0.5
 #pragma hone scalar beta float = 3.0

@@ -1,9 +1,10 @@
-// d12_nbody_f32: a_i = sum_j m_j*(p_j-p_i)/(|p_j-p_i|^2+eps2)^1.5; vel=(vel+a*dt)*damping; newpos=pos+vel*dt; w component of newpos copied, of vel unchanged
+// One step of all-pairs gravity. pos is (n,4): x, y, z, mass; vel is (n,4) and updated in place.
+// Bound by arithmetic: every thread reads all positions, which shared memory can hold.
 #pragma hone size n=65536
 #pragma hone check n=4096
 #pragma hone check n=1001
-#pragma hone out newpos float[n][4]
-#pragma hone in pos    float[n][4] ~ uniform(0, 1)
+#pragma hone out   newpos float[n][4]
+#pragma hone in    pos    float[n][4] ~ uniform(0, 1)
 #pragma hone inout vel    float[n][4] ~ uniform(-1, 1)
 #pragma hone scalar dt float = 1e-5
 #pragma hone scalar damping float = 0.995

@@ -1,10 +1,11 @@
-// d03_reduce_sum_i32: out[0] = sum of in[0..n) in wrapping int32; partial is scratch
+// Sum of n integers in two launches: one partial per block, then one block adds the partials.
+// Bound by memory, but slowed by modulo stepping in shared memory and one element per thread.
 #pragma hone size n=268435456
 #pragma hone check n=1048576
 #pragma hone check n=1000003
-#pragma hone in in      int32[n] ~ int(-50, 99)
+#pragma hone in      in      int32[n] ~ int(-50, 99)
 #pragma hone scratch partial int32[cdiv(n, 256)]
-#pragma hone out out     int32[1]
+#pragma hone out     out     int32[1]
 #pragma hone launch sum_blocks<<<cdiv(n, 256), 256>>>(in, partial, n)
 #pragma hone launch sum_partials<<<1, 256>>>(partial, out, cdiv(n, 256))
 #pragma hone tolerance exact

@@ -1,9 +1,10 @@
-// d08_segscan_excl_i32: out[r,j] = sum of in[r,0..j) (exclusive, int32), for every row r
+// Exclusive prefix sum of every row of an R by L matrix of integers.
+// One thread per row: neighbouring threads are L integers apart.
 #pragma hone size R=65536 L=1024
 #pragma hone check R=1024 L=1024
 #pragma hone check R=33 L=1000
 #pragma hone out out int32[R][L]
-#pragma hone in in  int32[R][L] ~ int(1, 5)
+#pragma hone in  in  int32[R][L] ~ int(1, 5)
 #pragma hone launch segscan<<<cdiv(R, 128), 128>>>(out, in, R, L)
 #pragma hone tolerance exact
 #pragma hone flops R*L

@@ -1,9 +1,10 @@
-// d04_softmax_rows_f32: out[r,:] = softmax(inp[r,:]) with max subtraction
+// Softmax of every row of an N by C matrix, with the maximum subtracted.
+// One thread per row: neighbouring threads are C floats apart, and each row is read three times.
 #pragma hone size N=16384 C=4096
 #pragma hone check N=512 C=1024
 #pragma hone check N=37 C=1003
 #pragma hone out out float[N][C]
-#pragma hone in inp float[N][C] ~ normal(0, 2)
+#pragma hone in  inp float[N][C] ~ normal(0, 2)
 #pragma hone launch softmax_rows<<<cdiv(N, 128), 128>>>(out, inp, N, C)
 #pragma hone tolerance auto
 #pragma hone flops 5*N*C

@@ -25,7 +25,7 @@ typedef struct honeVgpuOptions {
     uint32_t max_findings;        // kept per take; 0 = 64
     uint64_t schedule_seed;       // 0: natural order; else a seeded permutation of warps and blocks
     uint64_t max_warp_insts;      // per launch, 0 = none: a launch over it ends with CUDA_ERROR_LAUNCH_TIMEOUT and a finding
-    uint64_t sample_warp_insts;   // with SAMPLE: about how much to execute per launch; 0 = 32 million
+    uint64_t sample_warp_insts;   // with SAMPLE: about how much to execute per launch; 0 = 6 million
 } honeVgpuOptions;
 int honeVgpuSetOptions(const honeVgpuOptions *o);
 int honeVgpuGetOptions(honeVgpuOptions *o);

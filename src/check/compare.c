@@ -6,7 +6,19 @@
 #include <string.h>
 
 // Why these numbers: docs/verification.md, "measured multiples".
-typedef struct limits { double times, cap, floor_rms, floor_max, sens; } limits;
+typedef struct limits { double times, cap, floor_rms, floor_max, sens, tiny; } limits;
+
+// Below this a result may become zero: the smallest normal number where GPUs flush subnormals (float, bfloat16), else the subnormal step.
+static double tiny_of(hone_dtype t) {
+    switch (t) {
+    case HONE_DOUBLE: return 0x1p-1022;
+    case HONE_HALF: return 0x1p-24;
+    case HONE_FP8_E4M3: return 0x1p-9;
+    case HONE_FP8_E5M2: return 0x1p-16;
+    default: return 0x1p-126;
+    }
+}
+
 static limits limits_of(hone_dtype t) {
     double u = hone_unit_roundoff(t);
     bool narrow = t != HONE_FLOAT && t != HONE_DOUBLE;
@@ -14,7 +26,8 @@ static limits limits_of(hone_dtype t) {
                     .cap = narrow ? INFINITY : u * 2048,            // an inaccurate baseline does not license 32 times its error
                     .floor_rms = narrow ? u : 4 * u,                // one rounding flip per element; a few ulp
                     .floor_max = narrow ? 2.2 * u : 8 * u,
-                    .sens = 16};
+                    .sens = 16,
+                    .tiny = tiny_of(t)};
 }
 
 static bool skipped(const hone_reference *r, size_t i) { return r->unwritten && (r->unwritten[i / 8] >> (i % 8) & 1); }
@@ -72,13 +85,13 @@ static double allow_rms(const hone_reference *r, const hone_scale *s, limits l, 
     double times = l.times * own;
     if (!bucket)
         times = fmin(times, fmax(2 * own, l.cap * s->scale));
-    return times + l.sens * s->sens_rms + (l.floor_rms + r->bound) * s->scale;
+    return times + l.sens * s->sens_rms + (l.floor_rms + r->bound) * s->scale + l.tiny;
 }
 
 static double allow_max(const hone_reference *r, const hone_scale *s, limits l) {
     double own = fmax(s->base_max, r->typical_max * s->scale);
     double times = fmin(l.times * own, fmax(2 * own, l.cap * s->scale_max));
-    return times + l.sens * fmax(s->sens_max, 3 * s->sens_rms) + (l.floor_max + 4 * r->bound) * s->scale_max;
+    return times + l.sens * fmax(s->sens_max, 3 * s->sens_rms) + (l.floor_max + 4 * r->bound) * s->scale_max + l.tiny;
 }
 
 // errors: rms and max of one row of the candidate

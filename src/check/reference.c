@@ -83,14 +83,15 @@ static void scale_finish(hone_scale *s) {
     s->sens_rms = sqrt(s->sens_rms / (double)s->n);
 }
 
-// Exponents with fewer than BUCKET_MIN elements join the next larger one (the last joins the one below it).
+// Exponents with fewer than BUCKET_MIN elements join the next larger one (the last joins the one below it); zeros have no scale of their own and
+// join the smallest numbers.
 static void assign_buckets(hone_reference *r, const uint32_t *count) {
     uint32_t held = 0;
     r->n_buckets = 0;
     for (size_t x = 0; x < HONE_EXPONENTS; x++) {
         r->bucket_of[x] = (uint16_t)r->n_buckets;
         held += count[x];
-        if (held >= BUCKET_MIN) {
+        if (x && held >= BUCKET_MIN && held > count[0]) {
             r->n_buckets++;
             held = 0;
         }

@@ -90,7 +90,8 @@ static bool looks_like_declaration(const ast_parser *p, size_t i)
         j++;
     if (!ast_ident(p, j))
         return false;
-    return ast_tok(p, j + 1, "=") || ast_tok(p, j + 1, ";") || ast_tok(p, j + 1, ",") || ast_tok(p, j + 1, "[") || (certain && ast_tok(p, j + 1, "("));
+    return ast_tok(p, j + 1, "=") || ast_tok(p, j + 1, ";") || ast_tok(p, j + 1, ",") || ast_tok(p, j + 1, "[") ||
+           (certain && ast_tok(p, j + 1, "("));
 }
 
 // DECL up to and including its ';'
@@ -286,7 +287,6 @@ static hone_node *statement(ast_parser *p)
         return ast_node(p, HONE_N_OPAQUE, p->end - 1, p->end - 1, NULL, 0);
     }
     if (++p->depth > HONE_AST_DEPTH) {
-        p->too_deep = true;
         p->depth--;
         return opaque_statement(p, first);
     }
@@ -330,8 +330,6 @@ hone_code hone_ast_parse(hone_arena *a, const hone_tokens *t, const hone_kernel 
         return hone_fail(e, HONE_E_PARSE, 0, "kernel '%s' has no body", k->name);
     ast_parser p = {.arena = a, .t = t, .i = k->tok_lbrace, .end = k->tok_rbrace + 1};
     out->body = block(&p);
-    if (p.too_deep)
-        return hone_fail(e, HONE_E_LIMIT, 0, "kernel '%s' is nested deeper than %d levels", k->name, HONE_AST_DEPTH);
     size_t n = p.oom ? 0 : count_nodes(out->body);
     out->all = p.oom ? NULL : hone_arena_array(a, n, sizeof *out->all);
     if (!out->all)

@@ -55,7 +55,8 @@ typedef struct hone_ast {
     bool has_opaque;
 } hone_ast;
 
-// errors: HONE_E_NOMEM, HONE_E_LIMIT (nesting), HONE_E_PARSE when the kernel has no body. Strange code is not an error. owns: the arena owns the tree.
+// errors: HONE_E_NOMEM; HONE_E_PARSE when the kernel has no body. Strange or very deeply nested code is opaque, no error.
+// owns: the arena owns the tree.
 hone_code hone_ast_parse(hone_arena *a, const hone_tokens *t, const hone_kernel *k, hone_ast *out, hone_err *e);
 
 // for every node of the subtree, in preorder
@@ -113,6 +114,11 @@ hone_poly hone_poly_stride(const hone_poly *p, const char *atom);
 bool hone_poly_is_const(const hone_poly *p, int64_t *value);
 
 // An access base[index] traced through local pointers to a parameter or array: x = inp + row*C; x[j] → inp, row*C + j.
-typedef struct hone_access { const hone_node *node; const char *base; hone_poly index; bool read, written, is_param; } hone_access;
+typedef struct hone_access {
+    const hone_node *node;
+    const char *base;
+    hone_poly index;
+    bool read, written, is_param;
+} hone_access;
 bool hone_ast_access(const hone_ast *ast, const hone_node *n, const char *const *keep, hone_access *out);
 #endif

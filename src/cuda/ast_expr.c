@@ -5,7 +5,7 @@
 
 bool ast_tok(const ast_parser *p, size_t i, const char *s)
 {
-    return i < p->end && hone_tok_is(p->t, i, s);
+    return i < p->end && p->t->text[p->t->v[i].at] == s[0] && hone_tok_is(p->t, i, s);   // most tokens differ in the first byte
 }
 
 bool ast_ident(const ast_parser *p, size_t i)
@@ -21,20 +21,25 @@ static bool in_list(hone_span s, const char *const *list, size_t n)
     return false;
 }
 
-static const char *const type_words[] = {"void", "bool", "char", "short", "int", "long", "float", "double", "signed", "unsigned", "auto", "__int64"};
-static const char *const qualifiers[] = {"const", "volatile", "static", "__shared__", "extern", "register", "constexpr", "__restrict__",
-                                         "__restrict", "restrict", "__constant__", "__device__", "inline", "struct", "typename"};
-static const char *const keywords[] = {"return", "if", "else", "for", "while", "do", "break", "continue", "switch", "case", "default", "goto",
-                                       "sizeof", "new", "delete", "asm", "__asm__", "using", "typedef", "true", "false", "nullptr", "operator",
-                                       "union", "enum", "template", "this", "throw", "try"};
-static const char *const type_names[] = {"size_t", "half", "half2", "__half", "__half2", "__nv_bfloat16", "__nv_bfloat162", "nv_bfloat16",
-                                         "nv_bfloat162", "uint", "uchar", "ushort", "ulong", "dim3", "cudaTextureObject_t"};
+static const char *const type_words[] = {"void",  "bool",   "char",   "short",    "int",  "long",
+                                         "float", "double", "signed", "unsigned", "auto", "__int64"};
+static const char *const qualifiers[] = {"const",        "volatile",   "static",       "__shared__", "extern",
+                                         "register",     "constexpr",  "__restrict__", "__restrict", "restrict",
+                                         "__constant__", "__device__", "inline",       "struct",     "typename"};
+static const char *const keywords[] = {"return",  "if",       "else",    "for",   "while",  "do",      "break",    "continue",
+                                       "switch",  "case",     "default", "goto",  "sizeof", "new",     "delete",   "asm",
+                                       "__asm__", "using",    "typedef", "true",  "false",  "nullptr", "operator", "union",
+                                       "enum",    "template", "this",    "throw", "try"};
+static const char *const type_names[] = {"size_t",        "half",           "half2",       "__half",       "__half2",
+                                         "__nv_bfloat16", "__nv_bfloat162", "nv_bfloat16", "nv_bfloat162", "uint",
+                                         "uchar",         "ushort",         "ulong",       "dim3",         "cudaTextureObject_t"};
 
 static bool known_type_name(hone_span s)
 {
     if (in_list(s, type_names, HONE_COUNT(type_names)) || (s.n > 2 && !memcmp(s.s + s.n - 2, "_t", 2)))
         return true;
-    static const char *const bases[] = {"char", "uchar", "short", "ushort", "int", "uint", "long", "ulong", "longlong", "ulonglong", "float", "double"};
+    static const char *const bases[] = {"char", "uchar", "short",    "ushort",    "int",   "uint",
+                                        "long", "ulong", "longlong", "ulonglong", "float", "double"};
     if (s.n < 4 || s.s[s.n - 1] < '1' || s.s[s.n - 1] > '4')
         return false;
     hone_span base = {s.s, s.n - 1};
@@ -51,10 +56,14 @@ static size_t template_args_end(const ast_parser *p, size_t i)
 {
     if (!ast_tok(p, i, "<"))
         return i;
+    unsigned depth = 1;
     for (size_t j = i + 1; j < p->end && j < i + 24; j++) {
-        if (ast_tok(p, j, ">"))
-            return j + 1;
-        bool fine = ast_ident(p, j) || p->t->v[j].kind == HONE_TOK_NUMBER || ast_tok(p, j, "*") || ast_tok(p, j, ",") || ast_tok(p, j, "::") || ast_tok(p, j, "&");
+        unsigned closes = ast_tok(p, j, ">") ? 1 : ast_tok(p, j, ">>") ? 2 : 0;
+        if (closes >= depth)
+            return closes == depth ? j + 1 : i;
+        depth = depth - closes + ast_tok(p, j, "<");
+        bool fine = closes || ast_tok(p, j, "<") || ast_ident(p, j) || p->t->v[j].kind == HONE_TOK_NUMBER || ast_tok(p, j, "*") ||
+                    ast_tok(p, j, ",") || ast_tok(p, j, "::") || ast_tok(p, j, "&");
         if (!fine)
             return i;
     }
@@ -194,7 +203,8 @@ static hone_node *primary(ast_parser *p)
     if (first >= p->end)
         return bad(p);
     hone_tok_kind kind = p->t->v[first].kind;
-    if (kind == HONE_TOK_NUMBER || kind == HONE_TOK_STRING || kind == HONE_TOK_CHAR || ast_tok(p, first, "true") || ast_tok(p, first, "false") || ast_tok(p, first, "nullptr")) {
+    if (kind == HONE_TOK_NUMBER || kind == HONE_TOK_STRING || kind == HONE_TOK_CHAR || ast_tok(p, first, "true") ||
+        ast_tok(p, first, "false") || ast_tok(p, first, "nullptr")) {
         p->i++;
         hone_node *x = ast_node(p, HONE_N_LITERAL, first, first, NULL, 0);
         x->name = ast_text(p, first, first);
@@ -293,9 +303,12 @@ static hone_node *unary(ast_parser *p)
     return x;
 }
 
-static const struct { const char *op; int level; } binary_ops[] = {
-    {"||", 1}, {"&&", 2}, {"|", 3}, {"^", 4}, {"&", 5}, {"==", 6}, {"!=", 6}, {"<", 7}, {">", 7}, {"<=", 7}, {">=", 7},
-    {"<<", 8}, {">>", 8}, {"+", 9}, {"-", 9}, {"*", 10}, {"/", 10}, {"%", 10},
+static const struct {
+    const char *op;
+    int level;
+} binary_ops[] = {
+    {"||", 1}, {"&&", 2}, {"|", 3},  {"^", 4},  {"&", 5}, {"==", 6}, {"!=", 6}, {"<", 7},  {">", 7},
+    {"<=", 7}, {">=", 7}, {"<<", 8}, {">>", 8}, {"+", 9}, {"-", 9},  {"*", 10}, {"/", 10}, {"%", 10},
 };
 
 static hone_node *binary(ast_parser *p, int min_level)

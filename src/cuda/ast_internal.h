@@ -3,14 +3,14 @@
 #define HONE_CUDA_AST_INTERNAL_H
 #include "cuda/ast.h"
 
-enum { HONE_AST_DEPTH = 256 };
+enum { HONE_AST_DEPTH = 256 };   // what is nested deeper becomes opaque
 typedef struct ast_parser {
     hone_arena *arena;
     const hone_tokens *t;
     size_t i, end;             // next token; one past the last that may be read
     unsigned depth;
     bool bad;                  // this expression is not understood
-    bool oom, too_deep;
+    bool oom;
     hone_node spare;           // handed out when memory is gone, so that callers need no checks; the parse then fails as a whole
     hone_node *spare_kid[1];
 } ast_parser;

@@ -6,7 +6,11 @@
 #include <string.h>
 
 enum { EXPAND_DEPTH = 16 };
-typedef struct walk { const hone_ast *ast; const char *const *keep; unsigned depth; } walk;
+typedef struct walk {
+    const hone_ast *ast;
+    const char *const *keep;
+    unsigned depth;
+} walk;
 
 static int compare_terms(const hone_term *a, const hone_term *b)
 {
@@ -172,7 +176,8 @@ static bool word_inside(const char *text, const char *word)
 {
     size_t n = strlen(word);
     for (const char *s = strstr(text, word); s; s = strstr(s + 1, word)) {
-        bool before = s > text && (s[-1] == '_' || s[-1] == '.' || (s[-1] >= '0' && s[-1] <= '9') || ((s[-1] | 32) >= 'a' && (s[-1] | 32) <= 'z'));
+        bool before = s > text &&
+                      (s[-1] == '_' || s[-1] == '.' || (s[-1] >= '0' && s[-1] <= '9') || ((s[-1] | 32) >= 'a' && (s[-1] | 32) <= 'z'));
         bool after = s[n] == '_' || (s[n] >= '0' && s[n] <= '9') || ((s[n] | 32) >= 'a' && (s[n] | 32) <= 'z');
         if (!before && !after)
             return true;

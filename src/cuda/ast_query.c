@@ -77,7 +77,8 @@ bool hone_node_mentions(const hone_ast *ast, const hone_node *root, const char *
     if (!root)
         return false;
     for (size_t i = root->first; i <= root->last; i++)
-        if (ast->t->v[i].kind == HONE_TOK_IDENT && hone_tok_is(ast->t, i, name) && !(i > 0 && hone_tok_is(ast->t, i - 1, ".")))
+        if (ast->t->v[i].kind == HONE_TOK_IDENT && ast->t->text[ast->t->v[i].at] == name[0] && hone_tok_is(ast->t, i, name) &&
+            !(i > 0 && hone_tok_is(ast->t, i - 1, ".")))
             return true;
     return false;
 }
@@ -103,7 +104,8 @@ bool hone_ast_is_written_expr(const hone_node *n)
     if (p->kind != HONE_N_UNARY)
         return false;
     if (!strcmp(p->op, "&"))   // an address read through a pointer to const, or by __ldg, is no write
-        return !(p->parent && ((p->parent->kind == HONE_N_CAST && !strncmp(p->parent->name, "const ", 6)) || hone_node_is(p->parent, HONE_N_CALL, "__ldg")));
+        return !(p->parent && ((p->parent->kind == HONE_N_CAST && !strncmp(p->parent->name, "const ", 6)) ||
+                               hone_node_is(p->parent, HONE_N_CALL, "__ldg")));
     return !strcmp(p->op, "++") || !strcmp(p->op, "--");
 }
 
@@ -218,7 +220,8 @@ bool hone_ast_loop(const hone_ast *ast, const hone_node *n, hone_loop *out)
 bool hone_ast_invariant(const hone_ast *ast, const hone_node *e, const hone_node *root)
 {
     HONE_EACH_NODE(ast, e, n) {
-        if (n->kind == HONE_N_INDEX || n->kind == HONE_N_ASSIGN || n->kind == HONE_N_POSTFIX || n->kind == HONE_N_OPAQUE || n->kind == HONE_N_LIST)
+        if (n->kind == HONE_N_INDEX || n->kind == HONE_N_ASSIGN || n->kind == HONE_N_POSTFIX || n->kind == HONE_N_OPAQUE ||
+            n->kind == HONE_N_LIST)
             return false;
         if (n->kind == HONE_N_CALL && strcmp(n->name, "min") != 0 && strcmp(n->name, "max") != 0)
             return false;

@@ -84,7 +84,8 @@ static void read_bounds(const finder *f, size_t lparen, hone_kernel *k) {
 
 // From the token after __global__ to the name: attributes and the return type are passed over.
 static hone_code find_name(const finder *f, hone_kernel *k) {
-    static const char *const attributes[] = {"__launch_bounds__", "__attribute__", "__cluster_dims__", "__maxnreg__", "__block_size__", "__align__",
+    static const char *const attributes[] = {"__launch_bounds__", "__attribute__", "__cluster_dims__", "__maxnreg__", "__block_size__",
+                                             "__align__",
                                              "alignas",           "__declspec",    "noexcept",         NULL};
     for (size_t i = k->tok_global + 1; i < f->t->n;) {
         bool call = is(f, i + 1, "(") && f->t->v[i + 1].match;
@@ -120,10 +121,12 @@ static bool is_restrict_word(const finder *f, size_t i) {
 }
 
 // Words of a parameter that are not part of its type.
-static bool is_dropped(const finder *f, size_t i) { return is_restrict_word(f, i) || is(f, i, "__grid_constant__") || is(f, i, "register"); }
+static bool is_dropped(const finder *f, size_t i) { return is_restrict_word(f, i) || is(f, i, "__grid_constant__") || is(f, i,
+                                                                                                                         "register"); }
 
 static bool is_type_word(const finder *f, size_t i) {
-    static const char *const words[] = {"void", "bool", "char", "short", "int", "long", "float", "double", "signed", "unsigned", "const", "volatile", NULL};
+    static const char *const words[] = {"void", "bool", "char", "short", "int", "long", "float", "double", "signed", "unsigned", "const",
+                                        "volatile", NULL};
     return in_list(f, i, words);
 }
 

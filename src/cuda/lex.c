@@ -160,7 +160,8 @@ static size_t number(const lexer *x) {
 }
 
 static size_t punct(const lexer *x) {
-    static const char *const longest_first[] = {"<<<", ">>>", "<<=", ">>=", "...", "->*", "<=>", "::", "->", "++", "--", "<<", ">>", "<=", ">=", "==",
+    static const char *const longest_first[] = {"<<<", ">>>", "<<=", ">>=", "...", "->*", "<=>", "::", "->", "++", "--", "<<", ">>", "<=",
+                                                ">=", "==",
                                                 "!=",  "&&",  "||",  "+=",  "-=",  "*=",  "/=",  "%=", "&=", "|=", "^=", "##", ".*", ".."};
     for (size_t i = 0; i < HONE_COUNT(longest_first); i++) {
         size_t n = strlen(longest_first[i]);
@@ -286,7 +287,8 @@ static hone_code match_close(matcher *m, hone_tokens *t, size_t i, bool lenient,
         if (!m->depth)
             return hone_fail(e, HONE_E_PARSE, 0, "%u:%u: '%c' without '%c'", close->line, close->col, c, partner(c));
         const hone_tok *open = &t->v[m->open[m->depth - 1]];
-        return hone_fail(e, HONE_E_PARSE, 0, "%u:%u: '%c' does not close the '%c' of %u:%u", close->line, close->col, c, t->text[open->at], open->line,
+        return hone_fail(e, HONE_E_PARSE, 0, "%u:%u: '%c' does not close the '%c' of %u:%u", close->line, close->col, c, t->text[open->at],
+                         open->line,
                          open->col);
     }
     uint32_t o = m->open[--m->depth];

@@ -5,7 +5,8 @@
 #include "base/base.h"
 
 typedef enum hone_tok_kind {
-    HONE_TOK_EOF, HONE_TOK_IDENT, HONE_TOK_NUMBER, HONE_TOK_STRING, HONE_TOK_CHAR, HONE_TOK_PUNCT, HONE_TOK_DIRECTIVE /* whole line, continuations included */
+    HONE_TOK_EOF, HONE_TOK_IDENT, HONE_TOK_NUMBER, HONE_TOK_STRING, HONE_TOK_CHAR, HONE_TOK_PUNCT, HONE_TOK_DIRECTIVE /* whole line,
+        continuations included */
 } hone_tok_kind;
 typedef struct hone_tok {
     hone_tok_kind kind;
@@ -51,7 +52,8 @@ typedef struct hone_kernel {
 // All __global__ functions, in order. errors: HONE_E_PARSE.
 hone_code hone_find_kernels(hone_arena *a, const hone_tokens *t, hone_kernel **out, size_t *n, hone_err *e);
 
-// Normal form for duplicate detection: comments and white space folded, `#pragma hone` lines kept in canonical spelling, locals NOT renamed.
+// Normal form for duplicate detection: comments and white space folded, `#pragma hone` lines kept in canonical spelling, locals NOT
+// renamed.
 // owns: the caller owns *out (hone_free). errors: HONE_E_PARSE as hone_lex.
 hone_code hone_normalise(const char *text, size_t len, char **out, size_t *out_len, hone_err *e);
 #endif

@@ -188,18 +188,21 @@ static json_t *evidence_of(const honeVgpuFinding *f) {
     return o;
 }
 
-static bool already_known(const hone_findings *to, const honeVgpuFinding *f) {
+static bool already_known(const hone_findings *to, const char *name, const honeVgpuFinding *f) {
     size_t i;
     json_t *o;
     json_array_foreach(to->array, i, o) {
         const char *kind = json_string_value(json_object_get(o, "kind"));
         const char *kernel = json_string_value(json_object_get(json_object_get(o, "evidence"), "kernel"));
         json_int_t ptx_line = json_integer_value(json_object_get(json_object_get(o, "evidence"), "ptx_line"));
-        if (kind && kernel && strcmp(kind, f->kind) == 0 && strcmp(kernel, f->kernel) == 0 && ptx_line == (json_int_t)f->ptx_line)
+        if (kind && kernel && strcmp(kind, name) == 0 && strcmp(kernel, f->kernel) == 0 && ptx_line == (json_int_t)f->ptx_line)
             return true;
     }
     return false;
 }
+
+// The virtual GPU's name for a finding that hone's table knows under another.
+static const char *table_name(const char *kind) { return strcmp(kind, "launch.timeout") == 0 ? "run.timeout" : kind; }
 
 // Refusing findings of the last run; the first one's sentence goes to *e.
 static unsigned take_findings(hone_device_runner *r, const loaded *l, hone_err *e) {
@@ -211,11 +214,12 @@ static unsigned take_findings(hone_device_runner *r, const loaded *l, hone_err *
         return 0;
     for (uint32_t i = 0; i < n && i < TAKE; i++) {
         hone_finding_kind kind;
-        bool refuses = !hone_finding_by_name(f[i].kind, &kind) || hone_finding_severity(kind) == HONE_REFUSE;
+        const char *name = table_name(f[i].kind);
+        bool refuses = !hone_finding_by_name(name, &kind) || hone_finding_severity(kind) == HONE_REFUSE;
         if (refuses && refused++ == 0)
             hone_fail(e, HONE_E_WRONG, 0, "%s", f[i].message);
-        if (r->findings && l->task == r->accused && !already_known(r->findings, &f[i]))
-            hone_findings_add_named(r->findings, f[i].kind, r->stage, *f[i].file ? f[i].file : NULL, f[i].line, evidence_of(&f[i]), f[i].message);
+        if (r->findings && l->task == r->accused && !already_known(r->findings, name, &f[i]))
+            hone_findings_add_named(r->findings, name, r->stage, *f[i].file ? f[i].file : NULL, f[i].line, evidence_of(&f[i]), f[i].message);
     }
     return refused;
 }
@@ -258,12 +262,13 @@ static hone_code copy_out(hone_device_runner *r, hone_run *run, const CUdevicept
     return HONE_OK;
 }
 
-static hone_code set_options(hone_device_runner *r, const hone_run *run, hone_err *e) {
+// The baseline and its shadow may be slower than any candidate worth keeping.
+static hone_code set_options(hone_device_runner *r, const loaded *l, const hone_run *run, hone_err *e) {
     const hone_driver *drv = r->device->driver;
     if (!drv->vgpu.SetOptions)
         return HONE_OK;
     honeVgpuOptions o = {.size = sizeof o, .flags = r->vgpu_flags, .threads = r->threads, .max_findings = TAKE, .schedule_seed = run->schedule_seed,
-                         .max_warp_insts = r->max_warp_insts};
+                         .max_warp_insts = l->task == r->accused ? r->max_warp_insts : 8 * r->max_warp_insts};
     CUresult c = drv->vgpu.SetOptions(&o);
     return c == CUDA_SUCCESS ? HONE_OK : hone_driver_fail(drv, c, e, "set the virtual GPU's options");
 }
@@ -308,7 +313,7 @@ static hone_code run_loaded(hone_device_runner *r, loaded *l, hone_run *run, hon
         HONE_TRY(make_layout(r, y, l, run, e));
     }
     y->used = ++r->tick;
-    HONE_TRY(set_options(r, run, e));
+    HONE_TRY(set_options(r, l, run, e));
     HONE_TRY(copy_in(r, run, y->at, e));
     hone_err found = {0};
     take_findings(r, &(loaded){0}, NULL);   // forget what is not of this run
@@ -332,7 +337,7 @@ static hone_code run_task(void *self, void *program, hone_run *run, hone_err *e)
 
 void hone_device_runner_init(hone_device_runner *r, hone_device *d, hone_compiler *c) {
     *r = (hone_device_runner){.device = d, .compiler = c, .vgpu_flags = HONE_VGPU_CHECK, .stage = "differential",
-                              .max_warp_insts = (uint64_t)1 << 30};
+                              .max_warp_insts = (uint64_t)1 << 29};
     r->layouts = hone_calloc(MAX_LAYOUTS, sizeof *r->layouts);
     r->n_layouts = r->layouts ? MAX_LAYOUTS : 0;
 }

@@ -2,7 +2,7 @@
 #include "evaluate/stages.h"
 #include <string.h>
 
-enum { SANITIZE_MAX_BYTES = 1 << 20, EXTRA_SCRATCH = 256 << 20, LOG_IN_OUTCOME = 2048 };
+enum { SANITIZE_MAX_BYTES = 1 << 20, SANITIZE_WARP_INSTS = 1 << 26, EXTRA_SCRATCH = 256 << 20, LOG_IN_OUTCOME = 2048 };
 
 // ---- static
 
@@ -221,7 +221,10 @@ static hone_code stage_sanitize(hone_stage_run *x, hone_err *e) {
     }
     hone_device_runner *runner = physical ? &s->sanitizer : &s->runner;
     accuse(x, runner, "sanitize", HONE_VGPU_CHECK | HONE_VGPU_RACE);
+    uint64_t budget = runner->max_warp_insts;
+    runner->max_warp_insts = SANITIZE_WARP_INSTS;
     hone_code c = sanitize_with(x, runner, e);
+    runner->max_warp_insts = budget;
     runner->vgpu_flags = HONE_VGPU_CHECK;
     acquit(runner);
     if (physical) {

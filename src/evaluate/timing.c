@@ -4,6 +4,9 @@
 #include <math.h>
 #include <string.h>
 
+// Executed per launch before extrapolating. On the examples 4 million give the same modelled time as 32 million, within 0.1 %, in a quarter of the time.
+enum { SAMPLE_WARP_INSTS = 4 << 20 };
+
 static json_t *sizes_json(const hone_sizes *z) {
     json_t *o = json_object();
     for (size_t i = 0; i < z->n; i++)
@@ -40,7 +43,7 @@ static hone_code model_size(hone_stage_run *x, size_t i, bool want_lines, total 
     hone_program *p = NULL;
     hone_bound b = {0};
     hone_modelled m = {0};
-    hone_model_config cfg = {.max_warp_insts = (uint64_t)1 << 31, .want_lines = want_lines};
+    hone_model_config cfg = {.max_warp_insts = (uint64_t)1 << 31, .want_lines = want_lines, .sample_warp_insts = SAMPLE_WARP_INSTS};
     c = hone_program_load(s->device, x->compiled, x->plans[i], &p, e);
     if (c == HONE_OK)
         c = hone_bound_make(s->sizes[i].workload, x->plans[i], &b, e);
@@ -233,7 +236,7 @@ static hone_code profile_on_virtual(hone_stage_run *x, hone_err *e) {
     hone_workload *w = NULL;
     hone_bound b = {0};
     hone_modelled m = {0};
-    hone_model_config cfg = {.max_warp_insts = (uint64_t)1 << 31, .want_lines = true};
+    hone_model_config cfg = {.max_warp_insts = (uint64_t)1 << 31, .want_lines = true, .sample_warp_insts = SAMPLE_WARP_INSTS};
     hone_code c = hone_device_use(s->virtual_device, e);
     if (c == HONE_OK)
         c = hone_workload_open(s->virtual_device, s->sizes[0].plan, s->seed, 1, &w, e);

@@ -6,14 +6,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct counts { double won, lost; } counts;
-typedef struct context { char *name; counts *arms; } context;
+typedef struct counts {
+    double won, lost;
+} counts;
+typedef struct context {
+    char *name;
+    counts *arms;
+} context;
 struct hone_bandit {
     hone_bandit_options o;
     size_t n;
     char **names;
-    counts *prior;                       // from earlier runs, never discounted
-    HONE_VEC(context) contexts;          // [0] pools all, name ""
+    counts *prior;                // from earlier runs, never discounted
+    HONE_VEC(context) contexts;   // [0] pools all, name ""
 };
 
 static context *find_context(const hone_bandit *b, const char *name) {
@@ -40,7 +45,8 @@ hone_bandit *hone_bandit_new(const char *const *names, size_t n, const hone_band
     if (!b)
         return NULL;
     hone_bandit_options zero = {0}, in = o ? *o : zero;
-    b->o = (hone_bandit_options){or_default(in.discount, 0.97), or_default(in.min_share, 0.01), or_default(in.borrow, 6), or_default(in.prior_cap, 20)};
+    b->o = (hone_bandit_options){or_default(in.discount, 0.97), or_default(in.min_share, 0.01), or_default(in.borrow, 6),
+                                 or_default(in.prior_cap, 20)};
     b->names = hone_calloc(n ? n : 1, sizeof *b->names);
     b->prior = hone_calloc(n ? n : 1, sizeof *b->prior);
     bool ok = b->names && b->prior;
@@ -68,7 +74,8 @@ void hone_bandit_free(hone_bandit *b) {
     hone_free(b);
 }
 
-// Beta parameters: one optimistic success and failure, the earlier runs' prior, what all contexts saw (at most `borrow` counts), this context's.
+// Beta parameters: one optimistic success and failure, the earlier runs' prior, what all contexts saw (at most `borrow` counts), this
+// context's.
 static counts posterior(const hone_bandit *b, const context *c, size_t arm) {
     const counts *all = &b->contexts.v[0].arms[arm];
     double seen = all->won + all->lost;

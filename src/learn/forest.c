@@ -2,16 +2,31 @@
 #include "learn/forest.h"
 #include <math.h>
 
-typedef struct node { int32_t feature; float cut; uint32_t left; float value; } node;   // right child = left + 1
-struct hone_forest { HONE_VEC(node) nodes; uint32_t *roots; size_t n_trees; };
+typedef struct node {
+    int32_t feature;
+    float cut;
+    uint32_t left;
+    float value;
+} node;   // right child = left + 1
+struct hone_forest {
+    HONE_VEC(node) nodes;
+    uint32_t *roots;
+    size_t n_trees;
+};
 typedef struct builder {
     hone_forest *f;
-    const float *x; const double *y; size_t d;
-    uint32_t *rows;                      // permuted in place; a node owns a range
+    const float *x;
+    const double *y;
+    size_t d;
+    uint32_t *rows;   // permuted in place; a node owns a range
     hone_forest_options o;
     hone_rng *rng;
 } builder;
-typedef struct cut { int32_t feature; float at; double score; } cut;
+typedef struct cut {
+    int32_t feature;
+    float at;
+    double score;
+} cut;
 
 static double mean_of(const builder *b, size_t lo, size_t hi) {
     double sum = 0;
@@ -107,7 +122,8 @@ static bool build_tree(builder *b, size_t n) {
     return build(b, (uint32_t)b->f->nodes.n - 1, 0, n);
 }
 
-hone_code hone_forest_fit(const float *x, const double *y, size_t n, size_t d, const hone_forest_options *o, hone_rng *rng, hone_forest **out, hone_err *e) {
+hone_code hone_forest_fit(const float *x, const double *y, size_t n, size_t d, const hone_forest_options *o, hone_rng *rng,
+                          hone_forest **out, hone_err *e) {
     *out = NULL;
     builder b = {.f = hone_calloc(1, sizeof *b.f), .x = x, .y = y, .d = d, .rows = hone_calloc(n, sizeof *b.rows), .rng = rng};
     if (o)

@@ -40,7 +40,12 @@ static hone_code copy_params(hone_space *s, const hone_space_param *params, size
 
 // ---- exact enumeration
 
-typedef struct descent { hone_space *s; size_t visits, max_visits, max_list, cap; int64_t values[HONE_SPACE_MAX_PARAMS]; bool over, failed; } descent;
+typedef struct descent {
+    hone_space *s;
+    size_t visits, max_visits, max_list, cap;
+    int64_t values[HONE_SPACE_MAX_PARAMS];
+    bool over, failed;
+} descent;
 
 static void enumerate(descent *d, size_t depth, uint64_t config) {
     hone_space *s = d->s;
@@ -64,8 +69,8 @@ static void enumerate(descent *d, size_t depth, uint64_t config) {
     }
 }
 
-hone_code hone_space_new(const hone_space_param *params, size_t n, hone_space_ok ok, void *ctx, size_t max_list, size_t max_visits, hone_space **out,
-                         hone_err *e) {
+hone_code hone_space_new(const hone_space_param *params, size_t n, hone_space_ok ok, void *ctx, size_t max_list, size_t max_visits,
+                         hone_space **out, hone_err *e) {
     *out = NULL;
     hone_space *s = hone_calloc(1, sizeof *s);
     if (!s)
@@ -175,7 +180,12 @@ bool hone_space_contains(const hone_space *s, uint64_t config) {
 
 // ---- sampling
 
-typedef struct sampler { const hone_space *s; hone_rng *rng; size_t visits; int64_t values[HONE_SPACE_MAX_PARAMS]; } sampler;
+typedef struct sampler {
+    const hone_space *s;
+    hone_rng *rng;
+    size_t visits;
+    int64_t values[HONE_SPACE_MAX_PARAMS];
+} sampler;
 
 // Descends in a random order of values, backing out of infeasible prefixes; gives up after a bounded number of visits.
 static bool sample_from(sampler *d, size_t depth, uint64_t *config) {

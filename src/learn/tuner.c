@@ -1,6 +1,6 @@
-// learn/tuner: see tuner.h. source: search-and-learning design notes: features {log2 value, pairwise log products, trailing zeros}, target log cost with
-// its slope flattened above the 60th percentile, failures placed above the cap, pool of neighbours of elites, crossover and random, pick by
-// mean − κ·sd with κ drawn per pick.
+// learn/tuner: see tuner.h. source: search-and-learning design notes: features {log2 value, pairwise log products, trailing zeros}, target
+// log cost with its slope flattened above the 60th percentile, failures placed above the cap, pool of neighbours of elites, crossover and
+// random, pick by mean − κ·sd with κ drawn per pick.
 #include "learn/tuner.h"
 #include "learn/forest.h"
 #include <math.h>
@@ -9,17 +9,24 @@
 
 enum { MAX_FEATURES = 1024, ELITES = 8, RANDOM_POOL = 400, MAX_POOL = 6000 };
 
-typedef struct features { const hone_space *s; size_t d; bool positive[HONE_SPACE_MAX_PARAMS]; } features;   // which parameters have logarithms
+typedef struct features {
+    const hone_space *s;
+    size_t d;
+    bool positive[HONE_SPACE_MAX_PARAMS];
+} features;   // which parameters have logarithms
 
 typedef struct tuner {
     const hone_space *s;
-    const hone_observation *obs; size_t n_obs;
+    const hone_observation *obs;
+    size_t n_obs;
     hone_rng *rng;
     features f;
-    uint64_t *seen; size_t seen_mask;            // open addressing, config + 1; 0 = empty
-    size_t *order; size_t n_ok;                  // indices of successful observations, best first
+    uint64_t *seen;
+    size_t seen_mask;   // open addressing, config + 1; 0 = empty
+    size_t *order;
+    size_t n_ok;   // indices of successful observations, best first
     HONE_VEC(uint64_t) pool;
-    double *mean, *sd;                           // of the pool
+    double *mean, *sd;   // of the pool
 } tuner;
 
 // ---- features
@@ -301,8 +308,8 @@ static hone_code ask_portfolio(tuner *t, double share, size_t n, uint64_t *out, 
     return HONE_OK;
 }
 
-hone_code hone_tuner_ask(const hone_space *s, const hone_observation *obs, size_t n_obs, const hone_tuner_options *o, hone_rng *rng, size_t n,
-                         uint64_t *out, size_t *got, hone_err *e) {
+hone_code hone_tuner_ask(const hone_space *s, const hone_observation *obs, size_t n_obs, const hone_tuner_options *o, hone_rng *rng,
+                         size_t n, uint64_t *out, size_t *got, hone_err *e) {
     *got = 0;
     tuner t = {.s = s, .obs = obs, .n_obs = n_obs, .rng = rng};
     unsigned initial = o && o->initial ? o->initial : (unsigned)(s->n < 4 ? 6 : s->n + 4);

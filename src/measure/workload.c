@@ -13,19 +13,24 @@ static hone_code alloc(hone_workload *w, size_t bytes, CUdeviceptr *out, hone_er
     return HONE_OK;
 }
 
+// Piecewise, so that the host holds FILL_BYTES of a buffer at most.
 static hone_code fill(hone_workload *w, unsigned set, size_t i, hone_err *e) {
+    enum { FILL_BYTES = 32 << 20 };
     const hone_plan_buffer *b = &w->base->buffers[i];
     const hone_driver *drv = w->device->driver;
-    CUdeviceptr *at = &w->at[set * w->base->n_buffers + i];
-    void *host = hone_malloc(b->bytes ? b->bytes : 1);
-    if (!host)
+    size_t size = hone_dtype_bytes(b->arg->type), piece = FILL_BYTES / size, k = set * w->base->n_buffers + i;
+    void *host = b->bytes ? hone_malloc(piece < b->n_elems ? piece * size : b->bytes) : NULL;
+    if (b->bytes && !host)
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for the contents of '%s' (%zu bytes)", b->arg->name, b->bytes);
-    hone_code c = hone_fill(w->base, i, HONE_INPUT_TASK, w->seed + set, host, e);
+    hone_code c = HONE_OK;
     CUresult r = CUDA_SUCCESS;
-    if (c == HONE_OK && b->bytes) {
-        r = drv->MemcpyHtoD(*at, host, b->bytes);
-        if (r == CUDA_SUCCESS && b->arg->role == HONE_INOUT)
-            r = drv->MemcpyHtoD(w->pristine[set * w->base->n_buffers + i], host, b->bytes);
+    for (size_t first = 0; first < b->n_elems && c == HONE_OK && r == CUDA_SUCCESS; first += piece) {
+        size_t n = b->n_elems - first < piece ? b->n_elems - first : piece;
+        c = hone_fill_range(w->base, i, HONE_INPUT_TASK, w->seed + set, first, n, host, e);
+        if (c == HONE_OK)
+            r = drv->MemcpyHtoD(w->at[k] + first * size, host, n * size);
+        if (c == HONE_OK && r == CUDA_SUCCESS && w->pristine[k])
+            r = drv->MemcpyHtoD(w->pristine[k] + first * size, host, n * size);
     }
     hone_free(host);
     return c != HONE_OK || r == CUDA_SUCCESS ? c : hone_driver_fail(drv, r, e, "copy '%s' to the device", b->arg->name);

@@ -1,11 +1,15 @@
-// propose/rewrite: the proposer. It parses the parent, lets one move emit all its variants, drops what is no valid candidate, and hands back up to n
-// of them in an order drawn from the context's generator. It knows nothing about what any move does.
+// propose/rewrite: the proposer. It parses the parent, lets one move emit all its variants, drops what is no valid candidate, and hands
+// back up to n of them in an order drawn from the context's generator. It knows nothing about what any move does.
 #include "propose/rewrite.h"
 #include <string.h>
 
 enum { RW_ARENA_BYTES = 64 << 20, RW_MAX_VARIANTS = 48 };
 
-static const struct rw_entry { const char *name; rw_move_fn fn; const char *does; } rw_table[] = {
+static const struct rw_entry {
+    const char *name;
+    rw_move_fn fn;
+    const char *does;
+} rw_table[] = {
 #define RW_MOVE(name, fn, does) {#name, fn, does},
 #include "propose/rewrite_moves.def"
 #undef RW_MOVE
@@ -102,7 +106,8 @@ static bool valid(const hone_context *ctx, const hone_proposal *p)
 }
 
 // Runs a move to at most `limit` variants into r->out.
-static hone_code run_move(const hone_context *ctx, const hone_candidate *parent, const char *move, size_t limit, rw *r, hone_task **task, hone_err *e)
+static hone_code run_move(const hone_context *ctx, const hone_candidate *parent, const char *move, size_t limit, rw *r, hone_task **task,
+                          hone_err *e)
 {
     const struct rw_entry *m = find_move(move);
     *r = (rw){.arena = ctx->arena, .contract = ctx->task, .parent = parent, .rng = ctx->rng, .limit = limit, .move = m ? m->name : move};
@@ -121,7 +126,8 @@ static hone_code run_move(const hone_context *ctx, const hone_candidate *parent,
     return c;
 }
 
-static hone_code rewrite_propose(const hone_context *ctx, const hone_candidate *parent, const char *move, size_t n, hone_proposal *out, size_t *got, hone_err *e)
+static hone_code rewrite_propose(const hone_context *ctx, const hone_candidate *parent, const char *move, size_t n, hone_proposal *out,
+                                 size_t *got, hone_err *e)
 {
     rw r;
     hone_task *task;
@@ -148,4 +154,5 @@ static bool rewrite_applies(const hone_context *ctx, const hone_candidate *paren
     return some;
 }
 
-const hone_proposer hone_proposer_rewrite = {.name = "rewrite", .moves = move_names, .propose = rewrite_propose, .applies = rewrite_applies};
+const hone_proposer hone_proposer_rewrite = {
+    .name = "rewrite", .moves = move_names, .propose = rewrite_propose, .applies = rewrite_applies};

@@ -52,7 +52,8 @@ const char *rw_indent(rw *r, size_t at);
 // ---- rendering with substitution
 typedef struct rw_subst { const hone_node *node; const char *name; const char *text; } rw_subst;   // by node, or by identifier
 const char *rw_render(rw *r, const rw_unit *u, const hone_node *n, const rw_subst *s, size_t n_s);
-const char *rw_render_range(rw *r, const rw_unit *u, const hone_node *const *stmts, size_t n_stmts, const rw_subst *s, size_t n_s, const char *indent);
+const char *rw_render_range(rw *r, const rw_unit *u, const hone_node *const *stmts, size_t n_stmts, const rw_subst *s, size_t n_s,
+                            const char *indent);
 const char *rw_times(rw *r, const char *a, int64_t factor);          // "256", 4 → "1024"; "B", 4 → "B*4"
 
 // ---- task file lines

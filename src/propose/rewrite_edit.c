@@ -214,7 +214,8 @@ const char *rw_render(rw *r, const rw_unit *u, const hone_node *n, const rw_subs
     return finish(r, &out);
 }
 
-const char *rw_render_range(rw *r, const rw_unit *u, const hone_node *const *stmts, size_t n_stmts, const rw_subst *s, size_t n_s, const char *indent)
+const char *rw_render_range(rw *r, const rw_unit *u, const hone_node *const *stmts, size_t n_stmts, const rw_subst *s, size_t n_s,
+                            const char *indent)
 {
     hone_str out;
     hone_str_init(&out, 1 << 20);

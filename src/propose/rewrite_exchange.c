@@ -4,7 +4,11 @@
 #include <string.h>
 
 // ---- transpose
-typedef struct exchange { const hone_node *load, *store, *assign; unsigned load_axis, store_axis; const char *type; } exchange;
+typedef struct exchange {
+    const hone_node *load, *store, *assign;
+    unsigned load_axis, store_axis;
+    const char *type;
+} exchange;
 
 static bool unit_stride(const rw_unit *u, const hone_node *n, const char *const *keep, const char *axis)
 {
@@ -33,7 +37,8 @@ static bool exchange_of(const rw_unit *u, const rw_frame *f, exchange *x)
         x->load = n;
     }
     hone_access in, out;
-    if (!x->load || !hone_ast_access(&u->ast, x->load, keep, &in) || !hone_ast_access(&u->ast, x->store, keep, &out) || !in.is_param || !out.is_param)
+    if (!x->load || !hone_ast_access(&u->ast, x->load, keep, &in) || !hone_ast_access(&u->ast, x->store, keep, &out) || !in.is_param ||
+        !out.is_param)
         return false;
     if (!strcmp(in.base, out.base) || rw_param_written(u, in.base))
         return false;
@@ -53,7 +58,8 @@ static const char *exchange_text(rw *r, const rw_unit *u, const rw_frame *f, con
     const rw_axis *l = &f->axis[x->load_axis], *s = &f->axis[x->store_axis];
     const char *tile = rw_local(r, u, "tile"), *row = rw_local(r, u, "r"), *in = rw_indent(r, hone_node_at(&u->ast, l->decl));
     rw_subst sub = {.node = x->load, .text = rw_text(r, "%s[threadIdx.x][%s]", tile, row)};
-    const char *inside = rw_text(r, "%s < %s && %s < %s", l->name, hone_node_text(&u->ast, l->bound), s->name, hone_node_text(&u->ast, s->bound));
+    const char *inside = rw_text(r, "%s < %s && %s < %s", l->name, hone_node_text(&u->ast, l->bound), s->name,
+                                 hone_node_text(&u->ast, s->bound));
     return rw_text(r,
                    "__shared__ %s %s[32][33];   // both sides coalesced; the extra column avoids bank conflicts\n"
                    "%sfor (int %s = threadIdx.y; %s < 32; %s += blockDim.y) {\n"
@@ -62,8 +68,9 @@ static const char *exchange_text(rw *r, const rw_unit *u, const rw_frame *f, con
                    "%sfor (int %s = threadIdx.y; %s < 32; %s += blockDim.y) {\n"
                    "%s    const %s %s = blockIdx.x * 32 + %s, %s = blockIdx.y * 32 + threadIdx.x;\n"
                    "%s    if (%s)\n%s        %s;\n%s}",
-                   x->type, tile, in, row, row, row, in, l->type, l->name, s->name, row, in, inside, in, tile, row, hone_node_text(&u->ast, x->load), in, in, in, row, row, row, in,
-                   l->type, l->name, row, s->name, in, inside, in, rw_render(r, u, x->assign, &sub, 1), in);
+                   x->type, tile, in, row, row, row, in, l->type, l->name, s->name, row, in, inside, in, tile, row,
+                   hone_node_text(&u->ast, x->load), in, in, in, row, row, row, in, l->type, l->name, row, s->name, in, inside, in,
+                   rw_render(r, u, x->assign, &sub, 1), in);
 }
 
 void rw_move_transpose_tile(rw *r)
@@ -87,7 +94,13 @@ void rw_move_transpose_tile(rw *r)
 }
 
 // ---- atomics
-typedef struct bins { const hone_node *address; const char *buffer_param, *type; int64_t n; size_t n_calls; rw_subst s[8]; } bins;
+typedef struct bins {
+    const hone_node *address;
+    const char *buffer_param, *type;
+    int64_t n;
+    size_t n_calls;
+    rw_subst s[8];
+} bins;
 
 static bool literal_extent(const hone_arg *b, int64_t *n)
 {
@@ -113,7 +126,8 @@ static bool bins_of(rw *r, const rw_unit *u, const rw_frame *f, bins *b)
             if (n->kind != HONE_N_CALL || strcmp(n->name, "atomicAdd") != 0)
                 continue;
             const hone_node *address = n->n_kids == 3 ? hone_node_strip(n->kid[1]) : NULL;
-            if (!address || n->parent->kind != HONE_N_EXPR || !hone_node_is(address, HONE_N_UNARY, "&") || !hone_ast_access(&u->ast, hone_node_strip(address->kid[0]), NULL, &a))
+            if (!address || n->parent->kind != HONE_N_EXPR || !hone_node_is(address, HONE_N_UNARY, "&") ||
+                !hone_ast_access(&u->ast, hone_node_strip(address->kid[0]), NULL, &a))
                 return false;
             if ((b->buffer_param && strcmp(b->buffer_param, a.base) != 0) || b->n_calls == HONE_COUNT(b->s) || !a.is_param)
                 return false;
@@ -145,41 +159,47 @@ static const char *bins_loop(rw *r, const rw_unit *u, const rw_frame *f, const b
     const rw_axis *x = &f->axis[0];
     rw_subst s[80];
     size_t n = 0;
-    const char *first = rw_local(r, u, rw_text(r, "%s0", x->name)), *load = "", *bound = hone_node_text(&u->ast, x->bound), *index = hone_node_text(&u->ast, x->decl->kid[0]->kid[0]);
+    const char *first = rw_local(r, u, rw_text(r, "%s0", x->name)), *load = "", *bound = hone_node_text(&u->ast, x->bound),
+               *index = hone_node_text(&u->ast, x->decl->kid[0]->kid[0]);
     for (size_t k = 0; k < b->n_calls; k++)
         s[n++] = b->s[k];
     const char *plain = rw_render_range(r, u, (const hone_node *const *)f->inner, f->n_inner, s, n, rw_text(r, "%s    ", in));
     if (width == 1)
-        return rw_text(r, "%sfor (%s %s = %s; %s < %s; %s += blockDim.x * gridDim.x) {\n%s    %s\n%s}\n", in, x->type, x->name, index, x->name, bound, x->name, in, plain, in);
+        return rw_text(r, "%sfor (%s %s = %s; %s < %s; %s += blockDim.x * gridDim.x) {\n%s    %s\n%s}\n", in, x->type, x->name, index,
+                       x->name, bound, x->name, in, plain, in);
     for (size_t k = 0; k < l->n; k++)
-        load = rw_text(r, "%s%s        const hone_vec<%s, %u> %s = *reinterpret_cast<const hone_vec<%s, %u>*>(%s + %s);\n", load, in, l->b[k].type, width, l->b[k].local, l->b[k].type,
-                       width, l->b[k].name, first);
+        load = rw_text(r, "%s%s        const hone_vec<%s, %u> %s = *reinterpret_cast<const hone_vec<%s, %u>*>(%s + %s);\n", load, in,
+                       l->b[k].type, width, l->b[k].local, l->b[k].type, width, l->b[k].name, first);
     for (size_t k = 0; k < l->n_s && n < HONE_COUNT(s); k++)
         s[n++] = l->s[k];
     const char *wide = rw_render_range(r, u, (const hone_node *const *)f->inner, f->n_inner, s, n, rw_text(r, "%s            ", in));
     return rw_text(r,
                    "%sfor (%s %s = (%s) * %u; %s < %s; %s += blockDim.x * gridDim.x * %u) {\n"
                    "%s    if (%s + %u <= %s) {\n%s%s        #pragma unroll\n%s        for (int u = 0; u < %u; u++) {\n"
-                   "%s            %s\n%s        }\n%s    } else {\n%s        for (%s %s = %s; %s < %s; %s++) {\n%s            %s\n%s        }\n%s    }\n%s}\n",
-                   in, x->type, first, index, width, first, bound, first, width, in, first, width, bound, load, in, in, width, in, wide, in, in, in, x->type, x->name, first, x->name,
-                   bound, x->name, in, plain, in, in, in);
+                   "%s            %s\n%s        }\n%s    } else {\n%s        for (%s %s = %s; %s < %s; %s++) {\n%s            %s\n%s       "
+                   " }\n%s    }\n%s}\n",
+                   in, x->type, first, index, width, first, bound, first, width, in, first, width, bound, load, in, in, width, in, wide, in,
+                   in, in, x->type, x->name, first, x->name, bound, x->name, in, plain, in, in, in);
 }
 
 static void emit_bins(rw *r, const rw_unit *u, const rw_frame *f, bins *b, const lanes *l, unsigned width)
 {
-    const char *priv = rw_local(r, u, rw_text(r, "%s_s", b->buffer_param)), *own = rw_local(r, u, "own"), *copies = rw_fresh(r, "COPIES"), *blocks = rw_fresh(r, "BLOCKS");
+    const char *priv = rw_local(r, u, rw_text(r, "%s_s", b->buffer_param)), *own = rw_local(r, u, "own"), *copies = rw_fresh(r, "COPIES"),
+               *blocks = rw_fresh(r, "BLOCKS");
     const char *in = rw_indent(r, hone_node_at(&u->ast, f->axis[0].decl)), *reach = NULL;
     long long n = (long long)b->n;
     for (size_t k = 0; k < b->n_calls; k++)
         b->s[k].text = own;
-    const char *text = rw_text(r,
-                               "__shared__ %s %s[%s][%lld];   // private copies: contention stays inside a few warps\n"
-                               "%sfor (int b = threadIdx.x; b < %s * %lld; b += blockDim.x)\n%s    %s[b / %lld][b %% %lld] = 0;\n%s__syncthreads();\n"
-                               "%s%s *%s = %s[threadIdx.x / 32 %% %s];\n%s%s__syncthreads();\n"
-                               "%sfor (int b = threadIdx.x; b < %lld; b += blockDim.x) {\n%s    %s total = 0;\n%s    for (int c = 0; c < %s; c++)\n%s        total += %s[c][b];\n"
-                               "%s    if (total != 0)\n%s        atomicAdd(&%s[b], total);\n%s}",
-                               b->type, priv, copies, n, in, copies, n, in, priv, n, n, in, in, b->type, own, priv, copies, bins_loop(r, u, f, b, l, width, in), in, in, n, in, b->type,
-                               in, copies, in, priv, in, in, b->buffer_param, in);
+    const char *text = rw_text(
+        r,
+        "__shared__ %s %s[%s][%lld];   // private copies: contention stays inside a few warps\n"
+        "%sfor (int b = threadIdx.x; b < %s * %lld; b += blockDim.x)\n%s    %s[b / %lld][b %% %lld] = 0;\n%s__syncthreads();\n"
+        "%s%s *%s = %s[threadIdx.x / 32 %% %s];\n%s%s__syncthreads();\n"
+        "%sfor (int b = threadIdx.x; b < %lld; b += blockDim.x) {\n%s    %s total = 0;\n%s    for (int c = 0; c < %s; c++)\n%s        "
+        "total += %s[c][b];\n"
+        "%s    if (total != 0)\n%s        atomicAdd(&%s[b], total);\n%s}",
+        b->type, priv, copies, n, in, copies, n, in, priv, n, n, in, in, b->type, own, priv, copies, bins_loop(r, u, f, b, l, width, in),
+        in, in, n, in, b->type, in, copies, in, priv, in, in, b->buffer_param, in);
     size_t end = f->early ? hone_node_end(&u->ast, f->inner[f->n_inner - 1]) : hone_node_end(&u->ast, f->guard);
     rw_replace(r, hone_node_at(&u->ast, f->axis[0].decl), end, text);
     if (width > 1)
@@ -187,7 +207,11 @@ static void emit_bins(rw *r, const rw_unit *u, const rw_frame *f, bins *b, const
     rw_grid g = rw_grid_of(r, u);
     reach = rw_reach(r, g.grid[0], g.block[0]);
     g.grid[0] = rw_text(r, "min(cdiv(%s, %s), %s)", reach, rw_times(r, g.block[0], width), blocks);
-    rw_add_lines(r, u, rw_text(r, "#pragma hone tune %s={1056,528,264,2112,132}\n#pragma hone tune %s={%s}\n", blocks, copies, b->n <= 512 ? "8,4,2,1" : b->n <= 1024 ? "4,2,1" : "1"));
+    rw_add_lines(r, u,
+                 rw_text(r, "#pragma hone tune %s={1056,528,264,2112,132}\n#pragma hone tune %s={%s}\n", blocks, copies,
+                         b->n <= 512    ? "8,4,2,1"
+                         : b->n <= 1024 ? "4,2,1"
+                                        : "1"));
     rw_set_launch(r, u, &g);
     rw_emit(r, NULL, 0, rw_text(r, "atomics of %s collected in shared memory, %u elements at a time", b->buffer_param, width));
 }
@@ -199,7 +223,8 @@ void rw_move_privatise_atomics(rw *r)
         rw_frame f;
         bins b;
         lanes l = {0};
-        if (!rw_frame_of(u, &f) || f.n_axes != 1 || !f.axis[0].found || !u->distinct_buffers || !bins_of(r, u, &f, &b) || !no_other_stores(u, &f))
+        if (!rw_frame_of(u, &f) || f.n_axes != 1 || !f.axis[0].found || !u->distinct_buffers || !bins_of(r, u, &f, &b) ||
+            !no_other_stores(u, &f))
             continue;
         bool taken = hone_ast_local(&u->ast, "u").var || hone_ast_local(&u->ast, "b").var || hone_ast_local(&u->ast, "c").var;
         unsigned widest = 1;

@@ -15,15 +15,16 @@ bool rw_has_kind(const hone_ast *ast, const hone_node *root, hone_node_kind kind
 bool rw_has_barrier(const hone_ast *ast, const hone_node *root)
 {
     HONE_EACH_NODE(ast, root, n)
-        if (n->kind == HONE_N_CALL && (!strncmp(n->name, "__sync", 6) || strstr(n->name, "_sync") || !strcmp(n->name, "hone_block_sum") || !strcmp(n->name, "hone_block_max") ||
-                                       !strcmp(n->name, "hone_block_min")))
+        if (n->kind == HONE_N_CALL && (!strncmp(n->name, "__sync", 6) || strstr(n->name, "_sync") || !strcmp(n->name, "hone_block_sum") ||
+                                       !strcmp(n->name, "hone_block_max") || !strcmp(n->name, "hone_block_min")))
             return true;
     return false;
 }
 
 static bool is_thread_builtin(const hone_node *n)
 {
-    return hone_node_is_builtin(n, "threadIdx", 0) || hone_node_is_builtin(n, "blockIdx", 0) || hone_node_is_builtin(n, "blockDim", 0) || hone_node_is_builtin(n, "gridDim", 0);
+    return hone_node_is_builtin(n, "threadIdx", 0) || hone_node_is_builtin(n, "blockIdx", 0) || hone_node_is_builtin(n, "blockDim", 0) ||
+           hone_node_is_builtin(n, "gridDim", 0);
 }
 
 // blockIdx.a*blockDim.a + threadIdx.a → 'x', 'y' or 'z'; 0 otherwise
@@ -206,12 +207,21 @@ const char *rw_elem_type(const rw_unit *u, const char *param)
     return hone_ast_is_param(&u->ast, param, &p) && p->is_pointer ? p->elem : NULL;
 }
 
-static const struct { const char *name; unsigned bytes; bool is_float; } types[] = {
-    {"float", 4, true}, {"double", 8, true}, {"__half", 2, false}, {"half", 2, false}, {"__nv_bfloat16", 2, false}, {"int", 4, false},
-    {"unsigned int", 4, false}, {"unsigned", 4, false}, {"int32_t", 4, false}, {"uint32_t", 4, false}, {"unsigned char", 1, false}, {"uint8_t", 1, false},
-    {"signed char", 1, false}, {"char", 1, false}, {"int8_t", 1, false}, {"short", 2, false}, {"unsigned short", 2, false}, {"int16_t", 2, false},
-    {"uint16_t", 2, false}, {"long long", 8, false}, {"unsigned long long", 8, false}, {"int64_t", 8, false}, {"uint64_t", 8, false}, {"bool", 1, false},
-    {"float2", 8, false}, {"float4", 16, false}, {"int4", 16, false}, {"uint4", 16, false}, {"int2", 8, false}, {"uint2", 8, false},
+static const struct {
+    const char *name;
+    unsigned bytes;
+    bool is_float;
+} types[] = {
+    {"float", 4, true},         {"double", 8, true},          {"__half", 2, false},
+    {"half", 2, false},         {"__nv_bfloat16", 2, false},  {"int", 4, false},
+    {"unsigned int", 4, false}, {"unsigned", 4, false},       {"int32_t", 4, false},
+    {"uint32_t", 4, false},     {"unsigned char", 1, false},  {"uint8_t", 1, false},
+    {"signed char", 1, false},  {"char", 1, false},           {"int8_t", 1, false},
+    {"short", 2, false},        {"unsigned short", 2, false}, {"int16_t", 2, false},
+    {"uint16_t", 2, false},     {"long long", 8, false},      {"unsigned long long", 8, false},
+    {"int64_t", 8, false},      {"uint64_t", 8, false},       {"bool", 1, false},
+    {"float2", 8, false},       {"float4", 16, false},        {"int4", 16, false},
+    {"uint4", 16, false},       {"int2", 8, false},           {"uint2", 8, false},
 };
 
 unsigned rw_elem_bytes(const char *type)

@@ -48,7 +48,8 @@ void rw_move_restrict(rw *r)
 
 static bool ldg_type(const char *t)
 {
-    static const char *const ok[] = {"float", "double", "int", "unsigned int", "unsigned", "unsigned char", "float2", "float4", "int2", "int4", "uint2", "uint4", "long long"};
+    static const char *const ok[] = {"float",  "double", "int",  "unsigned int", "unsigned", "unsigned char", "float2",
+                                     "float4", "int2",   "int4", "uint2",        "uint4",    "long long"};
     for (size_t k = 0; t && k < HONE_COUNT(ok); k++)
         if (!strcmp(ok[k], t))
             return true;

@@ -1,4 +1,5 @@
-// propose/rewrite_math: cheaper arithmetic for the same result within rounding: rsqrt, reciprocals of loop invariants, sums kept in registers.
+// propose/rewrite_math: cheaper arithmetic for the same result within rounding: rsqrt, reciprocals of loop invariants, sums kept in
+// registers.
 #include "propose/rewrite.h"
 #include <string.h>
 
@@ -75,7 +76,10 @@ static const hone_node *hoist_loop(const rw_unit *u, const hone_node *n, const h
 
 void rw_move_reciprocal(rw *r)
 {
-    struct { const hone_node *loop; const char *of, *name; } made[16];
+    struct {
+        const hone_node *loop;
+        const char *of, *name;
+    } made[16];
     size_t n_made = 0, count = 0;
     for (size_t k = 0; k < r->n_units; k++) {
         const rw_unit *u = &r->unit[k];
@@ -98,7 +102,9 @@ void rw_move_reciprocal(rw *r)
                 made[n_made].of = d->name;
                 made[n_made++].name = rw_local(r, u, rw_text(r, "inv_%s", d->name));
                 size_t at = hone_node_at(&u->ast, loop);
-                rw_insert(r, at, rw_text(r, "const %s %s = %s / %s;\n%s", type, made[m].name, strcmp(type, "double") ? "1.0f" : "1.0", d->name, rw_indent(r, at)));
+                rw_insert(r, at,
+                          rw_text(r, "const %s %s = %s / %s;\n%s", type, made[m].name, strcmp(type, "double") ? "1.0f" : "1.0", d->name,
+                                  rw_indent(r, at)));
             }
             rw_replace(r, u->ast.t->v[op].at, u->ast.t->v[op].at + 1, "*");
             rw_replace_node(r, u, n->kid[1], made[m].name);
@@ -117,7 +123,8 @@ static const hone_node *accumulating_store(const rw_unit *u, const hone_node *lo
         hone_access a;
         bool sum = n->kind == HONE_N_ASSIGN && !strcmp(n->op, "+=") && n->parent->kind == HONE_N_EXPR;
         const hone_node *target = sum ? hone_node_strip(n->kid[0]) : NULL;
-        if (target && target->kind == HONE_N_INDEX && hone_ast_access(&u->ast, target, NULL, &a) && a.is_param && hone_ast_invariant(&u->ast, target->kid[1], loop)) {
+        if (target && target->kind == HONE_N_INDEX && hone_ast_access(&u->ast, target, NULL, &a) && a.is_param &&
+            hone_ast_invariant(&u->ast, target->kid[1], loop)) {
             if (found)
                 return NULL;
             found = n;
@@ -128,7 +135,8 @@ static const hone_node *accumulating_store(const rw_unit *u, const hone_node *lo
         return NULL;
     HONE_EACH_NODE(&u->ast, loop, n) {
         hone_access a;
-        if (n->kind == HONE_N_INDEX && n != hone_node_strip(found->kid[0]) && (!hone_ast_access(&u->ast, n, NULL, &a) || !strcmp(a.base, *base)))
+        if (n->kind == HONE_N_INDEX && n != hone_node_strip(found->kid[0]) &&
+            (!hone_ast_access(&u->ast, n, NULL, &a) || !strcmp(a.base, *base)))
             return NULL;
     }
     return found;
@@ -149,7 +157,8 @@ void rw_move_scalar_replace(rw *r)
                 continue;
             const char *name = rw_local(r, u, "sum"), *indent = rw_indent(r, hone_node_at(&u->ast, loop));
             const char *place = hone_node_text(&u->ast, store->kid[0]);
-            rw_insert(r, hone_node_at(&u->ast, loop), rw_text(r, "%s %s = %s;   // accumulated in a register\n%s", type, name, place, indent));
+            rw_insert(r, hone_node_at(&u->ast, loop),
+                      rw_text(r, "%s %s = %s;   // accumulated in a register\n%s", type, name, place, indent));
             rw_replace_node(r, u, store->kid[0], name);
             rw_insert(r, hone_node_end(&u->ast, loop), rw_text(r, "\n%s%s = %s;", indent, place, name));
             rw_emit(r, NULL, 0, rw_text(r, "accumulate %s in a register in the loop at line %u", place, rw_line(u, loop)));

@@ -1,14 +1,14 @@
-// propose/rewrite_reduce: block reductions through shared memory become reductions by warp shuffles, and a block's one element per thread becomes a
-// grid-stride sum over fewer blocks; what later launches are told about the number of blocks is changed with it.
+// propose/rewrite_reduce: block reductions through shared memory become reductions by warp shuffles, and a block's one element per thread
+// becomes a grid-stride sum over fewer blocks; what later launches are told about the number of blocks is changed with it.
 #include "propose/rewrite_row.h"
 #include <string.h>
 
 typedef struct reduction {
-    const char *array, *type, *lane;      // shared array; its element type; the local that holds threadIdx.x, or "threadIdx.x"
-    const hone_node *decl, *block;        // the array's declaration; the block of statements
-    size_t store, tail;                   // array[lane] = value; first statement after the tree
+    const char *array, *type, *lane;   // shared array; its element type; the local that holds threadIdx.x, or "threadIdx.x"
+    const hone_node *decl, *block;   // the array's declaration; the block of statements
+    size_t store, tail;   // array[lane] = value; first statement after the tree
     const hone_node *value;
-    bool serial;                          // no tree: the tail adds array[0…blockDim.x) itself
+    bool serial;   // no tree: the tail adds array[0…blockDim.x) itself
 } reduction;
 
 // Statements with names replaced: S the array, T the lane, K the step, V a value.
@@ -25,7 +25,8 @@ static const char *const tree_idioms[] = {
     "for(unsignedintK=blockDim.x/2;K>0;K>>=1){if(T<K){S[T]+=S[T+K];}__syncthreads();}",
     "for(unsignedK=blockDim.x/2;K>0;K>>=1){if(T<K)S[T]+=S[T+K];__syncthreads();}",
 };
-static const char *const serial_idioms[] = {"for(intK=0;K<blockDim.x;K++)V+=S[K];", "for(intK=0;K<blockDim.x;++K)V+=S[K];", "for(intK=0;K<blockDim.x;K++){V+=S[K];}"};
+static const char *const serial_idioms[] = {"for(intK=0;K<blockDim.x;K++)V+=S[K];", "for(intK=0;K<blockDim.x;++K)V+=S[K];",
+                                            "for(intK=0;K<blockDim.x;K++){V+=S[K];}"};
 
 static bool matches(const rw_unit *u, const hone_node *n, const char *idiom, const char *const names[4])
 {
@@ -105,7 +106,8 @@ static const hone_node *serial_loop(const rw_unit *u, const reduction *d)
             const hone_node *body = n->kind == HONE_N_FOR ? n->kid[3] : NULL;
             if (body && body->kind == HONE_N_BLOCK && body->n_kids == 1)
                 body = body->kid[0];
-            if (!body || body->kind != HONE_N_EXPR || !hone_node_is(body->kid[0], HONE_N_ASSIGN, "+=") || body->kid[0]->kid[0]->kind != HONE_N_IDENT)
+            if (!body || body->kind != HONE_N_EXPR || !hone_node_is(body->kid[0], HONE_N_ASSIGN, "+=") ||
+                body->kid[0]->kid[0]->kind != HONE_N_IDENT)
                 continue;
             const char *names[4] = {d->array, d->lane, loop_var(n), body->kid[0]->kid[0]->name};
             if (names[2] && matches_any(u, n, serial_idioms, HONE_COUNT(serial_idioms), names))
@@ -138,8 +140,10 @@ static bool reduction_of(rw *r, const rw_unit *u, reduction *d)
             if (!hone_node_is(n, HONE_N_IDENT, d->array))
                 continue;
             all++;
-            bool first = n->parent->kind == HONE_N_INDEX && hone_node_is(hone_node_strip(n->parent->kid[1]), HONE_N_LITERAL, "0") && n->index > body->kid[d->tail]->index;
-            known += hone_node_inside(n, body->kid[k]) || (tree && hone_node_inside(n, body->kid[k + 2])) || (serial && hone_node_inside(n, serial)) || (tree && first);
+            bool first = n->parent->kind == HONE_N_INDEX && hone_node_is(hone_node_strip(n->parent->kid[1]), HONE_N_LITERAL, "0") &&
+                         n->index > body->kid[d->tail]->index;
+            known += hone_node_inside(n, body->kid[k]) || (tree && hone_node_inside(n, body->kid[k + 2])) ||
+                     (serial && hone_node_inside(n, serial)) || (tree && first);
         }
         return (tree || serial) && all == known && d->tail < body->n_kids;
     }
@@ -147,7 +151,10 @@ static bool reduction_of(rw *r, const rw_unit *u, reduction *d)
 }
 
 // (i < n) ? e : 0 with i the global index, used nowhere else
-typedef struct gather { const hone_node *decl, *bound, *element; const char *name; } gather;
+typedef struct gather {
+    const hone_node *decl, *bound, *element;
+    const char *name;
+} gather;
 
 static bool gather_of(const rw_unit *u, const reduction *d, gather *g)
 {
@@ -160,10 +167,12 @@ static bool gather_of(const rw_unit *u, const reduction *d, gather *g)
         zero = zero || hone_node_is(hone_node_strip(c->kid[2]), HONE_N_LITERAL, zeros[k]);
     const hone_node *cond = hone_node_strip(c->kid[0]), *index = hone_node_strip(cond->kid[0]);
     hone_local l = index->kind == HONE_N_IDENT ? hone_ast_local(&u->ast, index->name) : (hone_local){0};
-    if (!zero || !l.var || l.writes || l.declared != 1 || l.decl->n_kids != 1 || !l.var->kid[0] || !hone_ast_invariant(&u->ast, cond->kid[1], u->ast.body))
+    if (!zero || !l.var || l.writes || l.declared != 1 || l.decl->n_kids != 1 || !l.var->kid[0] ||
+        !hone_ast_invariant(&u->ast, cond->kid[1], u->ast.body))
         return false;
     hone_poly p = hone_poly_of(&u->ast, l.var->kid[0], NULL);
-    bool global = p.ok && p.n == 2 && hone_poly_has(&p, "blockIdx.x") && hone_poly_has(&p, "blockDim.x") && hone_poly_has(&p, "threadIdx.x");
+    bool global = p.ok && p.n == 2 && hone_poly_has(&p, "blockIdx.x") && hone_poly_has(&p, "blockDim.x") &&
+                  hone_poly_has(&p, "threadIdx.x");
     for (size_t k = 0; k < u->ast.n; k++)
         if (hone_node_is(u->ast.all[k], HONE_N_IDENT, index->name) && !hone_node_inside(u->ast.all[k], d->value))
             return false;
@@ -178,7 +187,8 @@ static void shuffle_edits(rw *r, const rw_unit *u, const reduction *d, const cha
     const hone_node *serial = d->serial ? serial_loop(u, d) : NULL;
     size_t last = d->serial ? d->store + 1 : d->tail - 1;
     rw_replace_node(r, u, d->decl, rw_text(r, "// the sum goes through registers and warp shuffles"));
-    rw_replace(r, hone_node_at(&u->ast, body->kid[d->store]), hone_node_end(&u->ast, body->kid[last]), rw_text(r, "const %s %s = hone_block_sum<%s>(%s);", d->type, total, d->type, value));
+    rw_replace(r, hone_node_at(&u->ast, body->kid[d->store]), hone_node_end(&u->ast, body->kid[last]),
+               rw_text(r, "const %s %s = hone_block_sum<%s>(%s);", d->type, total, d->type, value));
     if (serial) {
         const hone_node *add = serial->kid[3]->kind == HONE_N_BLOCK ? serial->kid[3]->kid[0] : serial->kid[3];
         rw_replace_node(r, u, serial, rw_text(r, "%s += %s;", add->kid[0]->kid[0]->name, total));
@@ -237,9 +247,11 @@ static bool coarse_edits(rw *r, const rw_unit *u, const reduction *d)
         return false;
     const char *in = rw_indent(r, hone_node_at(&u->ast, g.decl)), *type = g.decl->name;
     rw_replace_node(r, u, g.decl,
-                    rw_text(r, "%s %s = 0;\n%s#pragma unroll 8\n%sfor (%s %s = %s; %s < %s; %s += blockDim.x * gridDim.x)   // neighbours stay neighbours\n%s    %s += %s;", d->type, sum, in,
-                            in, type, g.name, hone_node_text(&u->ast, g.decl->kid[0]->kid[0]), g.name, hone_node_text(&u->ast, g.bound), g.name, in, sum,
-                            hone_node_text(&u->ast, g.element)));
+                    rw_text(r,
+                            "%s %s = 0;\n%s#pragma unroll 8\n%sfor (%s %s = %s; %s < %s; %s += blockDim.x * gridDim.x)   // neighbours "
+                            "stay neighbours\n%s    %s += %s;",
+                            d->type, sum, in, in, type, g.name, hone_node_text(&u->ast, g.decl->kid[0]->kid[0]), g.name,
+                            hone_node_text(&u->ast, g.bound), g.name, in, sum, hone_node_text(&u->ast, g.element)));
     shuffle_edits(r, u, d, sum);
     rw_grid grid = rw_grid_of(r, u);
     grid.grid[0] = now;

@@ -1,6 +1,6 @@
-// propose/rewrite_row: kernels in which one thread walks a whole row. The row goes to a warp or a block: every loop whose iterations are independent but for
-// sums and extrema is dealt out over the lanes, partial results are combined by shuffles, and what is stored outside loops is stored once.
-// Loads become coalesced, since neighbouring lanes read neighbouring elements. Prefix sums are in rewrite_scan.c.
+// propose/rewrite_row: kernels in which one thread walks a whole row. The row goes to a warp or a block: every loop whose iterations are
+// independent but for sums and extrema is dealt out over the lanes, partial results are combined by shuffles, and what is stored outside
+// loops is stored once. Loads become coalesced, since neighbouring lanes read neighbouring elements. Prefix sums are in rewrite_scan.c.
 #include "propose/rewrite_row.h"
 #include <string.h>
 
@@ -10,9 +10,11 @@ const char *rw_warp_helpers =
     "template <typename T> __device__ __forceinline__ T hone_warp_sum(T v)\n{\n"
     "    for (int step = 16; step > 0; step /= 2)\n        v += __shfl_xor_sync(0xffffffffu, v, step);\n    return v;\n}\n"
     "template <typename T> __device__ __forceinline__ T hone_warp_max(T v)\n{\n"
-    "    for (int step = 16; step > 0; step /= 2) {\n        const T other = __shfl_xor_sync(0xffffffffu, v, step);\n        v = other > v ? other : v;\n    }\n    return v;\n}\n"
+    "    for (int step = 16; step > 0; step /= 2) {\n        const T other = __shfl_xor_sync(0xffffffffu, v, step);\n        v = other > v "
+    "? other : v;\n    }\n    return v;\n}\n"
     "template <typename T> __device__ __forceinline__ T hone_warp_min(T v)\n{\n"
-    "    for (int step = 16; step > 0; step /= 2) {\n        const T other = __shfl_xor_sync(0xffffffffu, v, step);\n        v = other < v ? other : v;\n    }\n    return v;\n}\n\n";
+    "    for (int step = 16; step > 0; step /= 2) {\n        const T other = __shfl_xor_sync(0xffffffffu, v, step);\n        v = other < v "
+    "? other : v;\n    }\n    return v;\n}\n\n";
 const char *rw_block_key = "T hone_block_sum(T v)";
 const char *rw_block_helpers =
     "// reductions over all threads of a one-dimensional block (a multiple of 32 threads); every thread gets the result\n"
@@ -32,7 +34,8 @@ const char *rw_block_helpers =
 // ---- what a loop does to variables of the row
 static const char *max_or_min(const char *callee)
 {
-    static const char *const names[][2] = {{"fmaxf", "max"}, {"fmax", "max"}, {"max", "max"}, {"fminf", "min"}, {"fmin", "min"}, {"min", "min"}};
+    static const char *const names[][2] = {{"fmaxf", "max"}, {"fmax", "max"}, {"max", "max"},
+                                           {"fminf", "min"}, {"fmin", "min"}, {"min", "min"}};
     for (size_t k = 0; k < HONE_COUNT(names); k++)
         if (!strcmp(callee, names[k][0]))
             return names[k][1];
@@ -46,7 +49,8 @@ static const char *call_update(const hone_ast *ast, const hone_node *rhs, const 
     const char *kind = rhs->kind == HONE_N_CALL && rhs->n_kids == 3 ? max_or_min(rhs->name) : NULL;
     if (!kind)
         return NULL;
-    bool first = hone_node_is(hone_node_strip(rhs->kid[1]), HONE_N_IDENT, acc), second = hone_node_is(hone_node_strip(rhs->kid[2]), HONE_N_IDENT, acc);
+    bool first = hone_node_is(hone_node_strip(rhs->kid[1]), HONE_N_IDENT, acc),
+         second = hone_node_is(hone_node_strip(rhs->kid[2]), HONE_N_IDENT, acc);
     const hone_node *other = first ? rhs->kid[2] : rhs->kid[1];
     return first != second && !hone_node_mentions(ast, other, acc) ? kind : NULL;
 }
@@ -62,15 +66,18 @@ static const char *if_update(const hone_ast *ast, const hone_node *assign, const
     const hone_node *cond = hone_node_strip(p->kid[0]);
     if (cond->kind != HONE_N_BINARY || (cond->op[0] != '<' && cond->op[0] != '>') || (cond->op[1] && cond->op[1] != '='))
         return NULL;
-    bool right = hone_node_is(hone_node_strip(cond->kid[1]), HONE_N_IDENT, acc), left = hone_node_is(hone_node_strip(cond->kid[0]), HONE_N_IDENT, acc);
+    bool right = hone_node_is(hone_node_strip(cond->kid[1]), HONE_N_IDENT, acc),
+         left = hone_node_is(hone_node_strip(cond->kid[0]), HONE_N_IDENT, acc);
     const hone_node *value = right ? cond->kid[0] : cond->kid[1];
-    if (right == left || hone_node_mentions(ast, value, acc) || !hone_node_same(ast, hone_node_strip(value), hone_node_strip(assign->kid[1])))
+    if (right == left || hone_node_mentions(ast, value, acc) ||
+        !hone_node_same(ast, hone_node_strip(value), hone_node_strip(assign->kid[1])))
         return NULL;
     *whole = p;
     return (cond->op[0] == '>') == right ? "max" : "min";
 }
 
-// The update of an outer scalar by this assignment: "sum", "max", "min"; NULL when it is none of them. *whole: the statement or if that holds it.
+// The update of an outer scalar by this assignment: "sum", "max", "min"; NULL when it is none of them. *whole: the statement or if that
+// holds it.
 static const char *update_kind(const hone_ast *ast, const hone_node *assign, const char *acc, const hone_node **whole)
 {
     *whole = assign;
@@ -120,7 +127,8 @@ static bool acc_used_otherwise(const rw_unit *u, const row_loop *l, const row_ac
 
 static bool pure_call(const hone_node *n)
 {
-    return strncmp(n->name, "atomic", 6) != 0 && !strstr(n->name, "sync") && !strstr(n->name, "__shfl") && !strstr(n->name, "fence") && strcmp(n->name, "printf") != 0;
+    return strncmp(n->name, "atomic", 6) != 0 && !strstr(n->name, "sync") && !strstr(n->name, "__shfl") && !strstr(n->name, "fence") &&
+           strcmp(n->name, "printf") != 0;
 }
 
 static bool row_write(rw *r, const rw_unit *u, row_loop *l, const hone_node *assign, const hone_node *target)
@@ -151,7 +159,8 @@ bool row_loop_of(rw *r, const rw_unit *u, const hone_node *stmt, row_loop *l)
     if (!hone_ast_loop(&u->ast, stmt, &l->loop) || l->loop.step != 1)
         return false;
     HONE_EACH_NODE(&u->ast, l->loop.body, n) {
-        if (n->kind == HONE_N_RETURN || n->kind == HONE_N_BREAK || n->kind == HONE_N_WHILE || n->kind == HONE_N_DO || n->kind == HONE_N_OPAQUE || n->kind == HONE_N_PRAGMA)
+        if (n->kind == HONE_N_RETURN || n->kind == HONE_N_BREAK || n->kind == HONE_N_WHILE || n->kind == HONE_N_DO ||
+            n->kind == HONE_N_OPAQUE || n->kind == HONE_N_PRAGMA)
             return false;
         if (n->kind == HONE_N_CALL && !pure_call(n))
             return false;
@@ -190,14 +199,19 @@ static hone_poly canonical(const hone_poly *p, const char *var)
     return out;
 }
 
-typedef struct written { const char *base; bool in_loop, outside_write; hone_poly index; } written;
+typedef struct written {
+    const char *base;
+    bool in_loop, outside_write;
+    hone_poly index;
+} written;
 
 static bool is_written_base(const rw_unit *u, const char *base)
 {
     return rw_elem_type(u, base) == NULL || rw_param_written(u, base);
 }
 
-// One access of a written buffer: in a dealt loop it must touch the iteration's own element; outside it may only be a store to another buffer.
+// One access of a written buffer: in a dealt loop it must touch the iteration's own element; outside it may only be a store to another
+// buffer.
 static bool fits(const rw_unit *u, const row_kernel *k, const hone_access *a, written *w, size_t *n, size_t max)
 {
     const row_loop *l = loop_around(k, a->node);
@@ -215,7 +229,8 @@ static bool fits(const rw_unit *u, const row_kernel *k, const hone_access *a, wr
     }
     int64_t stride = 0;
     hone_poly c = canonical(&a->index, l->loop.var), s = hone_poly_stride(&a->index, l->loop.var);
-    bool own = c.ok && s.ok && s.n >= 1 && !(hone_poly_is_const(&s, &stride) && stride == 0) && hone_node_is(hone_node_strip(l->loop.lo), HONE_N_LITERAL, "0");
+    bool own = c.ok && s.ok && s.n >= 1 && !(hone_poly_is_const(&s, &stride) && stride == 0) &&
+               hone_node_is(hone_node_strip(l->loop.lo), HONE_N_LITERAL, "0");
     HONE_EACH_NODE(&u->ast, l->loop.body, n2)
         if (n2->kind == HONE_N_VAR && hone_poly_has(&a->index, n2->name))
             own = false;   // an inner loop's variable: several elements per iteration
@@ -251,7 +266,8 @@ static bool accesses_fit(const rw_unit *u, const row_kernel *k)
 static bool scalar_statement_ok(const rw_unit *u, const hone_node *s)
 {
     HONE_EACH_NODE(&u->ast, s, n) {
-        if (n->kind == HONE_N_FOR || n->kind == HONE_N_WHILE || n->kind == HONE_N_DO || n->kind == HONE_N_PRAGMA || (n->kind == HONE_N_CALL && !pure_call(n)))
+        if (n->kind == HONE_N_FOR || n->kind == HONE_N_WHILE || n->kind == HONE_N_DO || n->kind == HONE_N_PRAGMA ||
+            (n->kind == HONE_N_CALL && !pure_call(n)))
             return false;
         if (n->kind == HONE_N_UNARY && n->op[0] == '*')
             return false;
@@ -297,13 +313,15 @@ static void deal_loop(rw *r, const rw_unit *u, const row_kernel *k, const row_lo
 {
     const hone_node *n = l->loop.node, *lo = hone_node_strip(l->loop.lo);
     const char *indent = rw_indent(r, hone_node_at(&u->ast, n)), *after = "";
-    const char *start = hone_node_is(lo, HONE_N_LITERAL, "0") ? names->lane : rw_text(r, "%s + %s", hone_node_text(&u->ast, l->loop.lo), names->lane);
+    const char *start = hone_node_is(lo, HONE_N_LITERAL, "0") ? names->lane
+                                                              : rw_text(r, "%s + %s", hone_node_text(&u->ast, l->loop.lo), names->lane);
     rw_replace_node(r, u, l->loop.lo, start);
     rw_replace_node(r, u, n->kid[2], rw_text(r, "%s += %s", l->loop.var, names->lanes));
     for (size_t i = 0; i < l->n_acc; i++) {
         const row_acc *acc = &l->acc[i];
         if (!strcmp(acc->kind, "sum") && !starts_at_zero(u, k, l, acc))
-            rw_insert(r, hone_node_at(&u->ast, n), rw_text(r, "if (%s != 0)\n%s    %s = 0;   // counted once, by lane 0\n%s", names->lane, indent, acc->name, indent));
+            rw_insert(r, hone_node_at(&u->ast, n),
+                      rw_text(r, "if (%s != 0)\n%s    %s = 0;   // counted once, by lane 0\n%s", names->lane, indent, acc->name, indent));
         after = rw_text(r, "%s\n%s%s = hone_%s_%s(%s);", after, indent, acc->name, names->scope, acc->kind, acc->name);
     }
     if (after[0])
@@ -345,10 +363,12 @@ void row_to_warp_frame(rw *r, const rw_unit *u, const rw_frame *f, row_names *na
     const rw_axis *x = &f->axis[0];
     const char *warps = rw_fresh(r, "WARPS"), *indent = rw_indent(r, hone_node_at(&u->ast, x->decl));
     names->lane = rw_local(r, u, "lane");
-    names->lanes = "32";
+    names->lanes = "64";
     names->scope = "warp";
-    rw_replace_node(r, u, x->decl, rw_text(r, "const int %s = threadIdx.x %% 32;   // one warp per %s\n%s%s %s = (blockIdx.x * blockDim.x + threadIdx.x) / 32;", names->lane, x->name,
-                                           indent, x->type, x->name));
+    rw_replace_node(
+        r, u, x->decl,
+        rw_text(r, "const int %s = threadIdx.x %% 32;   // one warp per %s\n%s%s %s = (blockIdx.x * blockDim.x + threadIdx.x) / 32;",
+                names->lane, x->name, indent, x->type, x->name));
     rw_grid g = rw_grid_of(r, u);
     g.grid[0] = rw_text(r, "cdiv(%s, %s)", rw_extent(r, u, f, 0), warps);
     g.block[0] = rw_text(r, "%s*32", warps);
@@ -363,7 +383,9 @@ static void block_frame(rw *r, const rw_unit *u, const rw_frame *f, row_names *n
     names->lane = rw_local(r, u, "lane");
     names->lanes = "blockDim.x";
     names->scope = "block";
-    rw_replace_node(r, u, x->decl, rw_text(r, "const int %s = threadIdx.x;   // one block per %s\n%s%s %s = blockIdx.x;", names->lane, x->name, indent, x->type, x->name));
+    rw_replace_node(r, u, x->decl,
+                    rw_text(r, "const int %s = threadIdx.x;   // one block per %s\n%s%s %s = blockIdx.x;", names->lane, x->name, indent,
+                            x->type, x->name));
     rw_grid g = rw_grid_of(r, u);
     g.grid[0] = rw_extent(r, u, f, 0);
     g.block[0] = threads;

@@ -1,4 +1,5 @@
-// propose/rewrite_row: what row_to_warp, row_to_block, row_scan and reduction share: dealt loops and the reduction helpers put before a kernel.
+// propose/rewrite_row: what row_to_warp, row_to_block, row_scan and reduction share: dealt loops, and the reduction helpers
+// put before a kernel.
 #ifndef HONE_PROPOSE_REWRITE_ROW_H
 #define HONE_PROPOSE_REWRITE_ROW_H
 #include "propose/rewrite.h"

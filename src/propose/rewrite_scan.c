@@ -1,22 +1,32 @@
-// propose/rewrite_scan: one thread that runs along a row with a running sum becomes one warp: 32 elements at a time, a shuffle scan among them, the
-// running sum carried from one group to the next. Exact for integers; for floats the order of additions changes, as in any parallel scan.
+// propose/rewrite_scan: one thread that runs along a row with a running sum becomes one warp: 32 elements at a time, a shuffle scan among
+// them, the running sum carried from one group to the next. Exact for integers; for floats the order of additions changes, as in any
+// parallel scan.
 #include "propose/rewrite_row.h"
 #include <string.h>
 
 static const char *scan_key = "T hone_warp_scan(T v)";
-static const char *scan_helper = "// inclusive prefix sum over the 32 lanes of a warp\n"
-                                 "template <typename T> __device__ __forceinline__ T hone_warp_scan(T v)\n{\n"
-                                 "    for (int step = 1; step < 32; step *= 2) {\n        const T left = __shfl_up_sync(0xffffffffu, v, step);\n"
-                                 "        if (threadIdx.x % 32 >= step)\n            v += left;\n    }\n    return v;\n}\n\n";
+static const char *scan_helper =
+    "// inclusive prefix sum over the 32 lanes of a warp\n"
+    "template <typename T> __device__ __forceinline__ T hone_warp_scan(T v)\n{\n"
+    "    for (int step = 1; step < 32; step *= 2) {\n        const T left = __shfl_up_sync(0xffffffffu, v, step);\n"
+    "        if (threadIdx.x % 32 >= step)\n            v += left;\n    }\n    return v;\n}\n\n";
 
-typedef struct scan { hone_loop loop; const char *acc; size_t update; const hone_node *added; hone_node *const *body; size_t n_body; } scan;
+typedef struct scan {
+    hone_loop loop;
+    const char *acc;
+    size_t update;
+    const hone_node *added;
+    hone_node *const *body;
+    size_t n_body;
+} scan;
 
 static bool simple_statement(const rw_unit *u, const hone_loop *l, const hone_node *s)
 {
     hone_access a;
     if (s->kind == HONE_N_DECL)
         return s->n_kids == 1 && s->kid[0]->kid[0] && s->kid[0]->n_kids == 1 && !s->kid[0]->op[0] && !s->is_shared;
-    if (s->kind != HONE_N_EXPR || !hone_node_is(s->kid[0], HONE_N_ASSIGN, "=") || !hone_ast_access(&u->ast, hone_node_strip(s->kid[0]->kid[0]), NULL, &a))
+    if (s->kind != HONE_N_EXPR || !hone_node_is(s->kid[0], HONE_N_ASSIGN, "=") ||
+        !hone_ast_access(&u->ast, hone_node_strip(s->kid[0]->kid[0]), NULL, &a))
         return false;
     int64_t stride = 0;
     hone_poly d = hone_poly_stride(&a.index, l->var);
@@ -32,7 +42,9 @@ static bool scan_of(const rw_unit *u, const hone_node *stmt, scan *s)
     s->n_body = s->loop.body->n_kids;
     for (size_t k = 0; k < s->n_body; k++) {
         const hone_node *x = s->body[k], *e = x->kind == HONE_N_EXPR ? x->kid[0] : NULL;
-        bool update = e && hone_node_is(e, HONE_N_ASSIGN, "+=") && e->kid[0]->kind == HONE_N_IDENT && !hone_node_inside(hone_ast_local(&u->ast, e->kid[0]->name).var ? hone_ast_local(&u->ast, e->kid[0]->name).var : stmt, stmt);
+        bool update = e && hone_node_is(e, HONE_N_ASSIGN, "+=") && e->kid[0]->kind == HONE_N_IDENT &&
+                      !hone_node_inside(hone_ast_local(&u->ast, e->kid[0]->name).var ? hone_ast_local(&u->ast, e->kid[0]->name).var : stmt,
+                                        stmt);
         if (update && !s->acc) {
             s->acc = e->kid[0]->name;
             s->added = e->kid[1];
@@ -65,13 +77,14 @@ static bool scan_safe(const rw_unit *u, const scan *s)
 static const char *scan_text(rw *r, const rw_unit *u, const scan *s, const char *lane)
 {
     const char *type = rw_scalar_type(r, &u->ast, s->acc), *in = rw_indent(r, hone_node_at(&u->ast, s->loop.node)), *load = "", *store = "";
-    const char *first = rw_local(r, u, rw_text(r, "%s0", s->loop.var)), *before = rw_local(r, u, "before"), *upto = rw_local(r, u, "upto"), *added = rw_local(r, u, "added");
+    const char *first = rw_local(r, u, rw_text(r, "%s0", s->loop.var)), *before = rw_local(r, u, "before"), *upto = rw_local(r, u, "upto"),
+               *added = rw_local(r, u, "added");
     for (size_t k = 0; k < s->n_body; k++) {
         const hone_node *x = s->body[k];
         rw_subst sub = {.name = s->acc, .text = k < s->update ? before : upto};
         if (x->kind == HONE_N_DECL)
-            load = rw_text(r, "%s%s    %s %s = %s < %s ? %s : 0;\n", load, in, x->name, x->kid[0]->name, s->loop.var, hone_node_text(&u->ast, s->loop.bound),
-                           hone_node_text(&u->ast, x->kid[0]->kid[0]));
+            load = rw_text(r, "%s%s    %s %s = %s < %s ? %s : 0;\n", load, in, x->name, x->kid[0]->name, s->loop.var,
+                           hone_node_text(&u->ast, s->loop.bound), hone_node_text(&u->ast, x->kid[0]->kid[0]));
         else if (k != s->update)
             store = rw_text(r, "%s%s        %s\n", store, in, rw_render(r, u, x, &sub, 1));
     }
@@ -84,8 +97,9 @@ static const char *scan_text(rw *r, const rw_unit *u, const scan *s, const char 
                    "%s    const %s %s = %s - %s;\n"
                    "%s    if (%s < %s) {\n%s%s    }\n"
                    "%s    %s = __shfl_sync(0xffffffffu, %s, 31);\n%s}",
-                   s->loop.type, first, lo, first, bound, first, in, s->loop.type, var, first, lane, load, in, type, added, var, bound, hone_node_text(&u->ast, s->added), in, type, upto,
-                   s->acc, type, added, in, type, before, upto, added, in, var, bound, store, in, in, s->acc, upto, in);
+                   s->loop.type, first, lo, first, bound, first, in, s->loop.type, var, first, lane, load, in, type, added, var, bound,
+                   hone_node_text(&u->ast, s->added), in, type, upto, s->acc, type, added, in, type, before, upto, added, in, var, bound,
+                   store, in, in, s->acc, upto, in);
 }
 
 void rw_move_row_scan(rw *r)

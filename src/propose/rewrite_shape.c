@@ -21,8 +21,10 @@ static void emit_block(rw *r, const rw_unit *u, const rw_frame *f, const int64_t
 void rw_move_block_shape(rw *r)
 {
     static const int one[][3] = {{128, 1, 1}, {512, 1, 1}, {64, 1, 1}, {1024, 1, 1}, {256, 1, 1}};
-    static const int two[][3] = {{32, 8, 1}, {64, 4, 1}, {32, 16, 1}, {128, 2, 1}, {16, 16, 1}, {64, 8, 1}, {32, 4, 1}, {8, 32, 1}, {32, 32, 1}, {256, 1, 1}};
-    static const int three[][3] = {{32, 4, 2}, {64, 4, 1}, {32, 8, 1}, {64, 2, 2}, {128, 2, 1}, {32, 4, 4}, {32, 2, 2}, {128, 1, 1}, {256, 1, 1}, {16, 4, 4}};
+    static const int two[][3] = {{32, 8, 1}, {64, 4, 1}, {32, 16, 1}, {128, 2, 1}, {16, 16, 1},
+                                 {64, 8, 1}, {32, 4, 1}, {8, 32, 1},  {32, 32, 1}, {256, 1, 1}};
+    static const int three[][3] = {{32, 4, 2}, {64, 4, 1}, {32, 8, 1},  {64, 2, 2},  {128, 2, 1},
+                                   {32, 4, 4}, {32, 2, 2}, {128, 1, 1}, {256, 1, 1}, {16, 4, 4}};
     for (size_t k = 0; k < r->n_units; k++) {
         const rw_unit *u = &r->unit[k];
         rw_frame f;
@@ -67,7 +69,9 @@ void rw_move_axis_exchange(rw *r)
             g.grid[other] = rw_text(r, "cdiv(%s, %s)", reach_x, g.block[other]);
             exchange_members(r, u, 'x', (char)('x' + other));
             rw_set_launch(r, u, &g);
-            rw_emit(r, NULL, 0, rw_text(r, "threads of a warp run along '%s' instead of '%s' in %s", f.axis[other].name, f.axis[0].name, u->kernel->name));
+            rw_emit(
+                r, NULL, 0,
+                rw_text(r, "threads of a warp run along '%s' instead of '%s' in %s", f.axis[other].name, f.axis[0].name, u->kernel->name));
         }
     }
 }
@@ -115,8 +119,9 @@ void rw_move_coarsen(rw *r)
             const char *indent = rw_indent(r, hone_node_at(&u->ast, x->decl));
             size_t end = f.early ? hone_node_end(&u->ast, f.inner[f.n_inner - 1]) : hone_node_end(&u->ast, f.guard);
             rw_replace(r, hone_node_at(&u->ast, x->decl), end,
-                       rw_text(r, "for (%s %s = %s; %s < %s; %s += blockDim.x * gridDim.x) {   // about %d elements per thread\n%s%s}", x->type, x->name,
-                               hone_node_text(&u->ast, x->decl->kid[0]->kid[0]), x->name, hone_node_text(&u->ast, x->bound), x->name, factors[i], body, indent));
+                       rw_text(r, "for (%s %s = %s; %s < %s; %s += blockDim.x * gridDim.x) {   // about %d elements per thread\n%s%s}",
+                               x->type, x->name, hone_node_text(&u->ast, x->decl->kid[0]->kid[0]), x->name,
+                               hone_node_text(&u->ast, x->bound), x->name, factors[i], body, indent));
             g.grid[0] = rw_text(r, "cdiv(%s, %d)", g.grid[0], factors[i]);
             rw_set_launch(r, u, &g);
             rw_emit(r, NULL, 0, rw_text(r, "%d elements per thread in %s", factors[i], u->kernel->name));

@@ -2,13 +2,18 @@
 #include "propose/rewrite_space.h"
 #include <string.h>
 
-typedef struct digit { const hone_node *decl, *modulus, *divisor; hone_poly stride; bool used; } digit;
+typedef struct digit {
+    const hone_node *decl, *modulus, *divisor;
+    hone_poly stride;
+    bool used;
+} digit;
 
 // idx % X, idx / S % X, idx / S
 static bool digit_of(const rw_unit *u, const hone_node *stmt, const char *idx, digit *d)
 {
     *d = (digit){.decl = stmt};
-    if (stmt->kind != HONE_N_DECL || stmt->n_kids != 1 || !stmt->kid[0]->kid[0] || stmt->kid[0]->op[0] || hone_ast_local(&u->ast, stmt->kid[0]->name).writes)
+    if (stmt->kind != HONE_N_DECL || stmt->n_kids != 1 || !stmt->kid[0]->kid[0] || stmt->kid[0]->op[0] ||
+        hone_ast_local(&u->ast, stmt->kid[0]->name).writes)
         return false;
     const hone_node *e = hone_node_strip(stmt->kid[0]->kid[0]);
     if (hone_node_is(e, HONE_N_BINARY, "%")) {
@@ -114,8 +119,9 @@ static bool flat_axes(rw *r, const rw_unit *u, space *s)
     s->flat_name = idx->name;
     s->flat_value = s->axis[s->n - 1].name;
     for (size_t k = s->n - 1; k-- > 0;)
-        s->flat_value = rw_text(r, "%s%s%s * %s + %s", strchr(s->flat_value, ' ') ? "(" : "", s->flat_value, strchr(s->flat_value, ' ') ? ")" : "",
-                                strchr(s->axis[k].extent, ' ') ? rw_text(r, "(%s)", s->axis[k].extent) : s->axis[k].extent, s->axis[k].name);
+        s->flat_value = rw_text(
+            r, "%s%s%s * %s + %s", strchr(s->flat_value, ' ') ? "(" : "", s->flat_value, strchr(s->flat_value, ' ') ? ")" : "",
+            strchr(s->axis[k].extent, ' ') ? rw_text(r, "(%s)", s->axis[k].extent) : s->axis[k].extent, s->axis[k].name);
     return true;
 }
 
@@ -222,18 +228,24 @@ void rw_move_unflatten(rw *r)
                 if (i == y)
                     continue;
                 bool last = i + 1 == s.n || (y + 1 == s.n && i + 2 == s.n);
-                z = last ? rw_text(r, "%s%s%s %s = %s;\n", z, in, s.axis[i].type, s.axis[i].name, rest) : rw_text(r, "%s%s%s %s = %s %% (%s);\n", z, in, s.axis[i].type, s.axis[i].name, rest, s.axis[i].extent);
+                z = last ? rw_text(r, "%s%s%s %s = %s;\n", z, in, s.axis[i].type, s.axis[i].name, rest)
+                         : rw_text(r, "%s%s%s %s = %s %% (%s);\n", z, in, s.axis[i].type, s.axis[i].name, rest, s.axis[i].extent);
                 rest = rw_text(r, "%s / (%s)", rest, s.axis[i].extent);
                 outer = rw_same_expr(outer, "1") ? s.axis[i].launch_extent : rw_text(r, "%s*%s", outer, s.axis[i].launch_extent);
             }
             for (size_t i = 0; i < s.n; i++)
                 rw_remove(r, u, s.axis[i].decl);
-            const char *cond = s.frame.early ? rw_text(r, "%s >= %s || %s >= %s", a->name, a->extent, b->name, b->extent) : rw_text(r, "%s < %s && %s < %s", a->name, a->extent, b->name, b->extent);
+            const char *cond = s.frame.early ? rw_text(r, "%s >= %s || %s >= %s", a->name, a->extent, b->name, b->extent)
+                                             : rw_text(r, "%s < %s && %s < %s", a->name, a->extent, b->name, b->extent);
             rw_replace_node(r, u, idx->decl,
-                            rw_text(r, "// one grid axis per data axis instead of divisions\n%s%s %s = blockIdx.x * blockDim.x + threadIdx.x;\n%s%s %s = blockIdx.y * blockDim.y + threadIdx.y;\n%s%s%s %s = %s;",
+                            rw_text(r,
+                                    "// one grid axis per data axis instead of divisions\n%s%s %s = blockIdx.x * blockDim.x + "
+                                    "threadIdx.x;\n%s%s %s = blockIdx.y * blockDim.y + threadIdx.y;\n%s%s%s %s = %s;",
                                     in, a->type, a->name, in, b->type, b->name, z, in, idx->type, idx->name, s.flat_value));
             rw_replace_node(r, u, s.frame.guard->kid[0], cond);
-            rw_grid g = {{rw_text(r, "cdiv(%s, 32)", a->launch_extent), rw_text(r, "cdiv(%s, 8)", b->launch_extent), outer}, {"32", "8", "1"}, rw_grid_of(r, u).smem};
+            rw_grid g = {{rw_text(r, "cdiv(%s, 32)", a->launch_extent), rw_text(r, "cdiv(%s, 8)", b->launch_extent), outer},
+                         {"32", "8", "1"},
+                         rw_grid_of(r, u).smem};
             rw_set_launch(r, u, &g);
             rw_emit(r, NULL, 0, rw_text(r, "axes '%s' and '%s' of %s on the grid instead of divisions", a->name, b->name, u->kernel->name));
         }

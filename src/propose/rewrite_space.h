@@ -5,7 +5,11 @@
 #include "propose/rewrite.h"
 
 enum { SPACE_AXES = 6 };
-typedef struct space_axis { const char *name, *type; const char *extent, *launch_extent; const hone_node *decl; } space_axis;   // extent in kernel terms
+typedef struct space_axis {
+    const char *name, *type;
+    const char *extent, *launch_extent;      // in kernel terms, in launch terms
+    const hone_node *decl;
+} space_axis;
 typedef struct space {
     rw_frame frame;
     bool flat;

@@ -1,4 +1,5 @@
-// propose/rewrite_task: edits of the task file's own lines (launch, tune, flags) and the bridge from kernel expressions to launch expressions.
+// propose/rewrite_task: edits of the task file's own lines (launch, tune, flags) and the bridge from kernel expressions to launch
+// expressions.
 #include "propose/rewrite.h"
 #include <ctype.h>
 #include <stdlib.h>
@@ -132,11 +133,13 @@ static void replace_launch(rw *r, const hone_launch *l, const rw_grid *g, const 
 {
     const char *tail = "";
     if (l->cluster[0] && l->cluster[1] && l->cluster[2])
-        tail = rw_text(r, " cluster=dim3(%s, %s, %s)", hone_expr_text(l->cluster[0]), hone_expr_text(l->cluster[1]), hone_expr_text(l->cluster[2]));
+        tail = rw_text(r, " cluster=dim3(%s, %s, %s)", hone_expr_text(l->cluster[0]), hone_expr_text(l->cluster[1]),
+                       hone_expr_text(l->cluster[2]));
     if (l->cooperative)
         tail = rw_text(r, "%s cooperative", tail);
     const char *smem = g->smem && !rw_same_expr(g->smem, "0") ? rw_text(r, ", %s", g->smem) : "";
-    const char *line = rw_text(r, "#pragma hone launch %s<<<%s, %s%s>>>(%s)%s", l->kernel, dim_text(r, g->grid), dim_text(r, g->block), smem, launch_args(r, l, from, to), tail);
+    const char *line = rw_text(r, "#pragma hone launch %s<<<%s, %s%s>>>(%s)%s", l->kernel, dim_text(r, g->grid), dim_text(r, g->block),
+                               smem, launch_args(r, l, from, to), tail);
     size_t at = l->text_at, end = at + l->text_len;
     while (end > at && (r->task->text[end - 1] == '\n' || r->task->text[end - 1] == '\r'))
         end--;

@@ -1,22 +1,31 @@
-// propose/rewrite_tile: matrix-product loops, acc += a(row, k) * b(k, col), computed by blocks: tiles of both operands staged in shared memory, a TM×TN
-// patch of outputs per thread in registers. Operands and everything around the loop are kept as they are written, evaluated for another row and
-// column; so strides, types, conversions, batches, masks and epilogues need no special cases. Tile sizes are tune parameters.
+// propose/rewrite_tile: matrix-product loops, acc += a(row, k) * b(k, col), computed by blocks: tiles of both operands staged in shared
+// memory, a TM×TN patch of outputs per thread in registers. Operands and everything around the loop are kept as written, evaluated
+// for another row and column; so strides, types, conversions, batches, masks and epilogues need no special cases. Tile sizes are tune
+// parameters.
 #include "propose/rewrite_space.h"
 #include <string.h>
 
 enum { SLICE = 16 };
-typedef struct operand { const hone_node *e; bool k_fastest; const hone_node *slice[SLICE]; size_t n_slice; } operand;
+typedef struct operand {
+    const hone_node *e;
+    bool k_fastest;
+    const hone_node *slice[SLICE];
+    size_t n_slice;
+} operand;
 typedef struct product {
     space s;
     hone_loop loop;
-    const char *acc, *type;              // accumulator and its type
+    const char *acc, *type;   // accumulator and its type
     const hone_node *acc_decl;
-    size_t row, col;                     // axes
-    operand a, b;                        // a depends on row, b on col
-    bool ragged_row;                     // the loop's bound grows with the row
-    const hone_node *bound_slice[SLICE]; size_t n_bound_slice;
+    size_t row, col;   // axes
+    operand a, b;   // a depends on row, b on col
+    bool ragged_row;   // the loop's bound grows with the row
+    const hone_node *bound_slice[SLICE];
+    size_t n_bound_slice;
 } product;
-typedef struct tile_names { const char *bm, *bn, *bk, *tm, *tn, *as, *bs, *k0, *row0, *col0, *tid, *sum, *e, *tx, *ty, *kk, *av, *bv, *i, *j, *limit, *last, *value; } tile_names;
+typedef struct tile_names {
+    const char *bm, *bn, *bk, *tm, *tn, *as, *bs, *k0, *row0, *col0, *tid, *sum, *e, *tx, *ty, *kk, *av, *bv, *i, *j, *limit, *last, *value;
+} tile_names;
 
 static bool zero_literal(const hone_node *n)
 {
@@ -142,8 +151,8 @@ static bool product_loop(rw *r, const rw_unit *u, product *p)
         if (hone_node_is(n, HONE_N_IDENT, p->acc) && n->index < p->loop.node->index)
             return false;
     const hone_node *mul = hone_node_strip(assign->kid[1]);
-    return loads_once(u, mul->kid[0]) && loads_once(u, mul->kid[1]) && rw_depends(u, &p->s, mul->kid[0], p->loop.var) && rw_depends(u, &p->s, mul->kid[1], p->loop.var) &&
-           assign_axes(u, p, mul->kid[0], mul->kid[1]);
+    return loads_once(u, mul->kid[0]) && loads_once(u, mul->kid[1]) && rw_depends(u, &p->s, mul->kid[0], p->loop.var) &&
+           rw_depends(u, &p->s, mul->kid[1], p->loop.var) && assign_axes(u, p, mul->kid[0], mul->kid[1]);
 }
 
 static bool bound_ok(const rw_unit *u, product *p)
@@ -170,7 +179,8 @@ static bool product_of(rw *r, const rw_unit *u, product *p)
     choose_columns(u, p);
     if (!bound_ok(u, p))
         return false;
-    if (!rw_slice(u, &p->s, p->a.e, p->loop.node, p->a.slice, &p->a.n_slice, SLICE) || !rw_slice(u, &p->s, p->b.e, p->loop.node, p->b.slice, &p->b.n_slice, SLICE))
+    if (!rw_slice(u, &p->s, p->a.e, p->loop.node, p->a.slice, &p->a.n_slice, SLICE) ||
+        !rw_slice(u, &p->s, p->b.e, p->loop.node, p->b.slice, &p->b.n_slice, SLICE))
         return false;
     for (size_t k = 0; k < p->a.n_slice + p->b.n_slice; k++) {   // repeated declarations must not load written buffers
         const hone_node *d = k < p->a.n_slice ? p->a.slice[k] : p->b.slice[k - p->a.n_slice];
@@ -200,11 +210,17 @@ static const char *stage(rw *r, const rw_unit *u, const product *p, const tile_n
     const char *outer = o->k_fastest ? rw_text(r, "%s / %s", t->e, t->bk) : rw_text(r, "%s %% %s", t->e, size);
     const char *depth = o->k_fastest ? rw_text(r, "%s %% %s", t->e, t->bk) : rw_text(r, "%s / %s", t->e, size);
     const char *limit = is_a && p->ragged_row ? hone_node_text(&u->ast, p->loop.bound) : t->limit;
-    const char *head = rw_text(r, "        #pragma unroll\n        for (int %s = %s; %s < %s * %s; %s += (%s / %s) * (%s / %s)) {\n            const %s %s = %s + %s;\n            const %s %s = %s + %s;\n", t->e,
-                               t->tid, t->e, size, t->bk, t->e, t->bm, t->tm, t->bn, t->tn, x->type, x->name, origin, outer, p->loop.type, p->loop.var, t->k0, depth);
-    return rw_text(r, "%s            %s %s = 0;\n            if (%s < %s && %s %s %s) {\n%s                %s = %s;\n            }\n            %s[%s][%s] = %s;\n        }\n", head, p->type, t->value,
-                   x->name, x->extent, p->loop.var, p->loop.inclusive ? "<=" : "<", limit, statements(r, u, o->slice, o->n_slice, "                "), t->value,
-                   hone_node_text(&u->ast, o->e), tile, depth, outer, t->value);
+    const char *head = rw_text(r,
+                               "        #pragma unroll\n        for (int %s = %s; %s < %s * %s; %s += (%s / %s) * (%s / %s)) {\n           "
+                               " const %s %s = %s + %s;\n            const %s %s = %s + %s;\n",
+                               t->e, t->tid, t->e, size, t->bk, t->e, t->bm, t->tm, t->bn, t->tn, x->type, x->name, origin, outer,
+                               p->loop.type, p->loop.var, t->k0, depth);
+    return rw_text(r,
+                   "%s            %s %s = 0;\n            if (%s < %s && %s %s %s) {\n%s                %s = %s;\n            }\n          "
+                   "  %s[%s][%s] = %s;\n        }\n",
+                   head, p->type, t->value, x->name, x->extent, p->loop.var, p->loop.inclusive ? "<=" : "<", limit,
+                   statements(r, u, o->slice, o->n_slice, "                "), t->value, hone_node_text(&u->ast, o->e), tile, depth, outer,
+                   t->value);
 }
 
 static const char *batch_axes(rw *r, const product *p, const char **launch)
@@ -217,7 +233,8 @@ static const char *batch_axes(rw *r, const product *p, const char **launch)
         if (k == p->row || k == p->col)
             continue;
         left--;
-        s = left ? rw_text(r, "%s    const %s %s = %s %% (%s);\n", s, x->type, x->name, rest, x->extent) : rw_text(r, "%s    const %s %s = %s;\n", s, x->type, x->name, rest);
+        s = left ? rw_text(r, "%s    const %s %s = %s %% (%s);\n", s, x->type, x->name, rest, x->extent)
+                 : rw_text(r, "%s    const %s %s = %s;\n", s, x->type, x->name, rest);
         rest = rw_text(r, "%s / (%s)", rest, x->extent);
         *launch = rw_same_expr(*launch, "1") ? x->launch_extent : rw_text(r, "%s*%s", *launch, x->launch_extent);
     }
@@ -247,14 +264,16 @@ static const char *epilogue(rw *r, const rw_unit *u, const product *p, const til
     size_t n = 0;
     bool keep[64], flat_used;
     kept_statements(u, p, keep, &flat_used);
-    const char *s = flat_used ? rw_text(r, "                const %s %s = %s;\n", p->s.frame.axis[0].type, p->s.flat_name, p->s.flat_value) : "";
+    const char *s = flat_used ? rw_text(r, "                const %s %s = %s;\n", p->s.frame.axis[0].type, p->s.flat_name, p->s.flat_value)
+                              : "";
     for (size_t k = 0; k < p->s.n_inner; k++)
         HONE_EACH_NODE(&u->ast, p->s.inner[k], x)
             if (x->kind == HONE_N_RETURN && n < HONE_COUNT(sub))
                 sub[n++] = (rw_subst){.node = x, .text = "continue;"};
     for (size_t k = 0; k < p->s.n_inner; k++) {
         const hone_node *stmt = p->s.inner[k];
-        const char *text = stmt == p->acc_decl ? rw_text(r, "%s %s = %s[%s][%s];", stmt->name, p->acc, t->sum, t->i, t->j) : rw_render(r, u, stmt, sub, n);
+        const char *text = stmt == p->acc_decl ? rw_text(r, "%s %s = %s[%s][%s];", stmt->name, p->acc, t->sum, t->i, t->j)
+                                               : rw_render(r, u, stmt, sub, n);
         if (keep[k])
             s = rw_text(r, "%s                %s\n", s, text);
     }
@@ -265,11 +284,12 @@ static const char *k_limit(rw *r, const rw_unit *u, const product *p, const tile
 {
     const char *bound = hone_node_text(&u->ast, p->loop.bound);
     if (!p->ragged_row)
-        return rw_text(r, "%s    const %s %s = %s;\n", statements(r, u, p->bound_slice, p->n_bound_slice, "    "), p->loop.type, t->limit, bound);
+        return rw_text(r, "%s    const %s %s = %s;\n", statements(r, u, p->bound_slice, p->n_bound_slice, "    "), p->loop.type, t->limit,
+                       bound);
     const space_axis *x = &p->s.axis[p->row];
     rw_subst s = {.name = x->name, .text = t->last};
-    return rw_text(r, "    const %s %s = min(%s + %s, %s) - 1;   // the longest row of this tile\n    const %s %s = %s;\n", x->type, t->last, t->row0, t->bm, x->extent, p->loop.type, t->limit,
-                   rw_render(r, u, p->loop.bound, &s, 1));
+    return rw_text(r, "    const %s %s = min(%s + %s, %s) - 1;   // the longest row of this tile\n    const %s %s = %s;\n", x->type,
+                   t->last, t->row0, t->bm, x->extent, p->loop.type, t->limit, rw_render(r, u, p->loop.bound, &s, 1));
 }
 
 static const char *tile_head(rw *r, const rw_unit *u, const product *p, const tile_names *t, const char **launch_z)
@@ -280,8 +300,10 @@ static const char *tile_head(rw *r, const rw_unit *u, const product *p, const ti
                             "    __shared__ __align__(16) %s %s[%s][%s + 4], %s[%s][%s + 4];\n%s    const int %s = threadIdx.x;\n",
                             t->bm, t->bn, t->tm, t->tn, t->bk, p->type, t->as, t->bk, t->bm, t->bs, t->bk, t->bn, z, t->tid);
     return rw_text(r,
-                   "%s    const int %s = %s %% (%s / %s), %s = %s / (%s / %s);\n    const int %s = blockIdx.y * %s, %s = blockIdx.x * %s;\n    %s %s[%s][%s] = {};\n%s", s, t->tx, t->tid,
-                   t->bn, t->tn, t->ty, t->tid, t->bn, t->tn, t->row0, t->bm, t->col0, t->bn, p->type, t->sum, t->tm, t->tn, k_limit(r, u, p, t));
+                   "%s    const int %s = %s %% (%s / %s), %s = %s / (%s / %s);\n    const int %s = blockIdx.y * %s, %s = blockIdx.x * "
+                   "%s;\n    %s %s[%s][%s] = {};\n%s",
+                   s, t->tx, t->tid, t->bn, t->tn, t->ty, t->tid, t->bn, t->tn, t->row0, t->bm, t->col0, t->bn, p->type, t->sum, t->tm,
+                   t->tn, k_limit(r, u, p, t));
 }
 
 // Each thread's patch is split into groups of four neighbours, so that reads of the tiles are 16 bytes wide and free of bank conflicts.
@@ -293,14 +315,16 @@ static const char *patch(rw *r, const char *v, const char *block, const char *pe
 static const char *multiply(rw *r, const product *p, const tile_names *t)
 {
     const char *rows = patch(r, t->i, t->bm, t->tm, t->ty), *cols = patch(r, t->j, t->bn, t->tn, t->tx);
-    const char *load = rw_text(r,
-                               "        #pragma unroll\n        for (int %s = 0; %s < %s; %s++) {\n            %s %s[%s], %s[%s];\n"
-                               "            #pragma unroll\n            for (int %s = 0; %s < %s; %s++)\n                %s[%s] = %s[%s][%s];\n"
-                               "            #pragma unroll\n            for (int %s = 0; %s < %s; %s++)\n                %s[%s] = %s[%s][%s];\n",
-                               t->kk, t->kk, t->bk, t->kk, p->type, t->av, t->tm, t->bv, t->tn, t->i, t->i, t->tm, t->i, t->av, t->i, t->as, t->kk, rows, t->j, t->j, t->tn, t->j, t->bv, t->j,
-                               t->bs, t->kk, cols);
+    const char *load = rw_text(
+        r,
+        "        #pragma unroll\n        for (int %s = 0; %s < %s; %s++) {\n            %s %s[%s], %s[%s];\n"
+        "            #pragma unroll\n            for (int %s = 0; %s < %s; %s++)\n                %s[%s] = %s[%s][%s];\n"
+        "            #pragma unroll\n            for (int %s = 0; %s < %s; %s++)\n                %s[%s] = %s[%s][%s];\n",
+        t->kk, t->kk, t->bk, t->kk, p->type, t->av, t->tm, t->bv, t->tn, t->i, t->i, t->tm, t->i, t->av, t->i, t->as, t->kk, rows, t->j,
+        t->j, t->tn, t->j, t->bv, t->j, t->bs, t->kk, cols);
     return rw_text(r,
-                   "%s            #pragma unroll\n            for (int %s = 0; %s < %s; %s++)\n                #pragma unroll\n                for (int %s = 0; %s < %s; %s++)\n"
+                   "%s            #pragma unroll\n            for (int %s = 0; %s < %s; %s++)\n                #pragma unroll\n            "
+                   "    for (int %s = 0; %s < %s; %s++)\n"
                    "                    %s[%s][%s] += %s[%s] * %s[%s];\n        }\n",
                    load, t->i, t->i, t->tm, t->i, t->j, t->j, t->tn, t->j, t->sum, t->i, t->j, t->av, t->i, t->bv, t->j);
 }
@@ -308,22 +332,45 @@ static const char *multiply(rw *r, const product *p, const tile_names *t)
 static const char *tile_text(rw *r, const rw_unit *u, const product *p, const tile_names *t, const char **launch_z)
 {
     const space_axis *row = &p->s.axis[p->row], *col = &p->s.axis[p->col];
-    const char *loop = rw_text(r, "    for (%s %s = 0; %s %s %s; %s += %s) {\n%s%s        __syncthreads();\n%s        __syncthreads();\n    }\n", p->loop.type, t->k0, t->k0,
-                               p->loop.inclusive ? "<=" : "<", t->limit, t->k0, t->bk, stage(r, u, p, t, true), stage(r, u, p, t, false), multiply(r, p, t));
-    return rw_text(r,
-                   "%s%s    #pragma unroll\n    for (int %s = 0; %s < %s; %s++) {\n        #pragma unroll\n        for (int %s = 0; %s < %s; %s++) {\n"
-                   "            const %s %s = %s + %s;\n            const %s %s = %s + %s;\n            if (%s < %s && %s < %s) {\n%s            }\n        }\n    }\n}",
-                   tile_head(r, u, p, t, launch_z), loop, t->i, t->i, t->tm, t->i, t->j, t->j, t->tn, t->j, row->type, row->name, t->row0, patch(r, t->i, t->bm, t->tm, t->ty), col->type,
-                   col->name, t->col0, patch(r, t->j, t->bn, t->tn, t->tx), row->name, row->extent, col->name, col->extent, epilogue(r, u, p, t));
+    const char *loop = rw_text(
+        r, "    for (%s %s = 0; %s %s %s; %s += %s) {\n%s%s        __syncthreads();\n%s        __syncthreads();\n    }\n", p->loop.type,
+        t->k0, t->k0, p->loop.inclusive ? "<=" : "<", t->limit, t->k0, t->bk, stage(r, u, p, t, true), stage(r, u, p, t, false),
+        multiply(r, p, t));
+    return rw_text(
+        r,
+        "%s%s    #pragma unroll\n    for (int %s = 0; %s < %s; %s++) {\n        #pragma unroll\n        for (int %s = 0; %s < %s; %s++) {\n"
+        "            const %s %s = %s + %s;\n            const %s %s = %s + %s;\n            if (%s < %s && %s < %s) {\n%s            }\n  "
+        "      }\n    }\n}",
+        tile_head(r, u, p, t, launch_z), loop, t->i, t->i, t->tm, t->i, t->j, t->j, t->tn, t->j, row->type, row->name, t->row0,
+        patch(r, t->i, t->bm, t->tm, t->ty), col->type, col->name, t->col0, patch(r, t->j, t->bn, t->tn, t->tx), row->name, row->extent,
+        col->name, col->extent, epilogue(r, u, p, t));
 }
 
 static tile_names names_for(rw *r, const rw_unit *u)
 {
-    return (tile_names){.bm = rw_fresh(r, "BM"), .bn = rw_fresh(r, "BN"), .bk = rw_fresh(r, "BK"), .tm = rw_fresh(r, "TM"), .tn = rw_fresh(r, "TN"),
-                        .as = rw_local(r, u, "a_tile"), .bs = rw_local(r, u, "b_tile"), .k0 = rw_local(r, u, "k0"), .row0 = rw_local(r, u, "row0"), .col0 = rw_local(r, u, "col0"),
-                        .tid = rw_local(r, u, "tid"), .sum = rw_local(r, u, "sum"), .e = rw_local(r, u, "e"), .tx = rw_local(r, u, "tx"), .ty = rw_local(r, u, "ty"),
-                        .kk = rw_local(r, u, "kk"), .av = rw_local(r, u, "av"), .bv = rw_local(r, u, "bv"), .i = rw_local(r, u, "i"), .j = rw_local(r, u, "j"),
-                        .limit = rw_local(r, u, "k_limit"), .last = rw_local(r, u, "last"), .value = rw_local(r, u, "value")};
+    return (tile_names){.bm = rw_fresh(r, "BM"),
+                        .bn = rw_fresh(r, "BN"),
+                        .bk = rw_fresh(r, "BK"),
+                        .tm = rw_fresh(r, "TM"),
+                        .tn = rw_fresh(r, "TN"),
+                        .as = rw_local(r, u, "a_tile"),
+                        .bs = rw_local(r, u, "b_tile"),
+                        .k0 = rw_local(r, u, "k0"),
+                        .row0 = rw_local(r, u, "row0"),
+                        .col0 = rw_local(r, u, "col0"),
+                        .tid = rw_local(r, u, "tid"),
+                        .sum = rw_local(r, u, "sum"),
+                        .e = rw_local(r, u, "e"),
+                        .tx = rw_local(r, u, "tx"),
+                        .ty = rw_local(r, u, "ty"),
+                        .kk = rw_local(r, u, "kk"),
+                        .av = rw_local(r, u, "av"),
+                        .bv = rw_local(r, u, "bv"),
+                        .i = rw_local(r, u, "i"),
+                        .j = rw_local(r, u, "j"),
+                        .limit = rw_local(r, u, "k_limit"),
+                        .last = rw_local(r, u, "last"),
+                        .value = rw_local(r, u, "value")};
 }
 
 static void emit_tile(rw *r, const rw_unit *u, const product *p, const int64_t shape[5])
@@ -332,9 +379,13 @@ static void emit_tile(rw *r, const rw_unit *u, const product *p, const int64_t s
     tile_names t = names_for(r, u);
     const char *const names[5] = {t.bm, t.bn, t.bk, t.tm, t.tn}, *threads = rw_text(r, "(%s/%s)*(%s/%s)", t.bm, t.tm, t.bn, t.tn);
     rw_replace_node(r, u, u->ast.body, tile_text(r, u, p, &t, &launch_z));
-    rw_grid g = {{rw_text(r, "cdiv(%s, %s)", p->s.axis[p->col].launch_extent, t.bn), rw_text(r, "cdiv(%s, %s)", p->s.axis[p->row].launch_extent, t.bm), launch_z},
-                 {threads, "1", "1"}, rw_grid_of(r, u).smem};
-    const char *tunes = rw_text(r, "#pragma hone tune %s={128,64,32}\n#pragma hone tune %s={128,64,32}\n#pragma hone tune %s={8,16,32}\n#pragma hone tune %s={8,4}\n#pragma hone tune %s={8,4}\n",
+    rw_grid g = {{rw_text(r, "cdiv(%s, %s)", p->s.axis[p->col].launch_extent, t.bn),
+                  rw_text(r, "cdiv(%s, %s)", p->s.axis[p->row].launch_extent, t.bm), launch_z},
+                 {threads, "1", "1"},
+                 rw_grid_of(r, u).smem};
+    const char *tunes = rw_text(r,
+                                "#pragma hone tune %s={128,64,32}\n#pragma hone tune %s={128,64,32}\n#pragma hone tune "
+                                "%s={8,16,32}\n#pragma hone tune %s={8,4}\n#pragma hone tune %s={8,4}\n",
                                 t.bm, t.bn, t.bk, t.tm, t.tn);
     rw_add_lines(r, u, rw_text(r, "%s#pragma hone where %s <= 1024\n#pragma hone where %s >= 32\n", tunes, threads, threads));
     rw_set_launch(r, u, &g);
@@ -347,12 +398,14 @@ static void emit_tile(rw *r, const rw_unit *u, const product *p, const int64_t s
     if (!b)
         r->oom = true;
     rw_emit(r, b, b ? n + 5 : 0,
-            rw_text(r, "%s by %lldx%lld tiles, %lldx%lld per thread", u->kernel->name, (long long)shape[0], (long long)shape[1], (long long)shape[3], (long long)shape[4]));
+            rw_text(r, "%s by %lldx%lld tiles, %lldx%lld per thread", u->kernel->name, (long long)shape[0], (long long)shape[1],
+                    (long long)shape[3], (long long)shape[4]));
 }
 
 void rw_move_register_tile(rw *r)
 {
-    static const int64_t shapes[][5] = {{128, 128, 8, 8, 8}, {64, 64, 16, 4, 4}, {128, 64, 16, 8, 4}, {64, 64, 16, 8, 8}, {32, 64, 16, 4, 4}, {128, 128, 16, 8, 8}};
+    static const int64_t shapes[][5] = {{128, 128, 8, 8, 8}, {64, 64, 16, 4, 4}, {128, 64, 16, 8, 4},
+                                        {64, 64, 16, 8, 8},  {32, 64, 16, 4, 4}, {128, 128, 16, 8, 8}};
     for (size_t k = 0; k < r->n_units; k++) {
         const rw_unit *u = &r->unit[k];
         product *p = hone_arena_alloc(r->arena, sizeof *p);

@@ -3,7 +3,6 @@
 #include "propose/rewrite_vector.h"
 #include <string.h>
 
-
 static bool conditional(const rw_unit *u, const hone_node *n, const rw_frame *f)
 {
     for (const hone_node *p = n; p && p != u->ast.body && p != f->guard; p = p->parent)
@@ -21,7 +20,8 @@ static bool add_access(rw *r, const rw_unit *u, const rw_frame *f, lanes *l, con
         const char *type = rw_elem_type(u, a->base);
         if (l->n == MAX_LANES_BUFFERS || !rw_elem_bytes(type))
             return false;
-        l->b[l->n++] = (lanes_buffer){.name = a->base, .type = type, .bytes = rw_elem_bytes(type), .local = rw_local(r, u, rw_text(r, "%s_v", a->base))};
+        l->b[l->n++] = (lanes_buffer){
+            .name = a->base, .type = type, .bytes = rw_elem_bytes(type), .local = rw_local(r, u, rw_text(r, "%s_v", a->base))};
     }
     l->b[k].read = l->b[k].read || a->read;
     l->b[k].written = l->b[k].written || a->written;
@@ -57,17 +57,19 @@ bool rw_lanes_of(rw *r, const rw_unit *u, const rw_frame *f, lanes *l, bool atom
 
 const char *rw_vector_key = "struct alignas(sizeof(T) * N) hone_vec";
 const char *rw_vector_helper = "// N neighbouring elements, loaded and stored by one access\n"
-                                   "template <typename T, int N> struct alignas(sizeof(T) * N) hone_vec { T v[N]; };\n\n";
+                               "template <typename T, int N> struct alignas(sizeof(T) * N) hone_vec { T v[N]; };\n\n";
 
 static const char *vector_body(rw *r, const rw_unit *u, const rw_frame *f, const lanes *l, unsigned width)
 {
     const rw_axis *x = &f->axis[0];
-    const char *first = rw_local(r, u, rw_text(r, "%s0", x->name)), *load = "", *store = "", *in = rw_indent(r, hone_node_at(&u->ast, x->decl));
+    const char *first = rw_local(r, u, rw_text(r, "%s0", x->name)), *load = "", *store = "",
+               *in = rw_indent(r, hone_node_at(&u->ast, x->decl));
     for (size_t k = 0; k < l->n; k++) {
         const lanes_buffer *b = &l->b[k];
         const char *type = rw_text(r, "hone_vec<%s, %u>", b->type, width);
         if (b->read || b->conditional)
-            load = rw_text(r, "%s%s    %s%s %s = *reinterpret_cast<const %s*>(%s + %s);\n", load, in, b->written ? "" : "const ", type, b->local, type, b->name, first);
+            load = rw_text(r, "%s%s    %s%s %s = *reinterpret_cast<const %s*>(%s + %s);\n", load, in, b->written ? "" : "const ", type,
+                           b->local, type, b->name, first);
         else
             load = rw_text(r, "%s%s    %s %s;\n", load, in, type, b->local);
         if (b->written)
@@ -82,8 +84,8 @@ static const char *vector_body(rw *r, const rw_unit *u, const rw_frame *f, const
                    "%s    #pragma unroll\n"
                    "%s    for (int u = 0; u < %u; u++) {\n%s        const %s %s = %s + u;\n%s        (void)%s;\n%s        %s\n%s    }\n%s"
                    "%s} else {\n%s    for (%s %s = %s; %s < %s; %s++) {\n%s        %s\n%s    }\n%s}",
-                   x->type, first, index, width, width, in, first, width, bound, load, in, in, width, in, x->type, x->name, first, in, x->name, in, wide, in, store, in, in, x->type,
-                   x->name, first, x->name, bound, x->name, in, plain, in, in);
+                   x->type, first, index, width, width, in, first, width, bound, load, in, in, width, in, x->type, x->name, first, in,
+                   x->name, in, wide, in, store, in, in, x->type, x->name, first, x->name, bound, x->name, in, plain, in, in);
 }
 
 static void emit_vector(rw *r, const rw_unit *u, const rw_frame *f, const lanes *l, unsigned width)
@@ -119,7 +121,14 @@ void rw_move_vector_load(rw *r)
 }
 
 // ---- packing
-typedef struct pack { const char *base; hone_poly core; const hone_node *member[16]; unsigned lane[16]; size_t n; unsigned seen; } pack;
+typedef struct pack {
+    const char *base;
+    hone_poly core;
+    const hone_node *member[16];
+    unsigned lane[16];
+    size_t n;
+    unsigned seen;
+} pack;
 
 static bool split_constant(const hone_poly *p, unsigned width, hone_poly *core, unsigned *lane)
 {
@@ -168,8 +177,13 @@ static bool stable_index(const rw_unit *u, const hone_node *index, const hone_no
 
 static const char *vector_type(const char *elem, unsigned width)
 {
-    static const struct { const char *elem; unsigned width; const char *vec; } t[] = {
-        {"float", 4, "float4"}, {"float", 2, "float2"}, {"int", 4, "int4"}, {"int", 2, "int2"}, {"unsigned int", 4, "uint4"}, {"unsigned int", 2, "uint2"}, {"double", 2, "double2"},
+    static const struct {
+        const char *elem;
+        unsigned width;
+        const char *vec;
+    } t[] = {
+        {"float", 4, "float4"},       {"float", 2, "float2"},       {"int", 4, "int4"},       {"int", 2, "int2"},
+        {"unsigned int", 4, "uint4"}, {"unsigned int", 2, "uint2"}, {"double", 2, "double2"},
     };
     for (size_t k = 0; elem && k < HONE_COUNT(t); k++)
         if (t[k].width == width && !strcmp(t[k].elem, elem))
@@ -192,7 +206,9 @@ static void pack_edits(rw *r, const rw_unit *u, const pack *p, const char *vec, 
         return;   // nothing may come between a pragma and its loop
     const char *name = rw_local(r, u, rw_text(r, "%s_v", p->base));
     size_t at = hone_node_at(&u->ast, stmt);
-    rw_insert(r, at, rw_text(r, "const %s %s = *reinterpret_cast<const %s*>(&%s);\n%s", vec, name, vec, hone_node_text(&u->ast, zero), rw_indent(r, at)));
+    rw_insert(r, at,
+              rw_text(r, "const %s %s = *reinterpret_cast<const %s*>(&%s);\n%s", vec, name, vec, hone_node_text(&u->ast, zero),
+                      rw_indent(r, at)));
     for (size_t k = 0; k < p->n; k++)
         rw_replace_node(r, u, p->member[k], rw_text(r, "%s.%c", name, member[p->lane[k]]));
     *count += (unsigned)p->n;
@@ -207,7 +223,8 @@ static size_t collect_packs(const rw_unit *u, unsigned width, pack *packs, size_
         hone_poly core;
         unsigned lane;
         bool read = n->kind == HONE_N_INDEX && hone_ast_access(&u->ast, n, NULL, &a) && a.is_param && a.read && !a.written;
-        if (!read || !vector_type(rw_elem_type(u, a.base), width) || !split_constant(&a.index, width, &core, &lane) || core.n == 0 || rw_param_written(u, a.base))
+        if (!read || !vector_type(rw_elem_type(u, a.base), width) || !split_constant(&a.index, width, &core, &lane) || core.n == 0 ||
+            rw_param_written(u, a.base))
             continue;
         if (n->parent->kind == HONE_N_UNARY && n->parent->op[0] == '&')
             continue;

@@ -1,4 +1,5 @@
-// propose/tune: see tune.h. A text is parsed and its space enumerated once (tune_space); asking is then a matter of collecting what is known of that text.
+// propose/tune: see tune.h. A text is parsed and its space enumerated once (tune_space); asking is then a matter of collecting what is
+// known of that text.
 #include "propose/tune.h"
 #include <stdio.h>
 #include <string.h>
@@ -6,13 +7,18 @@
 enum { CACHE = 8, MAX_LIST = 200000, MAX_VISITS = 400000, ROUNDS = 6 };
 
 typedef struct tune_space {
-    const char *text; size_t len;            // the task's copy
+    const char *text;
+    size_t len;   // the task's copy
     hone_task *task;
-    hone_space *space;                       // NULL: no tune lines, or none that fit
-    size_t depth_of[64]; size_t n_wheres;    // where i is decided once that many parameters have values
+    hone_space *space;   // NULL: no tune lines, or none that fit
+    size_t depth_of[64];
+    size_t n_wheres;   // where i is decided once that many parameters have values
     uint64_t used;
 } tune_space;
-struct hone_tune_cache { tune_space *v[CACHE]; uint64_t clock; };
+struct hone_tune_cache {
+    tune_space *v[CACHE];
+    uint64_t clock;
+};
 
 // ---- constraints
 
@@ -26,7 +32,8 @@ static void place_wheres(tune_space *t) {
     }
 }
 
-// Only constraints decided by this very prefix: shorter ones held before. An expression that cannot be evaluated (division by zero) excludes.
+// Only constraints decided by this very prefix: shorter ones held before. An expression that cannot be evaluated (division by zero)
+// excludes.
 static bool prefix_ok(void *ctx, const int64_t *values, size_t n) {
     const tune_space *t = ctx;
     hone_binding v[HONE_SPACE_MAX_PARAMS];
@@ -75,7 +82,7 @@ static hone_code space_of_task(tune_space *t, hone_err *e) {
         params[i] = (hone_space_param){t->task->tunes[i].name, t->task->tunes[i].values, t->task->tunes[i].n_values};
     place_wheres(t);
     hone_code c = hone_space_new(params, t->task->n_tunes, prefix_ok, t, MAX_LIST, MAX_VISITS, &t->space, e);
-    if (c == HONE_E_LIMIT) {             // more combinations than a number holds: not searched
+    if (c == HONE_E_LIMIT) {   // more combinations than a number holds: not searched
         hone_err_clear(e);
         return HONE_OK;
     }
@@ -158,7 +165,10 @@ static bool config_of(const tune_space *t, const hone_candidate *c, uint64_t *co
     return hone_space_find(t->space, values, config);
 }
 
-typedef struct known { hone_observation *v; size_t n, cap; } known;
+typedef struct known {
+    hone_observation *v;
+    size_t n, cap;
+} known;
 
 static void add_known(const tune_space *t, known *k, const hone_candidate *c) {
     uint64_t config;
@@ -167,7 +177,7 @@ static void add_known(const tune_space *t, known *k, const hone_candidate *c) {
 }
 
 static hone_code collect(const hone_context *ctx, const tune_space *t, size_t room, known *k, hone_err *e) {
-    bool whole = ctx->n_history > 0;         // the population is part of the history
+    bool whole = ctx->n_history > 0;   // the population is part of the history
     size_t n = whole ? ctx->n_history : ctx->n_population;
     *k = (known){hone_arena_array(ctx->arena, n + room + 1, sizeof *k->v), 0, n};
     if (!k->v)
@@ -180,7 +190,8 @@ static hone_code collect(const hone_context *ctx, const tune_space *t, size_t ro
 
 // ---- proposing
 
-static hone_code to_proposal(const hone_context *ctx, const hone_candidate *parent, const tune_space *t, const int64_t *values, hone_proposal *p, hone_err *e) {
+static hone_code to_proposal(const hone_context *ctx, const hone_candidate *parent, const tune_space *t, const int64_t *values,
+                             hone_proposal *p, hone_err *e) {
     size_t n = t->task->n_tunes;
     hone_binding *b = hone_arena_array(ctx->arena, n, sizeof *b);
     hone_str note;
@@ -194,7 +205,8 @@ static hone_code to_proposal(const hone_context *ctx, const hone_candidate *pare
     return b && p->note ? HONE_OK : hone_fail(e, HONE_E_NOMEM, 0, "out of memory in the tune proposer");
 }
 
-static hone_code ask(const hone_context *ctx, const hone_candidate *parent, const tune_space *t, size_t n, hone_proposal *out, size_t *got, hone_err *e) {
+static hone_code ask(const hone_context *ctx, const hone_candidate *parent, const tune_space *t, size_t n, hone_proposal *out, size_t *got,
+                     hone_err *e) {
     known k;
     HONE_TRY(collect(ctx, t, ROUNDS * n, &k, e));
     uint64_t configs[64];
@@ -207,7 +219,7 @@ static hone_code ask(const hone_context *ctx, const hone_candidate *parent, cons
             hone_proposal p;
             HONE_TRY(to_proposal(ctx, parent, t, values, &p, e));
             if (k.n < k.cap)
-                k.v[k.n++] = (hone_observation){configs[i], false, 0};      // not to be asked for again in this call
+                k.v[k.n++] = (hone_observation){configs[i], false, 0};   // not to be asked for again in this call
             if (launchable(t, p.tuning, p.n_tuning))
                 out[(*got)++] = p;
         }
@@ -217,7 +229,8 @@ static hone_code ask(const hone_context *ctx, const hone_candidate *parent, cons
     return HONE_OK;
 }
 
-static hone_code propose(const hone_context *ctx, const hone_candidate *parent, const char *move, size_t n, hone_proposal *out, size_t *got, hone_err *e) {
+static hone_code propose(const hone_context *ctx, const hone_candidate *parent, const char *move, size_t n, hone_proposal *out, size_t *got,
+                         hone_err *e) {
     (void)move;
     *got = 0;
     tune_space *t = NULL;

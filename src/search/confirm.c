@@ -1,5 +1,5 @@
-// search/confirm: nothing is called better before it passed a full evaluation with fresh seeds. Candidates are tried from the best downwards; what was
-// confirmed is kept in the archive, so that resuming a finished run costs nothing.
+// search/confirm: nothing is called better before it passed a full evaluation with fresh seeds. Candidates are tried from the best
+// downwards; what was confirmed is kept in the archive, so that resuming a finished run costs nothing.
 #include "search/internal.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@ static hone_code stored(search *s, const char *key, hone_outcome **out, hone_err
     HONE_TRY(hone_store_get(s->c->store, s->run, key, &json, e));
     hone_err ignored = {0};
     if (json && hone_outcome_parse(json, strlen(json), out, &ignored) != HONE_OK)
-        *out = NULL;                         // unreadable: confirm again
+        *out = NULL;   // unreadable: confirm again
     hone_free(json);
     return HONE_OK;
 }
@@ -117,7 +117,7 @@ hone_code hone_confirm_best(search *s, confirmation *k, hone_err *e) {
         if (k->confirmed || s->stop != HONE_STOP_INTERRUPTED)
             return HONE_OK;
     }
-    size_t skip = k->failed < n ? k->failed : n - 1;      // unconfirmed: the best that was not refused
+    size_t skip = k->failed < n ? k->failed : n - 1;   // unconfirmed: the best that was not refused
     k->best = v[skip];
     k->timing = v[skip]->pub.timing;
     k->outcome = v[skip] == s->best ? s->best_outcome : NULL;

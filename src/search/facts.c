@@ -1,5 +1,5 @@
-// search/facts: what an outcome says that the search acts on: the cost under the task's objective, and the bottleneck context for moves and bandit.
-// A fact that the outcome does not carry stays zero or empty.
+// search/facts: what an outcome says that the search acts on: the cost under the task's objective, and the bottleneck context for moves and
+// bandit. A fact that the outcome does not carry stays zero or empty.
 #include "search/internal.h"
 #include <math.h>
 #include <stdio.h>

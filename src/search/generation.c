@@ -1,12 +1,15 @@
-// search/generation: what to try next. Parents come from the population (rank) or are texts whose tune parameters were hardly searched yet; the bandit picks
-// the move; duplicates by source are dropped here. All randomness: one stream per generation.
+// search/generation: what to try next. Parents come from the population (rank) or are texts whose tune parameters were hardly searched yet;
+// the bandit picks the move; duplicates by source are dropped here. All randomness: one stream per generation.
 #include "search/internal.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 typedef struct builder {
-    search *s; generation *g; hone_context ctx; hone_rng rng;
+    search *s;
+    generation *g;
+    hone_context ctx;
+    hone_rng rng;
     const hone_candidate *population[HONE_SEARCH_POPULATION];
     bool *eligible;
     int tune_arm;
@@ -98,8 +101,8 @@ static const char *context_of(search *s, const entry *parent, unsigned phase) {
 
 // ---- proposing
 
-static hone_code admit_all(builder *b, entry *parent, int a, const char *context, const hone_proposal *p, size_t n, size_t quota, size_t *added, bool *invalid,
-                           hone_err *e) {
+static hone_code admit_all(builder *b, entry *parent, int a, const char *context, const hone_proposal *p, size_t n, size_t quota,
+                           size_t *added, bool *invalid, hone_err *e) {
     for (size_t i = 0; i < n && *added < quota; i++) {
         entry *x = NULL;
         bool bad = false;
@@ -127,7 +130,7 @@ static hone_code try_arm(builder *b, entry *parent, int a, size_t want, size_t b
     if (c == HONE_E_NOMEM || c == HONE_E_INTERNAL)
         return hone_fail(e, c, why.sub, "%s", why.msg);
     if (c != HONE_OK)
-        got = 0;                                   // a move that fails on this text is one that does not apply
+        got = 0;   // a move that fails on this text is one that does not apply
     size_t quota = is_tune ? want : 1;
     HONE_TRY(admit_all(b, parent, a, context, p, got, quota < room ? quota : room, &added, &invalid, e));
     if (added) {
@@ -176,8 +179,15 @@ hone_code hone_generation_build(search *s, generation *g, hone_err *e) {
     hone_rng_init(&b.rng, s->c->seed, 0x5ea4c40000000000u + s->generation);
     for (size_t i = 0; i < s->n_population; i++)
         b.population[i] = &s->population[i]->cand;
-    b.ctx = (hone_context){.task = s->c->task, .arena = arena, .rng = &b.rng, .population = b.population, .n_population = s->n_population,
-                           .phase = s->evaluations > 0 && s->since_best < 12, .history = s->history.v, .n_history = s->history.n, .tune_cache = s->tune_cache};
+    b.ctx = (hone_context){.task = s->c->task,
+                           .arena = arena,
+                           .rng = &b.rng,
+                           .population = b.population,
+                           .n_population = s->n_population,
+                           .phase = s->evaluations > 0 && s->since_best < 12,
+                           .history = s->history.v,
+                           .n_history = s->history.n,
+                           .tune_cache = s->tune_cache};
     hone_code c = HONE_OK;
     for (size_t attempt = 0; c == HONE_OK && attempt < 16 * batch && g->n < batch && s->n_population; attempt++)
         c = one_try(&b, batch, e);

@@ -1,5 +1,6 @@
-// search, inside. Who does what: run.c drives generations against the evaluator and the store; generation.c proposes; state.c applies outcomes and keeps
-// population, texts, duplicates and statistics; facts.c reads an outcome; replay.c reads the archive; confirm.c re-evaluates the best; result.c hands over.
+// search, inside. Who does what: run.c drives generations against the evaluator and the store; generation.c proposes; state.c applies
+// outcomes and keeps population, texts, duplicates and statistics; facts.c reads an outcome; replay.c reads the archive; confirm.c
+// re-evaluates the best; result.c hands over.
 #ifndef HONE_SEARCH_INTERNAL_H
 #define HONE_SEARCH_INTERNAL_H
 #include "learn/bandit.h"
@@ -7,23 +8,34 @@
 #include "search/search.h"
 
 enum {
-    HONE_SEARCH_POPULATION = 32, HONE_SEARCH_BATCH = 4, HONE_SEARCH_MAX_BATCH = 64, HONE_SEARCH_MAX_CONFIRM = 6,
-    HONE_SEARCH_MAX_CHECKS = 6,              // check sizes in the fingerprint of a launch plan
-    HONE_SEARCH_EXHAUSTED = 3                // generations in a row without a new candidate
+    HONE_SEARCH_POPULATION = 32,
+    HONE_SEARCH_BATCH = 4,
+    HONE_SEARCH_MAX_BATCH = 64,
+    HONE_SEARCH_MAX_CONFIRM = 6,
+    HONE_SEARCH_MAX_CHECKS = 6,   // check sizes in the fingerprint of a launch plan
+    HONE_SEARCH_EXHAUSTED = 3     // generations in a row without a new candidate
 };
 
 // ---- map.c: text keys (borrowed) to numbers
-typedef struct hone_map { struct hone_map_slot { const char *key; uint64_t hash, value; } *v; size_t n, cap; } hone_map;
-bool hone_map_put(hone_map *m, const char *key, uint64_t value);            // keeps an earlier value; false when out of memory
+typedef struct hone_map {
+    struct hone_map_slot {
+        const char *key;
+        uint64_t hash, value;
+    } * v;
+    size_t n, cap;
+} hone_map;
+bool hone_map_put(hone_map *m, const char *key, uint64_t value);   // keeps an earlier value; false when out of memory
 bool hone_map_get(const hone_map *m, const char *key, uint64_t *value);
 void hone_map_free(hone_map *m);
 
 // ---- entries
-typedef struct text_info {                   // one distinct source text
-    const char *text, *sha; size_t len;
-    bool tunable; double combinations;       // of its tune parameters, constraints not counted
-    unsigned configs;                        // evaluated
-    struct entry *best;                      // NULL: none passed
+typedef struct text_info {   // one distinct source text
+    const char *text, *sha;
+    size_t len;
+    bool tunable;
+    double combinations;   // of its tune parameters, constraints not counted
+    unsigned configs;      // evaluated
+    struct entry *best;    // NULL: none passed
     struct entry *any;
 } text_info;
 typedef struct entry {
@@ -32,63 +44,98 @@ typedef struct entry {
     hone_facts facts;
     text_info *text;
     char key[HONE_HASH_HEX], ptx[HONE_HASH_HEX];   // key: PTX + launch plans + flags
-    char plan[HONE_HASH_HEX];                // launch plans + flags
-    int arm;                                 // -1: baseline
-    const char *context;                     // of the bandit when proposed
-    uint8_t *applies;                        // per arm: 0 unknown, 1 yes, 2 no
-    uint8_t *fruitless;                      // per arm: proposals in a row that brought nothing new
-    uint32_t cell;                           // occupancy bin × shared bin × technique
+    char plan[HONE_HASH_HEX];                      // launch plans + flags
+    int arm;                                       // -1: baseline
+    const char *context;                           // of the bandit when proposed
+    uint8_t *applies;                              // per arm: 0 unknown, 1 yes, 2 no
+    uint8_t *fruitless;                            // per arm: proposals in a row that brought nothing new
+    uint32_t cell;                                 // occupancy bin × shared bin × technique
 } entry;
 
-typedef struct search_arm { const hone_proposer *proposer; const char *move; } search_arm;
-typedef struct stored_row { char hash[HONE_HASH_HEX], ptx_hash[HONE_HASH_HEX]; uint64_t duplicate_of; bool duplicate; char *outcome; double seconds; } stored_row;
+typedef struct search_arm {
+    const hone_proposer *proposer;
+    const char *move;
+} search_arm;
+typedef struct stored_row {
+    char hash[HONE_HASH_HEX], ptx_hash[HONE_HASH_HEX];
+    uint64_t duplicate_of;
+    bool duplicate;
+    char *outcome;
+    double seconds;
+} stored_row;
 
 typedef struct search {
     const hone_search_config *c;
     hone_clock clock;
-    hone_arena *arena;                       // the result's
-    HONE_VEC(entry *) entries;               // index = id
+    hone_arena *arena;           // the result's
+    HONE_VEC(entry *) entries;   // index = id
     HONE_VEC(const hone_candidate *) history;
     HONE_VEC(text_info *) texts;
-    hone_map sources, keys, text_map, kinds; // normalised source + tuning; PTX key; text sha; finding kinds
-    entry *population[HONE_SEARCH_POPULATION]; size_t n_population;
-    search_arm *arms; size_t n_arms;
+    hone_map sources, keys, text_map, kinds;   // normalised source + tuning; PTX key; text sha; finding kinds
+    entry *population[HONE_SEARCH_POPULATION];
+    size_t n_population;
+    search_arm *arms;
+    size_t n_arms;
     hone_move_stats *stats;
     hone_bandit *bandit;
     hone_reward_scale scale;
     hone_tune_cache *tune_cache;
-    hone_sizes *checks; size_t n_checks;
-    entry *best;                             // lowest cost, baseline included
+    hone_sizes *checks;
+    size_t n_checks;
+    entry *best;   // lowest cost, baseline included
     HONE_VEC(hone_convergence) convergence;
     HONE_VEC(hone_finding_count) findings;
     char *best_outcome, *baseline_outcome;
     unsigned evaluations, live_evaluations, duplicates_source, duplicates_ptx, refused, since_best, generation, barren;
     // archive
-    uint64_t run; bool resumed;
-    HONE_VEC(stored_row) rows; size_t replayed;
-    char *options;                           // identity in the archive
+    uint64_t run;
+    bool resumed;
+    HONE_VEC(stored_row) rows;
+    size_t replayed;
+    char *options;   // identity in the archive
     const char *warning;
     // time
     double started_s, earlier_s, blocked_s, last_progress_s;
     bool confirming;
-    const entry *newest; unsigned in_flight;
-    hone_stop stop; bool stopped;
+    const entry *newest;
+    unsigned in_flight;
+    hone_stop stop;
+    bool stopped;
 } search;
 
 // ---- generation.c
-typedef enum slot_state { SLOT_NEW, SLOT_COMPILING, SLOT_COMPILED, SLOT_WAITING /* on an earlier slot with the same PTX */, SLOT_RUNNING, SLOT_DONE } slot_state;
-typedef struct slot { entry *e; slot_state state; hone_outcome *outcome; int same_as; unsigned retries; const stored_row *row; } slot;
-typedef struct generation { slot v[HONE_SEARCH_MAX_BATCH]; size_t n, n_applied; } generation;
-// Fills g with up to the batch size of new candidates, ids following the last applied one. Deterministic in (seed, generation number, state).
+typedef enum slot_state {
+    SLOT_NEW,
+    SLOT_COMPILING,
+    SLOT_COMPILED,
+    SLOT_WAITING /* on an earlier slot with the same PTX */,
+    SLOT_RUNNING,
+    SLOT_DONE
+} slot_state;
+typedef struct slot {
+    entry *e;
+    slot_state state;
+    hone_outcome *outcome;
+    int same_as;
+    unsigned retries;
+    const stored_row *row;
+} slot;
+typedef struct generation {
+    slot v[HONE_SEARCH_MAX_BATCH];
+    size_t n, n_applied;
+} generation;
+// Fills g with up to the batch size of new candidates, ids following the last applied one. Deterministic in (seed, generation number,
+// state).
 hone_code hone_generation_build(search *s, generation *g, hone_err *e);
 hone_code hone_generation_arms(search *s, hone_err *e);
 
 // ---- state.c
 hone_code hone_state_init(search *s, hone_err *e);
 void hone_state_free(search *s);
-// A candidate with its hash, text and launch plan; *out NULL when it is a duplicate or cannot be launched (*invalid says which). arena: scratch.
-hone_code hone_state_admit(search *s, hone_arena *arena, const entry *parent, const hone_proposal *p, int arm, const char *context, uint64_t id, entry **out,
-                           bool *invalid, hone_err *e);
+// A candidate with its hash, text and launch plan; *out NULL when it is a duplicate or cannot be launched (*invalid says which). arena:
+// scratch.
+hone_code hone_state_admit(search *s, hone_arena *arena, const entry *parent, const hone_proposal *p, int arm, const char *context,
+                           uint64_t id, entry **out, bool *invalid, hone_err *e);
 hone_code hone_state_baseline(search *s, entry **out, hone_err *e);
 // Applies an outcome (or that of `same`, an entry with the same PTX and launch plan) as the next in sequence.
 hone_code hone_state_apply(search *s, entry *x, const hone_outcome *o, const entry *same, hone_err *e);
@@ -96,13 +143,14 @@ double hone_state_speedup(const search *s);
 
 // ---- facts.c
 void hone_facts_read(const hone_outcome *o, hone_facts *f);
-hone_code hone_timing_read(const hone_task *t, const hone_outcome *o, hone_timing *out, hone_err *e);     // HONE_E_WRONG: no time in it
+hone_code hone_timing_read(const hone_task *t, const hone_outcome *o, hone_timing *out, hone_err *e);   // HONE_E_WRONG: no time in it
 
 // ---- replay.c
-hone_code hone_replay_open(search *s, hone_err *e);                          // finds or starts the run, loads its rows
+hone_code hone_replay_open(search *s, hone_err *e);   // finds or starts the run, loads its rows
 const stored_row *hone_replay_row(search *s, uint64_t seq, const char *hash, hone_err *e, hone_code *c);   // NULL: evaluate it
-hone_code hone_replay_append(search *s, const entry *x, const char *outcome, hone_err *e);   // outcome NULL: a duplicate
-// Puts a live outcome through the text that the archive keeps, so that this sitting sees exactly what a later one will read. *text: caller owns.
+hone_code hone_replay_append(search *s, const entry *x, const char *outcome, hone_err *e);                 // outcome NULL: a duplicate
+// Puts a live outcome through the text that the archive keeps, so that this sitting sees exactly what a later one will read. *text: caller
+// owns.
 hone_code hone_replay_form(hone_outcome **o, char **text, hone_err *e);
 hone_code hone_replay_outcome(const stored_row *r, hone_outcome **out, hone_err *e);
 
@@ -110,12 +158,18 @@ hone_code hone_replay_outcome(const stored_row *r, hone_outcome **out, hone_err 
 // One job to its end, other outcomes discarded. HONE_E_INTERRUPTED.
 hone_code hone_search_one(search *s, const hone_job *j, hone_outcome **out, hone_err *e);
 void hone_search_job(const search *s, const entry *x, unsigned stages, hone_job *j);
-void hone_search_tell(search *s, bool always);                               // progress
+void hone_search_tell(search *s, bool always);   // progress
 bool hone_search_interrupted(const search *s);
 double hone_search_elapsed(const search *s);
 
 // ---- confirm.c, result.c
-typedef struct confirmation { entry *best; hone_timing timing; bool confirmed; unsigned tried, failed; char *outcome; } confirmation;
+typedef struct confirmation {
+    entry *best;
+    hone_timing timing;
+    bool confirmed;
+    unsigned tried, failed;
+    char *outcome;
+} confirmation;
 hone_code hone_confirm_best(search *s, confirmation *out, hone_err *e);
 hone_code hone_result_make(search *s, const confirmation *k, hone_search_result **out, hone_err *e);
 #endif

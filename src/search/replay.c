@@ -1,5 +1,6 @@
-// search/replay: the run in the archive: its identity, the rows of earlier sittings, appending new ones. A row whose candidate differs from what the same
-// state proposes now (another version of hone, an edited archive) ends the replay: what was applied so far is copied into a new run, which goes on.
+// search/replay: the run in the archive: its identity, the rows of earlier sittings, appending new ones. A row whose candidate differs from
+// what the same state proposes now (another version of hone, an edited archive) ends the replay: what was applied so far is copied into a
+// new run, which goes on.
 #include "search/internal.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +34,10 @@ static char *options_json(const search *s, uint64_t continues, uint64_t at) {
 
 // ---- rows
 
-typedef struct loading { search *s; hone_code c; } loading;
+typedef struct loading {
+    search *s;
+    hone_code c;
+} loading;
 
 static int load_row(void *ctx, const hone_row *row) {
     loading *l = ctx;
@@ -41,7 +45,7 @@ static int load_row(void *ctx, const hone_row *row) {
     snprintf(r.hash, sizeof r.hash, "%s", row->hash);
     snprintf(r.ptx_hash, sizeof r.ptx_hash, "%s", row->ptx_hash ? row->ptx_hash : "");
     if (row->seq != l->s->rows.n)
-        return 1;                        // a hole: replay what comes before it
+        return 1;   // a hole: replay what comes before it
     if (row->outcome_json && strncmp(row->outcome_json, "{\"duplicate_of\":", 16) == 0) {
         r.duplicate = true;
         r.duplicate_of = strtoull(row->outcome_json + 16, NULL, 10);
@@ -89,7 +93,12 @@ hone_code hone_replay_open(search *s, hone_err *e) {
 // ---- divergence
 
 // Copies one applied row of the old run; the store reads while it writes, so this goes row by row.
-typedef struct copying { search *s; uint64_t to, from, below; hone_code c; hone_err *e; } copying;
+typedef struct copying {
+    search *s;
+    uint64_t to, from, below;
+    hone_code c;
+    hone_err *e;
+} copying;
 
 static int copy_row(void *ctx, const hone_row *row) {
     copying *k = ctx;
@@ -103,8 +112,9 @@ static int copy_row(void *ctx, const hone_row *row) {
 
 static hone_code diverge(search *s, uint64_t seq, hone_err *e) {
     uint64_t old = s->run;
-    s->warning = hone_arena_printf(s->arena, "the archive's evaluation %llu is not what this version would try there; kept the %llu before it and went on from them",
-                                   (unsigned long long)seq, (unsigned long long)seq);
+    s->warning = hone_arena_printf(
+        s->arena, "the archive's evaluation %llu is not what this version would try there; kept the %llu before it and went on from them",
+        (unsigned long long)seq, (unsigned long long)seq);
     char *options = options_json(s, old, seq);
     if (!options || !s->warning) {
         hone_free(options);
@@ -115,7 +125,7 @@ static hone_code diverge(search *s, uint64_t seq, hone_err *e) {
     drop_rows(s);
     HONE_TRY(begin(s, e));
     if (s->rows.n >= seq)
-        return HONE_OK;                  // an earlier sitting copied them already
+        return HONE_OK;   // an earlier sitting copied them already
     copying k = {s, s->run, s->rows.n, seq, HONE_OK, e};
     HONE_TRY(hone_store_each(s->c->store, old, copy_row, &k, e));
     HONE_TRY(k.c);
@@ -164,9 +174,22 @@ static void tuning_json(const hone_candidate *c, hone_str *out) {
 
 static hone_code append_row(search *s, const entry *x, const char *tuning, const char *outcome, hone_err *e) {
     const hone_candidate *c = &x->cand;
-    hone_row row = {.seq = c->id, .candidate = c->id, .hash = c->hash, .text = c->text, .len = c->len, .tuning_json = tuning, .proposer = c->proposer,
-                    .move = c->move, .note = c->note, .outcome_json = outcome, .parents = {c->parents[0], c->parents[1]}, .n_parents = c->n_parents,
-                    .ptx_hash = x->ptx, .ok = c->ok, .time_us = c->time_us, .seconds = x->pub.seconds};
+    hone_row row = {.seq = c->id,
+                    .candidate = c->id,
+                    .hash = c->hash,
+                    .text = c->text,
+                    .len = c->len,
+                    .tuning_json = tuning,
+                    .proposer = c->proposer,
+                    .move = c->move,
+                    .note = c->note,
+                    .outcome_json = outcome,
+                    .parents = {c->parents[0], c->parents[1]},
+                    .n_parents = c->n_parents,
+                    .ptx_hash = x->ptx,
+                    .ok = c->ok,
+                    .time_us = c->time_us,
+                    .seconds = x->pub.seconds};
     return hone_store_append(s->c->store, s->run, &row, e);
 }
 

@@ -65,7 +65,7 @@ static bool fill_best(search *s, const confirmation *k, hone_search_result *r) {
     if (!k->best)
         return true;
     entry *b = k->best;
-    b->pub.timing = k->timing;               // the confirmation's is the one that counts
+    b->pub.timing = k->timing;   // the confirmation's is the one that counts
     b->cand.time_us = k->timing.time_us;
     b->cand.cost = k->timing.cost;
     r->best = &b->pub;
@@ -91,10 +91,21 @@ hone_code hone_result_make(search *s, const confirmation *k, hone_search_result 
     hone_search_result *r = hone_arena_alloc(s->arena, sizeof *r);
     if (!r)
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory in the search");
-    *r = (hone_search_result){.arena = s->arena, .run = s->run, .resumed = s->resumed && s->replayed > 0, .replayed = (unsigned)s->replayed, .stop = s->stop,
-                              .confirmed = k->confirmed, .confirmations = k->tried, .confirmations_failed = k->failed, .evaluations = s->evaluations,
-                              .duplicates_source = s->duplicates_source, .duplicates_ptx = s->duplicates_ptx, .refused = s->refused,
-                              .generations = s->generation, .warning = s->warning, .baseline_outcome_json = s->baseline_outcome};
+    *r = (hone_search_result){.arena = s->arena,
+                              .run = s->run,
+                              .resumed = s->resumed && s->replayed > 0,
+                              .replayed = (unsigned)s->replayed,
+                              .stop = s->stop,
+                              .confirmed = k->confirmed,
+                              .confirmations = k->tried,
+                              .confirmations_failed = k->failed,
+                              .evaluations = s->evaluations,
+                              .duplicates_source = s->duplicates_source,
+                              .duplicates_ptx = s->duplicates_ptx,
+                              .refused = s->refused,
+                              .generations = s->generation,
+                              .warning = s->warning,
+                              .baseline_outcome_json = s->baseline_outcome};
     r->seconds = hone_now_s(&s->clock) - s->started_s;
     r->seconds_evaluating = s->blocked_s;
     r->seconds_searching = r->seconds - s->blocked_s;

@@ -1,5 +1,6 @@
-// search/run: the loop. A generation's candidates are compiled first; one whose PTX and launch plan are known takes the known outcome, the others run in
-// full, as many at once as the evaluator takes. Outcomes are applied in proposal order and appended to the archive one by one.
+// search/run: the loop. A generation's candidates are compiled first; one whose PTX and launch plan are known takes the known outcome, the
+// others run in full, as many at once as the evaluator takes. Outcomes are applied in proposal order and appended to the archive one by
+// one.
 #include "search/internal.h"
 #include <math.h>
 #include <stdio.h>
@@ -26,11 +27,21 @@ void hone_search_tell(search *s, bool always) {
         return;
     s->last_progress_s = now;
     const entry *base = s->entries.n && s->entries.v[0]->cand.ok ? s->entries.v[0] : NULL;
-    hone_search_progress p = {.evaluations = s->evaluations, .evaluations_limit = s->c->evals, .generation = s->generation,
-                              .duplicates = s->duplicates_source + s->duplicates_ptx, .refused = s->refused, .replaying = s->replayed < s->rows.n,
-                              .has_baseline = base != NULL, .baseline_us = base ? base->cand.time_us : 0, .has_best = s->best != NULL,
-                              .best_us = s->best ? s->best->cand.time_us : 0, .speedup = hone_state_speedup(s), .best_id = s->best ? s->best->cand.id : 0,
-                              .elapsed_s = hone_search_elapsed(s), .rate_per_s = here > 0 ? s->live_evaluations / here : 0, .in_flight = s->in_flight,
+    hone_search_progress p = {.evaluations = s->evaluations,
+                              .evaluations_limit = s->c->evals,
+                              .generation = s->generation,
+                              .duplicates = s->duplicates_source + s->duplicates_ptx,
+                              .refused = s->refused,
+                              .replaying = s->replayed < s->rows.n,
+                              .has_baseline = base != NULL,
+                              .baseline_us = base ? base->cand.time_us : 0,
+                              .has_best = s->best != NULL,
+                              .best_us = s->best ? s->best->cand.time_us : 0,
+                              .speedup = hone_state_speedup(s),
+                              .best_id = s->best ? s->best->cand.id : 0,
+                              .elapsed_s = hone_search_elapsed(s),
+                              .rate_per_s = here > 0 ? s->live_evaluations / here : 0,
+                              .in_flight = s->in_flight,
                               .confirming = s->confirming};
     if (s->newest) {
         p.proposer = s->newest->cand.proposer;
@@ -45,9 +56,17 @@ void hone_search_tell(search *s, bool always) {
 
 // The baseline goes as NULL text. A job's id tells compile runs (even) from full ones (odd).
 void hone_search_job(const search *s, const entry *x, unsigned stages, hone_job *j) {
-    *j = (hone_job){.id = x->cand.id * 2 + (stages == HONE_STAGE_ALL), .task_path = s->c->task->path, .task_text = s->c->task->text,
-                    .candidate_text = x->arm < 0 ? NULL : x->cand.text, .tuning = x->cand.tuning, .n_tuning = x->cand.n_tuning, .flags = s->c->flags,
-                    .n_flags = s->c->n_flags, .stages = stages, .seed = s->c->seed, .time_limit_s = s->c->job_time_limit_s,
+    *j = (hone_job){.id = x->cand.id * 2 + (stages == HONE_STAGE_ALL),
+                    .task_path = s->c->task->path,
+                    .task_text = s->c->task->text,
+                    .candidate_text = x->arm < 0 ? NULL : x->cand.text,
+                    .tuning = x->cand.tuning,
+                    .n_tuning = x->cand.n_tuning,
+                    .flags = s->c->flags,
+                    .n_flags = s->c->n_flags,
+                    .stages = stages,
+                    .seed = s->c->seed,
+                    .time_limit_s = s->c->job_time_limit_s,
                     .timing_samples = s->c->timing_samples};
 }
 
@@ -89,7 +108,7 @@ hone_code hone_search_one(search *s, const hone_job *j, hone_outcome **out, hone
             return HONE_OK;
         }
         if (c == HONE_OK)
-            hone_outcome_free(o);            // left over from a generation cut short
+            hone_outcome_free(o);   // left over from a generation cut short
         else if (c != HONE_E_TIMEOUT)
             return c;
     }
@@ -313,7 +332,7 @@ static hone_code run_baseline(search *s, hone_err *e) {
     generation g = {.n = 1};
     HONE_TRY(hone_state_baseline(s, &g.v[0].e, e));
     g.v[0].same_as = -1;
-    g.v[0].state = SLOT_COMPILED;            // nothing it could equal: straight to the full run
+    g.v[0].state = SLOT_COMPILED;   // nothing it could equal: straight to the full run
     hone_code c = run_generation(s, &g, e);
     drop_generation(s, &g);
     if (c == HONE_OK && s->entries.n && !s->entries.v[0]->cand.ok) {
@@ -364,7 +383,7 @@ hone_code hone_search_run(const hone_search_config *c, hone_search_result **out,
     search s = {.c = c, .clock = c->clock ? *c->clock : hone_clock_monotonic()};
     s.started_s = hone_now_s(&s.clock);
     hone_code code = run_all(&s, out, e);
-    hone_state_free(&s);                     // the arena went to the result
+    hone_state_free(&s);   // the arena went to the result
     return code;
 }
 

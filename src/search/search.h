@@ -1,7 +1,7 @@
-// search: the loop that improves a task's kernels. Its state is a function of (seed, options, sequence of applied outcomes): generations of a fixed
-// batch size are proposed from that state, evaluated in any order, and applied in proposal order, each appended to the store. Resuming replays
-// the stored outcomes through the same state machine, so a run killed at any instant ends with the same best as an undisturbed one.
-// It never loads a driver: candidates go out through hone_evaluator. See docs/search.md.
+// search: the loop that improves a task's kernels. Its state is a function of (seed, options, sequence of applied outcomes): generations of
+// a fixed batch size are proposed from that state, evaluated in any order, and applied in proposal order, each appended to the store.
+// Resuming replays the stored outcomes through the same state machine, so a run killed at any instant ends with the same best as an
+// undisturbed one. It never loads a driver: candidates go out through hone_evaluator. See docs/search.md.
 #ifndef HONE_SEARCH_H
 #define HONE_SEARCH_H
 #include "evaluate/evaluate.h"
@@ -12,101 +12,140 @@
 typedef struct hone_evaluator {
     void *self;
     unsigned (*free_slots)(void *self);
-    hone_code (*submit)(void *self, const hone_job *j, hone_err *e);        // copies the job; HONE_E_BUSY when no slot is free
+    hone_code (*submit)(void *self, const hone_job *j, hone_err *e);   // copies the job; HONE_E_BUSY when no slot is free
     // As hone_pool_wait: next finished job in any order; HONE_E_TIMEOUT, HONE_E_INTERRUPTED.
     hone_code (*wait)(void *self, int timeout_ms, const volatile int *interrupt, hone_outcome **out, hone_err *e);
 } hone_evaluator;
-hone_evaluator hone_evaluator_of_pool(hone_pool *p);                        // borrows p
+hone_evaluator hone_evaluator_of_pool(hone_pool *p);   // borrows p
 
 // ---- progress, called after every applied outcome and while waiting (at most about ten times a second)
 typedef struct hone_search_progress {
-    unsigned evaluations, evaluations_limit;     // limit 0: none
-    unsigned generation, duplicates, refused;    // refused: evaluated and failed
-    bool replaying;                              // outcomes come from the archive
-    bool has_baseline; double baseline_us;
-    bool has_best; double best_us, speedup;      // best so far, not confirmed yet
+    unsigned evaluations, evaluations_limit;    // limit 0: none
+    unsigned generation, duplicates, refused;   // refused: evaluated and failed
+    bool replaying;                             // outcomes come from the archive
+    bool has_baseline;
+    double baseline_us;
+    bool has_best;
+    double best_us, speedup;   // best so far, not confirmed yet
     uint64_t best_id;
-    double elapsed_s, rate_per_s;                // rate of evaluations in this process
-    bool has_eta; double eta_s;
-    const char *proposer, *move, *note;          // of the newest candidate under evaluation; NULL when there is none
+    double elapsed_s, rate_per_s;   // rate of evaluations in this process
+    bool has_eta;
+    double eta_s;
+    const char *proposer, *move, *note;   // of the newest candidate under evaluation; NULL when there is none
     unsigned in_flight;
     bool confirming;
 } hone_search_progress;
 
 typedef struct hone_search_config {
     const hone_task *task;
-    const char *device;                          // as given, part of the run's identity
-    const char *const *flags; size_t n_flags;    // extra compiler options for every job
+    const char *device;   // as given, part of the run's identity
+    const char *const *flags;
+    size_t n_flags;   // extra compiler options for every job
     hone_evaluator evaluator;
-    hone_store *store;                           // borrowed, writable; NULL: nothing is kept
-    const hone_proposer *const *proposers;       // NULL-terminated; NULL: hone_proposers
+    hone_store *store;                       // borrowed, writable; NULL: nothing is kept
+    const hone_proposer *const *proposers;   // NULL-terminated; NULL: hone_proposers
     uint64_t seed;
-    unsigned batch;                              // candidates per generation; 0 = 4. Never derived from the number of workers
-    unsigned evals;                              // budget; 0 = none
-    double time_s;                               // budget of wall time over all sittings of the run; 0 = none
-    unsigned patience;                           // stop after that many evaluations without improvement; 0 = none
-    unsigned timing_samples;                     // as hone_job; 0 = default
-    double job_time_limit_s;                     // as hone_job; 0 = default
-    bool no_confirm;                             // skip the final confirmation (tests, benches)
-    const char *bandit_prior;                    // state of an earlier run (hone_search_result.bandit), or NULL
-    const hone_clock *clock;                     // NULL: the monotonic clock
-    const volatile int *interrupt;               // non-zero: finish at once with everything valid; may be NULL
+    unsigned batch;                  // candidates per generation; 0 = 4. Never derived from the number of workers
+    unsigned evals;                  // budget; 0 = none
+    double time_s;                   // budget of wall time over all sittings of the run; 0 = none
+    unsigned patience;               // stop after that many evaluations without improvement; 0 = none
+    unsigned timing_samples;         // as hone_job; 0 = default
+    double job_time_limit_s;         // as hone_job; 0 = default
+    bool no_confirm;                 // skip the final confirmation (tests, benches)
+    const char *bandit_prior;        // state of an earlier run (hone_search_result.bandit), or NULL
+    const hone_clock *clock;         // NULL: the monotonic clock
+    const volatile int *interrupt;   // non-zero: finish at once with everything valid; may be NULL
     void (*progress)(void *self, const hone_search_progress *p);
     void *progress_self;
 } hone_search_config;
 
 // ---- result
-typedef enum hone_compare { HONE_CMP_NONE /* no improvement found */, HONE_CMP_FAST, HONE_CMP_SAME, HONE_CMP_AMBIGUOUS, HONE_CMP_SLOW } hone_compare;
+typedef enum hone_compare {
+    HONE_CMP_NONE /* no improvement found */,
+    HONE_CMP_FAST,
+    HONE_CMP_SAME,
+    HONE_CMP_AMBIGUOUS,
+    HONE_CMP_SLOW
+} hone_compare;
 const char *hone_compare_name(hone_compare c);   // "none", "fast", "same", "ambiguous", "slow"
 // FAST only when the improvement exceeds what noise (physical: interval) or the model's error band (virtual) could explain.
 // source: trust.md, timing protocol (bounds of 0.5 %).
-typedef struct hone_timing { double time_us, lo_us, hi_us; bool modelled; double error_band; double cost; } hone_timing;
+typedef struct hone_timing {
+    double time_us, lo_us, hi_us;
+    bool modelled;
+    double error_band;
+    double cost;
+} hone_timing;
 hone_compare hone_compare_timings(const hone_timing *baseline, const hone_timing *candidate);
 
 typedef enum hone_stop {
-    HONE_STOP_EVALS, HONE_STOP_TIME, HONE_STOP_PATIENCE, HONE_STOP_EXHAUSTED /* nothing new to propose */, HONE_STOP_INTERRUPTED, HONE_STOP_BASELINE /* baseline refused */
+    HONE_STOP_EVALS,
+    HONE_STOP_TIME,
+    HONE_STOP_PATIENCE,
+    HONE_STOP_EXHAUSTED /* nothing new to propose */,
+    HONE_STOP_INTERRUPTED,
+    HONE_STOP_BASELINE /* baseline refused */
 } hone_stop;
 const char *hone_stop_name(hone_stop s);
 
-typedef struct hone_search_entry {               // one candidate with its outcome, for reports
+typedef struct hone_search_entry {   // one candidate with its outcome, for reports
     const hone_candidate *candidate;
-    hone_timing timing;                          // when candidate->ok
+    hone_timing timing;   // when candidate->ok
     uint64_t generation;
-    bool duplicate; uint64_t duplicate_of;       // same PTX and launch plan as that candidate: took its outcome, was not timed
-    const char *ptx_hash;                        // "" before compile
-    const char *finding_kind, *finding_message;  // first finding when refused; NULL
-    double seconds;                              // spent by the worker
+    bool duplicate;
+    uint64_t duplicate_of;                        // same PTX and launch plan as that candidate: took its outcome, was not timed
+    const char *ptx_hash;                         // "" before compile
+    const char *finding_kind, *finding_message;   // first finding when refused; NULL
+    double seconds;                               // spent by the worker
 } hone_search_entry;
-typedef struct hone_convergence { unsigned evaluation; uint64_t id; double time_us, elapsed_s; } hone_convergence;   // a new best
-typedef struct hone_move_stats { const char *proposer, *move; unsigned tried, evaluated, passed, improved /* over the parent */, best /* became best */; double gain_log_sum; } hone_move_stats;
-typedef struct hone_finding_count { const char *kind; unsigned count; } hone_finding_count;
+typedef struct hone_convergence {
+    unsigned evaluation;
+    uint64_t id;
+    double time_us, elapsed_s;
+} hone_convergence;   // a new best
+typedef struct hone_move_stats {
+    const char *proposer, *move;
+    unsigned tried, evaluated, passed, improved /* over the parent */, best /* became best */;
+    double gain_log_sum;
+} hone_move_stats;
+typedef struct hone_finding_count {
+    const char *kind;
+    unsigned count;
+} hone_finding_count;
 
 typedef struct hone_search_result {
-    hone_arena *arena;                           // owns everything below
-    uint64_t run; bool resumed; unsigned replayed;
+    hone_arena *arena;   // owns everything below
+    uint64_t run;
+    bool resumed;
+    unsigned replayed;
     hone_stop stop;
-    const hone_search_entry *baseline;           // NULL when it was never evaluated
-    const hone_search_entry *best;               // beats the baseline; NULL when nothing does. Confirmed unless interrupted or no_confirm
-    hone_compare verdict;                        // of best against the baseline
-    double speedup;                              // baseline cost / best cost; 1 when best is NULL
-    bool confirmed;                              // best passed a full evaluation with fresh seeds
+    const hone_search_entry *baseline;   // NULL when it was never evaluated
+    const hone_search_entry *best;       // beats the baseline; NULL when nothing does. Confirmed unless interrupted or no_confirm
+    hone_compare verdict;                // of best against the baseline
+    double speedup;                      // baseline cost / best cost; 1 when best is NULL
+    bool confirmed;                      // best passed a full evaluation with fresh seeds
     unsigned confirmations, confirmations_failed;
-    const hone_search_entry *const *lineage; size_t n_lineage;     // best, its first parent, … , baseline
-    const hone_search_entry *const *entries; size_t n_entries;     // all, in order applied
-    hone_convergence *convergence; size_t n_convergence;
-    hone_move_stats *moves; size_t n_moves;
-    hone_finding_count *findings; size_t n_findings;               // by kind, most frequent first
+    const hone_search_entry *const *lineage;
+    size_t n_lineage;   // best, its first parent, … , baseline
+    const hone_search_entry *const *entries;
+    size_t n_entries;   // all, in order applied
+    hone_convergence *convergence;
+    size_t n_convergence;
+    hone_move_stats *moves;
+    size_t n_moves;
+    hone_finding_count *findings;
+    size_t n_findings;   // by kind, most frequent first
     unsigned evaluations, duplicates_source, duplicates_ptx, refused, generations;
-    double seconds, seconds_evaluating, seconds_searching;         // this process: wall, blocked on the evaluator, the rest
-    const char *warning;                         // "the archive's row 12 does not match …"; NULL
-    const char *bandit;                          // learnt state, for bandit_prior
-    char *best_outcome_json;                     // of the confirmation (of the evaluation when not confirmed); NULL without best
+    double seconds, seconds_evaluating, seconds_searching;   // this process: wall, blocked on the evaluator, the rest
+    const char *warning;                                     // "the archive's row 12 does not match …"; NULL
+    const char *bandit;                                      // learnt state, for bandit_prior
+    char *best_outcome_json;   // of the confirmation (of the evaluation when not confirmed); NULL without best
     char *baseline_outcome_json;
 } hone_search_result;
 
-// Runs, or resumes the run with the same task, device, options and seed found in the store. Budgets are not part of the identity: asking for more
-// evaluations continues. An interruption is a success with stop = HONE_STOP_INTERRUPTED. A refused baseline is a success with stop = HONE_STOP_BASELINE.
-// errors: HONE_E_IO (archive, disk full), HONE_E_NO_DEVICE, HONE_E_NOMEM …; *out is NULL then.
+// Runs, or resumes the run with the same task, device, options and seed found in the store. Budgets are not part of the identity: asking
+// for more evaluations continues. An interruption is a success with stop = HONE_STOP_INTERRUPTED. A refused baseline is a success with stop
+// = HONE_STOP_BASELINE. errors: HONE_E_IO (archive, disk full), HONE_E_NO_DEVICE, HONE_E_NOMEM …; *out is NULL then.
 hone_code hone_search_run(const hone_search_config *c, hone_search_result **out, hone_err *e);
 void hone_search_result_free(hone_search_result *r);
 #endif

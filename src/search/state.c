@@ -1,5 +1,6 @@
-// search/state: what the search knows. Admission (hash, launch plan, duplicates by source), application of outcomes in sequence (costs, duplicates by
-// PTX, rewards), and the population. Everything here is a function of the sequence of admitted candidates and applied outcomes.
+// search/state: what the search knows. Admission (hash, launch plan, duplicates by source), application of outcomes in sequence (costs,
+// duplicates by PTX, rewards), and the population. Everything here is a function of the sequence of admitted candidates and applied
+// outcomes.
 #include "search/internal.h"
 #include <math.h>
 #include <stdio.h>
@@ -26,7 +27,14 @@ static text_info *intern_text(search *s, const hone_task *parsed, const char *te
     text_info *t = hone_arena_alloc(s->arena, sizeof *t);
     if (!t)
         return NULL;
-    *t = (text_info){hone_arena_strndup(s->arena, text, len), hone_arena_strdup(s->arena, sha), len, parsed->n_tunes > 0, combinations(parsed), 0, NULL, NULL};
+    *t = (text_info){hone_arena_strndup(s->arena, text, len),
+                     hone_arena_strdup(s->arena, sha),
+                     len,
+                     parsed->n_tunes > 0,
+                     combinations(parsed),
+                     0,
+                     NULL,
+                     NULL};
     if (!t->text || !t->sha || !hone_vec_push(&s->texts, t) || !hone_map_put(&s->text_map, t->sha, s->texts.n - 1))
         return NULL;
     return t;
@@ -41,8 +49,8 @@ static void add_plan(hone_sha *h, const hone_plan *p) {
     }
     for (size_t i = 0; i < p->n_launches; i++) {
         const hone_plan_launch *l = &p->launches[i];
-        uint32_t shape[11] = {l->grid[0], l->grid[1], l->grid[2], l->block[0], l->block[1], l->block[2], l->cluster[0], l->cluster[1], l->cluster[2],
-                              l->smem_bytes, l->cooperative};
+        uint32_t shape[11] = {l->grid[0],    l->grid[1],    l->grid[2],    l->block[0],   l->block[1],   l->block[2],
+                              l->cluster[0], l->cluster[1], l->cluster[2], l->smem_bytes, l->cooperative};
         hone_sha_add(h, l->kernel, strlen(l->kernel) + 1);
         hone_sha_add(h, shape, sizeof shape);
         for (size_t a = 0; a < l->n_args; a++) {
@@ -163,8 +171,8 @@ static hone_code admit_parsed(search *s, const hone_task *t, const hone_proposal
     return HONE_OK;
 }
 
-hone_code hone_state_admit(search *s, hone_arena *arena, const entry *parent, const hone_proposal *p, int arm, const char *context, uint64_t id, entry **out,
-                           bool *invalid, hone_err *e) {
+hone_code hone_state_admit(search *s, hone_arena *arena, const entry *parent, const hone_proposal *p, int arm, const char *context,
+                           uint64_t id, entry **out, bool *invalid, hone_err *e) {
     *out = NULL;
     *invalid = false;
     hone_task *t = NULL;
@@ -174,7 +182,7 @@ hone_code hone_state_admit(search *s, hone_arena *arena, const entry *parent, co
     if (c == HONE_E_NOMEM)
         return nomem(e);
     if (c != HONE_OK || hone_task_same_contract(s->c->task, t, &why) != HONE_OK)
-        *invalid = true;                 // a proposer's mistake: not worth an evaluation
+        *invalid = true;   // a proposer's mistake: not worth an evaluation
     else
         c = admit_parsed(s, t, p, out, invalid, e);
     hone_task_free(t);
@@ -200,7 +208,7 @@ hone_code hone_state_baseline(search *s, entry **out, hone_err *e) {
     bool invalid = false;
     *out = NULL;
     HONE_TRY(admit_parsed(s, t, &p, out, &invalid, e));
-    if (!*out) {                         // its plan fails: say why
+    if (!*out) {   // its plan fails: say why
         hone_env none = {0};
         hone_plan *plan = NULL;
         hone_code c = t->n_sizes ? hone_plan_make(t, &t->sizes[0], &none, &plan, e) : HONE_E_USAGE;
@@ -283,8 +291,8 @@ static hone_code credit_line(search *s, const entry *x, double reward, hone_err 
     return HONE_OK;
 }
 
-// Reward of an arm: rank-normalised log gain over the parent, per unit of cost. A virtual evaluation costs one unit, so that runs replay bit for bit; a
-// physical one its seconds relative to the mean so far.
+// Reward of an arm: rank-normalised log gain over the parent, per unit of cost. A virtual evaluation costs one unit, so that runs replay
+// bit for bit; a physical one its seconds relative to the mean so far.
 static double cost_units(const search *s, const entry *x, const hone_outcome *o) {
     if (o->time_is_modelled || s->evaluations == 0 || !(x->pub.seconds > 0))
         return 1;

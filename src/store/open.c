@@ -24,16 +24,22 @@ static const char schema[] =
     " FOREIGN KEY(run, seq) REFERENCES candidate(run, seq));"
     "CREATE INDEX finding_kind ON finding(run, kind);"
     // arm: a = baseline, b = candidate, timed alternately
-    "CREATE TABLE sample(run INTEGER NOT NULL, seq INTEGER NOT NULL, arm TEXT NOT NULL, n INTEGER NOT NULL, time_us REAL, PRIMARY KEY(run, seq, arm, n),"
+    "CREATE TABLE sample(run INTEGER NOT NULL, seq INTEGER NOT NULL, arm TEXT NOT NULL, n INTEGER NOT NULL, time_us REAL, PRIMARY KEY(run, "
+    "seq, arm, n),"
     " FOREIGN KEY(run, seq) REFERENCES candidate(run, seq)) WITHOUT ROWID;"
-    "CREATE TABLE fact(run INTEGER NOT NULL REFERENCES run(id), key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY(run, key)) WITHOUT ROWID;";
+    "CREATE TABLE fact(run INTEGER NOT NULL REFERENCES run(id), key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY(run, key)) WITHOUT "
+    "ROWID;";
 
 static hone_code code_of(int rc) {
     switch (rc & 0xff) {
-    case SQLITE_CORRUPT: case SQLITE_NOTADB: return HONE_E_CORRUPT;
-    case SQLITE_BUSY: case SQLITE_LOCKED: return HONE_E_BUSY;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB: return HONE_E_CORRUPT;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED: return HONE_E_BUSY;
     case SQLITE_NOMEM: return HONE_E_NOMEM;
-    case SQLITE_CONSTRAINT: case SQLITE_MISUSE: case SQLITE_ERROR: return HONE_E_INTERNAL;
+    case SQLITE_CONSTRAINT:
+    case SQLITE_MISUSE:
+    case SQLITE_ERROR: return HONE_E_INTERNAL;
     default: return HONE_E_IO;
     }
 }
@@ -151,7 +157,8 @@ static hone_code check_identity(hone_store *s, bool *fresh, hone_err *e) {
     if (application != HONE_STORE_APPLICATION_ID)
         return corrupt(s, e, "not an archive of hone");
     if (version != HONE_STORE_VERSION) {
-        hone_fail(e, HONE_E_CORRUPT, (int)version, "archive '%s' has schema version %lld, this program reads version %d", s->path, (long long)version, HONE_STORE_VERSION);
+        hone_fail(e, HONE_E_CORRUPT, (int)version, "archive '%s' has schema version %lld, this program reads version %d", s->path,
+                  (long long)version, HONE_STORE_VERSION);
         hone_hint(e, "use the version of hone that wrote it, or choose another output directory");
         return HONE_E_CORRUPT;
     }
@@ -163,7 +170,8 @@ static hone_code check_header(hone_store *s, hone_err *e) {
     unsigned char head[100];
     FILE *f = fopen(s->path, "rb");
     if (!f)
-        return errno == ENOENT && !s->read_only ? HONE_OK : hone_fail(e, HONE_E_IO, errno, "cannot open archive '%s': %s", s->path, strerror(errno));
+        return errno == ENOENT && !s->read_only ? HONE_OK
+                                                : hone_fail(e, HONE_E_IO, errno, "cannot open archive '%s': %s", s->path, strerror(errno));
     size_t n = fread(head, 1, sizeof head, f);
     struct stat st;
     int bad = fstat(fileno(f), &st);

@@ -9,18 +9,24 @@ static const char *const sql[HONE_STMT_COUNT] = {
     [HONE_STMT_ROLLBACK] = "ROLLBACK",
     [HONE_STMT_FIND_RUN] = "SELECT id FROM run WHERE task_hash=?1 AND device=?2 AND options=?3 AND seed=?4",
     [HONE_STMT_ADD_RUN] = "INSERT INTO run(task_hash, device, options, seed) VALUES(?1, ?2, ?3, ?4)",
-    [HONE_STMT_LATEST_RUN] = "SELECT coalesce((SELECT CAST(value AS INTEGER) FROM fact WHERE run=(SELECT min(id) FROM run) AND key='.latest-run'), max(id)) FROM run",
+    [HONE_STMT_LATEST_RUN] = "SELECT coalesce((SELECT CAST(value AS INTEGER) FROM fact WHERE run=(SELECT min(id) FROM run) AND "
+                             "key='.latest-run'), max(id)) FROM run",
     [HONE_STMT_FIND_TEXT] = "SELECT id FROM text WHERE run=?1 AND sha=?2",
     [HONE_STMT_ADD_TEXT] = "INSERT INTO text(run, sha, bytes, dict, data) VALUES(?1, ?2, ?3, ?4, ?5)",
-    [HONE_STMT_ADD_CANDIDATE] = "INSERT INTO candidate(run, seq, id, hash, text, tuning, proposer, move, note, parent1, parent2, ptx_hash, ok, time_us, seconds, outcome)"
+    [HONE_STMT_ADD_CANDIDATE] = "INSERT INTO candidate(run, seq, id, hash, text, tuning, proposer, move, note, parent1, parent2, ptx_hash, "
+                                "ok, time_us, seconds, outcome)"
                                 " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
-    [HONE_STMT_ADD_FINDINGS] = "INSERT INTO finding(run, seq, kind, stage, message) SELECT ?1, ?2, json_extract(f.value, '$.kind'), json_extract(f.value, '$.stage'),"
+    [HONE_STMT_ADD_FINDINGS] = "INSERT INTO finding(run, seq, kind, stage, message) SELECT ?1, ?2, json_extract(f.value, '$.kind'), "
+                               "json_extract(f.value, '$.stage'),"
                                " json_extract(f.value, '$.message') FROM json_each(?3, '$.findings') AS f LIMIT 64",
-    [HONE_STMT_ADD_SAMPLES] = "INSERT INTO sample(run, seq, arm, n, time_us) SELECT ?1, ?2, a.arm, row_number() OVER (PARTITION BY a.arm ORDER BY a.id), a.value"
-                              " FROM (SELECT CASE WHEN path LIKE '%a!_samples!_us%' ESCAPE '!' THEN 'a' ELSE 'b' END AS arm, id, value FROM json_tree(?3, '$.time')"
-                              " WHERE type IN ('real', 'integer') AND path LIKE '%!_samples!_us%' ESCAPE '!' LIMIT 512) AS a",
-    [HONE_STMT_EACH] = "SELECT seq, id, hash, text, tuning, proposer, move, note, parent1, parent2, ptx_hash, ok, time_us, seconds, outcome FROM candidate"
-                       " WHERE run=?1 AND seq>?2 ORDER BY seq LIMIT 1",
+    [HONE_STMT_ADD_SAMPLES] =
+        "INSERT INTO sample(run, seq, arm, n, time_us) SELECT ?1, ?2, a.arm, row_number() OVER (PARTITION BY a.arm ORDER BY a.id), a.value"
+        " FROM (SELECT CASE WHEN path LIKE '%a!_samples!_us%' ESCAPE '!' THEN 'a' ELSE 'b' END AS arm, id, value FROM json_tree(?3, "
+        "'$.time')"
+        " WHERE type IN ('real', 'integer') AND path LIKE '%!_samples!_us%' ESCAPE '!' LIMIT 512) AS a",
+    [HONE_STMT_EACH] =
+        "SELECT seq, id, hash, text, tuning, proposer, move, note, parent1, parent2, ptx_hash, ok, time_us, seconds, outcome FROM candidate"
+        " WHERE run=?1 AND seq>?2 ORDER BY seq LIMIT 1",
     [HONE_STMT_GET_TEXT] = "SELECT dict, data FROM text WHERE id=?1",
     [HONE_STMT_FIRST_TEXT] = "SELECT id, data FROM text WHERE run=?1 AND dict IS NULL ORDER BY id LIMIT 1",
     [HONE_STMT_PUT] = "INSERT INTO fact(run, key, value) VALUES(?1, ?2, ?3) ON CONFLICT(run, key) DO UPDATE SET value=excluded.value",
@@ -127,7 +133,8 @@ static hone_code add_from_outcome(hone_store *s, hone_stmt which, uint64_t run, 
     return step_done(s, st, "store findings", e);
 }
 
-static hone_code add_candidate(hone_store *s, uint64_t run, const hone_row *row, int64_t text, const char *outcome, size_t n_outcome, hone_err *e) {
+static hone_code add_candidate(hone_store *s, uint64_t run, const hone_row *row, int64_t text, const char *outcome, size_t n_outcome,
+                               hone_err *e) {
     sqlite3_stmt *st;
     HONE_TRY(hone_store_stmt(s, HONE_STMT_ADD_CANDIDATE, &st, e));
     sqlite3_bind_int64(st, 1, (sqlite3_int64)run);
@@ -183,7 +190,9 @@ hone_code hone_store_append(hone_store *s, uint64_t run, const hone_row *row, ho
 
 // ---- reading
 
-typedef struct row_owner { char *text, *outcome, *strings[6]; } row_owner;   // what a row read back points to
+typedef struct row_owner {
+    char *text, *outcome, *strings[6];
+} row_owner;   // what a row read back points to
 
 static void row_release(row_owner *o) {
     hone_free(o->text);

@@ -1,18 +1,24 @@
-// store: append-only facts of runs in SQLite (WAL), in DIR/archive.db. Killing the program at any instant loses at most the evaluations in flight.
+// store: append-only facts of runs in SQLite (WAL), in DIR/archive.db. Killing the program at any instant loses at most the evaluations in
+// flight.
 #ifndef HONE_STORE_H
 #define HONE_STORE_H
 #include "base/base.h"
 
 typedef struct hone_store hone_store;
-typedef struct hone_store_run {          // what makes two runs the same run: resume only when all of it agrees
-    const char *task_hash, *device, *options_json; uint64_t seed;
+typedef struct hone_store_run {   // what makes two runs the same run: resume only when all of it agrees
+    const char *task_hash, *device, *options_json;
+    uint64_t seed;
 } hone_store_run;
-typedef struct hone_row {                // one evaluation, in order of `seq` (the order in which outcomes were applied to the search state)
-    uint64_t seq, candidate;             // candidate id
-    const char *hash, *text; size_t len; // text: whole (stored compressed, zstd with the task's text as dictionary)
+typedef struct hone_row {      // one evaluation, in order of `seq` (the order in which outcomes were applied to the search state)
+    uint64_t seq, candidate;   // candidate id
+    const char *hash, *text;
+    size_t len;   // text: whole (stored compressed, zstd with the task's text as dictionary)
     const char *tuning_json, *proposer, *move, *note, *outcome_json;
-    uint64_t parents[2]; unsigned n_parents;
-    const char *ptx_hash; bool ok; double time_us, seconds;
+    uint64_t parents[2];
+    unsigned n_parents;
+    const char *ptx_hash;
+    bool ok;
+    double time_us, seconds;
 } hone_row;
 
 // Creates DIR when needed, takes DIR/lock (HONE_E_BUSY names the holder's pid), checks the schema version (HONE_E_CORRUPT) and integrity.
@@ -20,10 +26,12 @@ hone_code hone_store_open(const char *dir, bool read_only, hone_store **out, hon
 void hone_store_close(hone_store *s);
 // Finds the run with these properties or starts one; *resumed says which.
 hone_code hone_store_begin(hone_store *s, const hone_store_run *r, uint64_t *run, bool *resumed, hone_err *e);
-hone_code hone_store_append(hone_store *s, uint64_t run, const hone_row *row, hone_err *e);      // durable when it returns; full disk: HONE_E_IO
+hone_code hone_store_append(hone_store *s, uint64_t run, const hone_row *row,
+                            hone_err *e);   // durable when it returns; full disk: HONE_E_IO
 // Calls fn for each row of a run in seq order; fn returning non-zero stops.
 hone_code hone_store_each(hone_store *s, uint64_t run, int (*fn)(void *ctx, const hone_row *row), void *ctx, hone_err *e);
 hone_code hone_store_latest_run(hone_store *s, uint64_t *run, hone_err *e);
-hone_code hone_store_put(hone_store *s, uint64_t run, const char *key, const char *value, hone_err *e);   // small named facts: "best", "finished", "device" …
-hone_code hone_store_get(hone_store *s, uint64_t run, const char *key, char **value, hone_err *e);        // *value NULL when absent; caller owns
+hone_code hone_store_put(hone_store *s, uint64_t run, const char *key, const char *value,
+                         hone_err *e);   // small named facts: "best", "finished", "device" …
+hone_code hone_store_get(hone_store *s, uint64_t run, const char *key, char **value, hone_err *e);   // *value NULL when absent; caller owns
 #endif

@@ -1,5 +1,5 @@
-// store/text: candidate texts. A candidate differs from its task by a few lines, so each text is compressed by zstd with the run's first text
-// (the task) as dictionary, and equal texts (other tune values) are kept once. Outcomes use the same packing without a dictionary.
+// store/text: candidate texts. A candidate differs from its task by a few lines, so each text is compressed by zstd with the run's first
+// text (the task) as dictionary, and equal texts (other tune values) are kept once. Outcomes use the same packing without a dictionary.
 #include "store/internal.h"
 #include <string.h>
 #include <zstd.h>
@@ -41,7 +41,8 @@ hone_code hone_store_unpack(const void *data, size_t n, const void *dict, size_t
     }
     if (ZSTD_isError(r) || r != (size_t)size) {
         hone_free(buf);
-        return hone_fail(e, HONE_E_CORRUPT, 0, "archive holds a text that cannot be decompressed: %s", ZSTD_isError(r) ? ZSTD_getErrorName(r) : "wrong length");
+        return hone_fail(e, HONE_E_CORRUPT, 0, "archive holds a text that cannot be decompressed: %s",
+                         ZSTD_isError(r) ? ZSTD_getErrorName(r) : "wrong length");
     }
     buf[size] = 0;
     *out = buf;
@@ -127,8 +128,8 @@ hone_code hone_store_get_text(hone_store *s, uint64_t run, int64_t id, char **te
     if (sqlite3_step(st) != SQLITE_ROW)
         return hone_store_sql_fail(s, "read a text", e);
     bool with_dict = sqlite3_column_type(st, 0) != SQLITE_NULL;
-    hone_code c = hone_store_unpack(sqlite3_column_blob(st, 1), (size_t)sqlite3_column_bytes(st, 1), with_dict ? s->dict : NULL, with_dict ? s->dict_len : 0,
-                                    text, len, e);
+    hone_code c = hone_store_unpack(sqlite3_column_blob(st, 1), (size_t)sqlite3_column_bytes(st, 1), with_dict ? s->dict : NULL,
+                                    with_dict ? s->dict_len : 0, text, len, e);
     sqlite3_reset(st);
     return c;
 }

@@ -24,6 +24,11 @@ static bool is_tune(const parser *p, const char *name) {
     return false;
 }
 
+bool parser_has_value(const parser *p, const char *name) {
+    const hone_arg *a = parser_arg(p, name);
+    return is_size(p, name) || is_tune(p, name) || (a && a->role == HONE_SCALAR);
+}
+
 static hone_tok line_tok(const parser *p, uint32_t line) {
     for (size_t i = 0; i < p->t->tokens.n; i++)
         if (p->t->tokens.v[i].line == line && p->t->tokens.v[i].kind == HONE_TOK_DIRECTIVE)
@@ -40,7 +45,8 @@ static void check_size_line(parser *p, const hone_sizes *s, const char *word) {
         for (size_t k = 0; k < s->n; k++)
             found |= strcmp(first->v[i].name, s->v[k].name) == 0;
         if (!found)
-            task_error(p, &at, "each 'size' and 'check' line is a whole set; a long one continues after a backslash", "this '%s' line lacks '%s'", word,
+            task_error(p, &at, "each 'size' and 'check' line is a whole set; a long one continues after a backslash",
+                       "this '%s' line lacks '%s'", word,
                        first->v[i].name);
     }
     for (size_t k = 0; k < s->n; k++)
@@ -73,9 +79,11 @@ static void check_duplicates(parser *p) {
         if (is_function_name(a->name))
             task_error(p, &p->arg_at.v[i], NULL, "'%s' is the name of a function", a->name);
         else if (first != a)
-            task_error(p, &p->arg_at.v[i], hone_arena_printf(p->a, "'%s' was first declared on line %u", a->name, first->line), "duplicate name '%s'", a->name);
+            task_error(p, &p->arg_at.v[i], hone_arena_printf(p->a, "'%s' was first declared on line %u", a->name, first->line),
+                       "duplicate name '%s'", a->name);
         else if (is_size(p, a->name))
-            task_error(p, &p->arg_at.v[i], "a size is passed by its name; it needs no 'scalar' line", "%s '%s' has the name of a size", what, a->name);
+            task_error(p, &p->arg_at.v[i], "a size is passed by its name; it needs no 'scalar' line", "%s '%s' has the name of a size",
+                       what, a->name);
     }
     for (size_t i = 0; i < p->tunes.n; i++) {
         const char *name = p->tunes.v[i].name;
@@ -150,9 +158,11 @@ static void resolve_launch(parser *p, hone_launch *l) {
                 resolve(p, sets[s][k], p->args.n);
     if (l->smem)
         resolve(p, l->smem, p->args.n);
-    for (size_t i = 0; i < l->n_args; i++)
-        if (!take_buffer(p, &l->args[i]))
-            resolve(p, l->args[i].value, p->args.n);
+    for (size_t i = 0; i < l->n_args; i++) {
+        hone_expr *x = l->args[i].value;
+        if (!take_buffer(p, &l->args[i]) && (x->op != OP_NAME || parser_has_value(p, x->name)))   // unknown bare names: check_launch.c
+            resolve(p, x, p->args.n);
+    }
 }
 
 static void resolve_all(parser *p) {
@@ -214,7 +224,8 @@ static void check_tolerances(parser *p) {
         for (size_t k = 0; k < i; k++) {
             const char *other = p->tolerances.v[k].buffer;
             if ((!name && !other) || (name && other && strcmp(name, other) == 0))
-                task_error(p, &p->tolerance_at.v[i], NULL, name ? "a second tolerance for '%s'" : "a second tolerance for all buffers%s", name ? name : "");
+                task_error(p, &p->tolerance_at.v[i], NULL, name ? "a second tolerance for '%s'" : "a second tolerance for all buffers%s",
+                           name ? name : "");
         }
     }
 }
@@ -230,7 +241,8 @@ static void check_missing(parser *p) {
     if (!p->sizes.n)
         task_error(p, &top, "#pragma hone size N=1024", "no 'size' line");
     if (!p->launches.n)
-        task_error(p, &top, "#pragma hone launch kernel<<<cdiv(N,256), 256>>>(A, N)   ('hone init' drafts these lines)", "no 'launch' line");
+        task_error(p, &top, "#pragma hone launch kernel<<<cdiv(N,256), 256>>>(A, N)   ('hone init' drafts these lines)",
+                   "no 'launch' line");
     if (!output)
         task_error(p, &top, "#pragma hone out C float[N]", "no 'out' or 'inout' buffer: nothing could be checked");
 }
@@ -278,7 +290,8 @@ static void check_unused(parser *p) {
     for (size_t i = 0; i < p->args.n; i++) {
         const hone_arg *a = p->args.v[i];
         if (a->role == HONE_SCALAR ? !any_expr_mentions(p, a->name) : !launched(p, a->name))
-            task_warn(p, &p->arg_at.v[i], NULL, "%s '%s' is not passed to any launch", a->role == HONE_SCALAR ? "scalar" : "buffer", a->name);
+            task_warn(p, &p->arg_at.v[i], NULL, "%s '%s' is not passed to any launch", a->role == HONE_SCALAR ? "scalar" : "buffer",
+                      a->name);
     }
     for (size_t i = 0; i < p->tunes.n; i++)
         if (!any_expr_mentions(p, p->tunes.v[i].name) && !source_mentions(p, p->tunes.v[i].name))
@@ -290,7 +303,8 @@ typedef struct trial { parser *p; const hone_env *env; const char *set; uint32_t
 
 static bool trial_fault(const trial *t, const expr_fault *f, const hone_expr *top) {
     hone_tok at = task_expr_tok(f->at);
-    task_error(t->p, &at, hone_arena_printf(t->p->a, "with the %s of line %u", t->set, t->line), "%s in '%s'", f->why, hone_expr_text(top));
+    task_error(t->p, &at, hone_arena_printf(t->p->a, "with the values of '%s' on line %u", t->set, t->line), "%s in '%s'", f->why,
+               hone_expr_text(top));
     return false;
 }
 
@@ -304,7 +318,8 @@ static bool trial_int(const trial *t, const hone_expr *x, int64_t lowest, const 
     if (v >= lowest)
         return true;
     hone_tok at = task_expr_tok(x);
-    task_error(t->p, &at, hone_arena_printf(t->p->a, "with the %s of line %u", t->set, t->line), "%s is %lld", what, (long long)v);
+    task_error(t->p, &at, hone_arena_printf(t->p->a, "with the values of '%s' on line %u", t->set, t->line), "%s is %lld", what,
+               (long long)v);
     return false;
 }
 
@@ -327,9 +342,11 @@ static bool trial_arg(const trial *t, const hone_arg *a) {
 
 static bool trial_launch(const trial *t, const hone_launch *l) {
     bool ok = trial_int(t, l->smem, 0, "the shared memory");
-    for (size_t k = 0; k < 3; k++)
-        ok &= trial_int(t, l->grid[k], 1, "the grid's extent") & trial_int(t, l->block[k], 1, "the block's extent") &
-              trial_int(t, l->cluster[k], 1, "the cluster's extent");
+    for (size_t k = 0; k < 3; k++) {
+        ok &= trial_int(t, l->grid[k], 1, "the grid's extent");
+        ok &= trial_int(t, l->block[k], 1, "the block's extent");
+        ok &= trial_int(t, l->cluster[k], 1, "the cluster's extent");
+    }
     for (size_t i = 0; i < l->n_args; i++)
         if (!l->args[i].buffer)
             ok &= expr_is_floating(l->args[i].value) ? trial_double(t, l->args[i].value) : trial_int(t, l->args[i].value, INT64_MIN, "");
@@ -342,7 +359,8 @@ static bool trial_set(parser *p, const hone_sizes *s, const char *word) {
         tunes[i] = (hone_binding){p->tunes.v[i].name, p->tunes.v[i].values[0]};
     hone_env outer = {tunes, p->tunes.n, NULL}, env = {s->v, s->n, &outer};
     trial t = {p, &env, word, s->line};
-    bool ok = trial_double(&t, p->t->flops) & trial_double(&t, p->t->bytes);
+    bool ok = trial_double(&t, p->t->flops);
+    ok &= trial_double(&t, p->t->bytes);
     for (size_t i = 0; i < p->args.n; i++)
         ok &= trial_arg(&t, p->args.v[i]);
     for (size_t i = 0; i < p->launches.n; i++)

@@ -41,12 +41,7 @@ static bool compatible(hone_dtype buffer, hone_dtype elem, unsigned lanes) {
 
 static void check_pointer(parser *p, const hone_launch *l, const hone_param *k, const struct hone_launch_arg *a, const hone_tok *at) {
     if (!a->buffer) {
-        name_list known = {0};
-        for (size_t i = 0; i < p->args.n; i++)
-            if (p->args.v[i]->role != HONE_SCALAR)
-                names_add(&known, p->args.v[i]->name);
-        const char *hint = a->value->op == OP_NAME ? task_suggest(p, a->value->name, &known) : NULL;
-        task_error(p, at, hint ? hint : "a pointer parameter takes the name of a buffer", "parameter '%s' of '%s' is '%s', this is a value", k->name,
+        task_error(p, at, "a pointer parameter takes the name of a buffer", "parameter '%s' of '%s' is '%s', this is a value", k->name,
                    l->kernel, k->type);
         return;
     }
@@ -54,9 +49,11 @@ static void check_pointer(parser *p, const hone_launch *l, const hone_param *k, 
     hone_dtype elem;
     unsigned lanes;
     if (dtype_from_c(k->elem, &elem, &lanes) && !compatible(b->type, elem, lanes))
-        task_error(p, at, NULL, "buffer '%s' holds %s, but parameter '%s' of '%s' is '%s'", b->name, hone_dtype_name(b->type), k->name, l->kernel, k->type);
+        task_error(p, at, NULL, "buffer '%s' holds %s, but parameter '%s' of '%s' is '%s'", b->name, hone_dtype_name(b->type), k->name,
+                   l->kernel, k->type);
     if (b->role == HONE_IN && !k->is_const)
-        task_warn(p, at, "declare the parameter const, or the buffer 'inout'", "in buffer '%s' is passed to parameter '%s', which is not const", b->name,
+        task_warn(p, at, "declare the parameter const, or the buffer 'inout'",
+                  "input '%s' is passed to parameter '%s', which is not const", b->name,
                   k->name);
 }
 
@@ -68,44 +65,79 @@ static void check_value(parser *p, const hone_launch *l, const hone_param *k, co
         return;
     }
     if (!dtype_from_c(k->type, &type, &lanes) || lanes != 1) {
-        task_error(p, at, "by-value parameters are numbers; pass anything larger through a buffer", "parameter '%s' of '%s' has type '%s', which a launch cannot pass",
+        task_error(p, at, "by-value parameters are numbers; pass anything larger through a buffer",
+                   "parameter '%s' of '%s' has type '%s', which a launch cannot pass",
                    k->name, l->kernel, k->type);
         return;
     }
     if (!hone_dtype_is_float(type) && expr_is_floating(a->value))
-        task_error(p, at, NULL, "parameter '%s' of '%s' is '%s', '%s' is a floating value", k->name, l->kernel, k->type, hone_expr_text(a->value));
+        task_error(p, at, NULL, "parameter '%s' of '%s' is '%s', '%s' is a floating value", k->name, l->kernel, k->type,
+                   hone_expr_text(a->value));
 }
 
+// A bare name that means nothing: buffers are suggested for pointers, values for the rest.
+static void unknown_argument(parser *p, const hone_expr *x, const hone_param *k) {
+    hone_tok at = task_expr_tok(x);
+    name_list known = {0};
+    bool pointer = k && k->is_pointer;
+    for (size_t i = 0; i < p->args.n; i++)
+        if (!k || pointer == (p->args.v[i]->role != HONE_SCALAR))
+            names_add(&known, p->args.v[i]->name);
+    for (size_t i = 0; !pointer && p->sizes.n && i < p->sizes.v[0].n; i++)
+        names_add(&known, p->sizes.v[0].v[i].name);
+    const char *hint = task_suggest(p, x->name, &known);
+    task_error(p, &at,
+               hint      ? hint
+               : pointer ? "declare it with an 'in', 'out', 'inout' or 'scratch' line"
+                         : "declare it with a 'size' or 'scalar' line",
+               "unknown name '%s'", x->name);
+}
+
+static void check_argument(parser *p, const hone_launch *l, const hone_param *k, const struct hone_launch_arg *a) {
+    hone_tok at = task_expr_tok(a->value);
+    if (!k)
+        return;
+    if (k->is_pointer)
+        check_pointer(p, l, k, a, &at);
+    else
+        check_value(p, l, k, a, &at);
+}
+
+// k is NULL when the kernel is not known: names are checked all the same.
 static void check_arguments(parser *p, const hone_launch *l, const hone_kernel *k, const hone_tok *at) {
-    if (l->n_args != k->n_params) {
+    bool counts = k && l->n_args == k->n_params;
+    if (k && !counts) {
         hone_tok where = *at;
         if (l->n_args)
             where = task_expr_tok(l->args[l->n_args - 1].value);
-        task_error(p, &where, hone_arena_printf(p->a, "the kernel is on line %u", k->line), "'%s' takes %zu argument%s, %zu given", l->kernel, k->n_params,
+        task_error(p, &where, hone_arena_printf(p->a, "the kernel is on line %u", k->line), "'%s' takes %zu argument%s, %zu given",
+                   l->kernel, k->n_params,
                    k->n_params == 1 ? "" : "s", l->n_args);
-        return;
     }
     for (size_t i = 0; i < l->n_args; i++) {
-        hone_tok where = task_expr_tok(l->args[i].value);
-        if (k->params[i].is_pointer)
-            check_pointer(p, l, &k->params[i], &l->args[i], &where);
+        const struct hone_launch_arg *a = &l->args[i];
+        const hone_param *param = counts ? &k->params[i] : NULL;
+        if (!a->buffer && a->value->op == OP_NAME && !parser_has_value(p, a->value->name))
+            unknown_argument(p, a->value, param);
         else
-            check_value(p, l, &k->params[i], &l->args[i], &where);
+            check_argument(p, l, param, a);
     }
 }
 
 void task_check_launch(parser *p, hone_launch *l, const hone_tok *at) {
     size_t n;
     const hone_kernel *k = find_kernel(p, l->kernel, &n);
-    if (!k)
+    if (!k) {
         unknown_kernel(p, l, at);
-    else if (k->is_template)
+        check_arguments(p, l, NULL, at);
+    } else if (k->is_template) {
         task_error(p, at, "add a plain kernel that calls the template's code with fixed arguments, or turn them into 'tune' parameters",
                    "kernel '%s' is a template", l->kernel);
-    else if (n > 1)
+    } else if (n > 1) {
         task_error(p, at, NULL, "there are %zu kernels named '%s'", n, l->kernel);
-    else if (!k->tok_lbrace)
+    } else if (!k->tok_lbrace) {
         task_error(p, at, NULL, "kernel '%s' is declared but has no body", l->kernel);
-    else
+    } else {
         check_arguments(p, l, k, at);
+    }
 }

@@ -19,7 +19,8 @@ typedef struct deriver {
 static bool affordable(const deriver *d, const hone_sizes *s, bool own) {
     hone_plan *p;
     bool where = true;
-    if (hone_task_feasible(d->t, s, NULL, &where, NULL) != HONE_OK || (!own && !where) || hone_plan_make(d->t, s, NULL, &p, NULL) != HONE_OK)
+    if (hone_task_feasible(d->t, s, NULL, &where, NULL) != HONE_OK || (!own && !where) || hone_plan_make(d->t, s, NULL, &p,
+                                                                                                         NULL) != HONE_OK)
         return false;
     double elems = 0, threads = 0;
     for (size_t i = 0; i < p->n_buffers; i++)

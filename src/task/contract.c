@@ -14,7 +14,8 @@ static bool same_expr(const hone_expr *a, const hone_expr *b) {
 }
 
 static bool same_arg(const hone_arg *a, const hone_arg *b) {
-    bool same = a->role == b->role && a->type == b->type && a->n_dims == b->n_dims && a->init.kind == b->init.kind && a->init.n_p == b->init.n_p &&
+    bool same = a->role == b->role && a->type == b->type && a->n_dims == b->n_dims && a->init.kind == b->init.kind &&
+        a->init.n_p == b->init.n_p &&
                 same_expr(a->value, b->value);
     for (size_t k = 0; same && k < a->n_dims; k++)
         same = same_expr(a->dims[k], b->dims[k]);
@@ -59,7 +60,8 @@ static bool same_set(const hone_sizes *a, const hone_sizes *b) {
     return true;
 }
 
-static hone_code same_sizes(const hone_task *c, const hone_sizes *a, size_t na, const hone_sizes *b, size_t nb, const char *word, hone_err *e) {
+static hone_code same_sizes(const hone_task *c, const hone_sizes *a, size_t na, const hone_sizes *b, size_t nb, const char *word,
+                            hone_err *e) {
     if (na != nb)
         return hone_fail(e, HONE_E_WRONG, 0, "%s: %zu '%s' lines, the task has %zu", c->path, nb, word, na);
     for (size_t i = 0; i < na; i++)
@@ -86,7 +88,8 @@ hone_code hone_task_same_contract(const hone_task *t, const hone_task *c, hone_e
     if (t->objective != c->objective)
         return hone_fail(e, HONE_E_WRONG, 0, "%s: the objective differs from the task's", c->path);
     if (!same_expr(t->flops, c->flops) || !same_expr(t->bytes, c->bytes))
-        return hone_fail(e, HONE_E_WRONG, 0, "%s: '%s' differs from the task's", c->path, same_expr(t->flops, c->flops) ? "bytes" : "flops");
+        return hone_fail(e, HONE_E_WRONG, 0, "%s: '%s' differs from the task's", c->path, same_expr(t->flops,
+                                                                                                    c->flops) ? "bytes" : "flops");
     return HONE_OK;
 }
 
@@ -107,7 +110,8 @@ static bool guarded_define(const hone_task *t, hone_arena *a, size_t i, const ch
         return false;
     if (hone_lex_directive(a, &t->tokens, i - 1, &guard, NULL) != HONE_OK || hone_lex_directive(a, &t->tokens, i, &define, NULL) != HONE_OK)
         return false;
-    if (!hone_tok_is(&guard, 0, "ifndef") || !hone_tok_is(&guard, 1, name) || !hone_tok_is(&define, 0, "define") || !hone_tok_is(&define, 1, name))
+    if (!hone_tok_is(&guard, 0, "ifndef") || !hone_tok_is(&guard, 1, name) || !hone_tok_is(&define, 0, "define") || !hone_tok_is(&define,
+                                                                                                                                 1, name))
         return false;
     const hone_tok *n = &define.v[1], *last = &define.v[define.n - 2];   // before EOF
     *at = n->at + n->len;

@@ -2,6 +2,7 @@
 #include "task/internal.h"
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 static bool diags_grow(hone_diags *d) {
     size_t cap = d->cap ? d->cap * 2 : 8;
@@ -26,6 +27,9 @@ static void add(parser *p, bool is_error, const hone_tok *at, const char *hint, 
         p->nomem = true;
         return;
     }
+    for (size_t i = 0; i < d->n; i++)   // one mistake, found in two ways
+        if (d->v[i].line == at->line && d->v[i].col == at->col && strcmp(d->v[i].msg, msg) == 0)
+            return;
     hone_diag x = {.line = at->line, .col = at->col, .len = at->len ? at->len : 1, .is_error = is_error};
     x.msg = hone_arena_strdup(d->arena, msg);
     x.hint = hint ? hone_arena_strdup(d->arena, hint) : NULL;
@@ -55,17 +59,30 @@ void names_add(name_list *l, const char *name) {
         l->v[l->n++] = name;
 }
 
+// Another case is near, whatever the length; else one letter in two to four, two in longer names, none in single letters.
 const char *task_suggest(parser *p, const char *name, const name_list *known) {
-    size_t limit = strlen(name) <= 3 ? 1 : 2, best = limit + 1;
+    size_t n = strlen(name), limit = n < 2 ? 0 : n < 5 ? 1 : 2, best = limit + 1;
     const char *found = NULL;
     for (size_t i = 0; i < known->n; i++) {
-        size_t d = hone_edit_distance(name, known->v[i], limit);
+        size_t d = strcasecmp(name, known->v[i]) == 0 ? 0 : hone_edit_distance(name, known->v[i], limit);
         if (d < best) {
             best = d;
             found = known->v[i];
         }
     }
     return found ? hone_arena_printf(p->a, "did you mean '%s'?", found) : NULL;
+}
+
+// By position; of equal ones the first found stays first.
+void task_sort_diags(hone_diags *d) {
+    for (size_t i = 1; i < d->n; i++)
+        for (size_t k = i; k > 0; k--) {
+            hone_diag x = d->v[k], before = d->v[k - 1];
+            if (before.line < x.line || (before.line == x.line && before.col <= x.col))
+                break;
+            d->v[k] = before;
+            d->v[k - 1] = x;
+        }
 }
 
 // The bytes of line `line` (1-based) without its end.

@@ -152,7 +152,8 @@ static hone_code draft_buffer(drafter *d, size_t l, const hone_param *k, const c
     if (is_size(d, buffer))
         return bad(d, NULL, "'%s' is a size, but parameter '%s' of '%s' is '%s'", buffer, k->name, d->p.launches.v[l].kernel, k->type);
     if (!dtype_from_c(k->elem, &type, &lanes))
-        return bad(d, "write the directives by hand: see docs/task-format.md", "element type '%s' of parameter '%s' is not known", k->elem, k->name);
+        return bad(d, "write the directives by hand: see docs/task-format.md", "element type '%s' of parameter '%s' is not known", k->elem,
+                   k->name);
     const hone_observed *o = find_observed(d, buffer, k->name);
     extent x = find_extent(d, o ? (o->extent_bytes + hone_dtype_bytes(type) - 1) / hone_dtype_bytes(type) : 0);
     hone_str_addf(&d->buffers, "#pragma hone %s %s %s%s", role_of(d, l, k, o, buffer), buffer, hone_dtype_name(type), x.text);
@@ -265,10 +266,11 @@ static hone_code draft_launch(drafter *d, size_t at) {
 static hone_code synthetic(drafter *d, const char *launch_text, const char *text, size_t len, hone_str *b) {
     for (const char *s = launch_text; *s;) {
         size_t n = strcspn(s, ";\n"), skip = strspn(s, " \t\r");
-        if (n > skip) {
-            bool bare = !memchr(s, '(', n) || s[n - 1] == '>';
-            hone_str_addf(b, "#pragma hone launch %.*s%s\n", (int)n, s, bare ? "()" : "");
-        }
+        size_t end = n;
+        while (end > skip && strchr(" \t\r", s[end - 1]))
+            end--;
+        if (end > skip)
+            hone_str_addf(b, "#pragma hone launch %.*s%s\n", (int)(end - skip), s + skip, s[end - 1] == '>' ? "()" : "");
         s += n + (s[n] != '\0');
     }
     if (!b->len)
@@ -307,7 +309,9 @@ static bool has_pragmas(hone_arena *a, const char *text, size_t len) {
 static hone_code assemble(drafter *d, const char *text, size_t len, char **out, size_t *out_len) {
     hone_str b;
     hone_str_init(&b, 2 * (size_t)HONE_SOURCE_MAX);
-    hone_str_add(&b, "// Drafted by hone init from an observed run. Check roles, extents and inputs before trusting a result.\n#pragma hone size");
+    hone_str_add(&b,
+                 "// Drafted by hone init from an observed run. Check roles, extents and inputs before trusting a result.\n"
+                     "#pragma hone size");
     for (size_t i = 0; i < d->sizes->n; i++)
         hone_str_addf(&b, " %s=%lld", d->sizes->v[i].name, (long long)d->sizes->v[i].value);
     hone_str_addf(&b, "\n%s%s%s\n", d->buffers.s, d->scalars.s, d->launches.s);
@@ -340,7 +344,8 @@ static hone_code draft(drafter *d, const char *launch_text, const char *text, si
     return c;
 }
 
-hone_code hone_draft(const char *path, const char *text, size_t len, const hone_sizes *sizes, const char *launch_text, const hone_observed *obs,
+hone_code hone_draft(const char *path, const char *text, size_t len, const hone_sizes *sizes, const char *launch_text,
+                     const hone_observed *obs,
                      size_t n_obs, char **out, size_t *out_len, hone_err *e) {
     *out = NULL;
     drafter d = {.path = path, .sizes = sizes, .obs = obs, .n_obs = n_obs, .e = e, .a = hone_arena_new((size_t)1 << 30)};

@@ -10,10 +10,14 @@ static const struct {
     bool is_float, is_signed;
 } types[HONE_DTYPE_COUNT] = {
     [HONE_FLOAT] = {"float", 4, true, true},        [HONE_DOUBLE] = {"double", 8, true, true},      [HONE_HALF] = {"half", 2, true, true},
-    [HONE_BFLOAT16] = {"bfloat16", 2, true, true},  [HONE_INT8] = {"int8", 1, false, true},         [HONE_UINT8] = {"uint8", 1, false, false},
-    [HONE_INT16] = {"int16", 2, false, true},       [HONE_UINT16] = {"uint16", 2, false, false},    [HONE_INT32] = {"int32", 4, false, true},
-    [HONE_UINT32] = {"uint32", 4, false, false},    [HONE_INT64] = {"int64", 8, false, true},       [HONE_UINT64] = {"uint64", 8, false, false},
-    [HONE_BOOL] = {"bool", 1, false, false},        [HONE_FP8_E4M3] = {"fp8_e4m3", 1, true, true},  [HONE_FP8_E5M2] = {"fp8_e5m2", 1, true, true},
+    [HONE_BFLOAT16] = {"bfloat16", 2, true, true},  [HONE_INT8] = {"int8", 1, false, true},         [HONE_UINT8] = {"uint8", 1, false,
+                                                                                                                    false},
+    [HONE_INT16] = {"int16", 2, false, true},       [HONE_UINT16] = {"uint16", 2, false, false},    [HONE_INT32] = {"int32", 4, false,
+                                                                                                                    true},
+    [HONE_UINT32] = {"uint32", 4, false, false},    [HONE_INT64] = {"int64", 8, false, true},       [HONE_UINT64] = {"uint64", 8, false,
+                                                                                                                     false},
+    [HONE_BOOL] = {"bool", 1, false, false},        [HONE_FP8_E4M3] = {"fp8_e4m3", 1, true, true},  [HONE_FP8_E5M2] = {"fp8_e5m2", 1, true,
+                                                                                                                       true},
 };
 
 size_t hone_dtype_bytes(hone_dtype t) { return types[t].bytes; }
@@ -39,20 +43,23 @@ void dtype_range(hone_dtype t, int64_t *lo, int64_t *hi) {
 typedef struct spelling { const char *s; hone_dtype t; } spelling;
 // Element types as CUDA sources write them; several words are joined by one space.
 static const spelling c_spellings[] = {
-    {"float", HONE_FLOAT}, {"double", HONE_DOUBLE}, {"__half", HONE_HALF}, {"half", HONE_HALF}, {"__nv_bfloat16", HONE_BFLOAT16}, {"nv_bfloat16", HONE_BFLOAT16},
-    {"bfloat16", HONE_BFLOAT16}, {"char", HONE_INT8}, {"signed char", HONE_INT8}, {"int8_t", HONE_INT8}, {"unsigned char", HONE_UINT8}, {"uint8_t", HONE_UINT8},
-    {"uchar", HONE_UINT8}, {"short", HONE_INT16}, {"short int", HONE_INT16}, {"signed short", HONE_INT16}, {"int16_t", HONE_INT16},
-    {"unsigned short", HONE_UINT16}, {"unsigned short int", HONE_UINT16}, {"uint16_t", HONE_UINT16}, {"ushort", HONE_UINT16}, {"int", HONE_INT32},
-    {"signed", HONE_INT32}, {"signed int", HONE_INT32}, {"int32_t", HONE_INT32}, {"unsigned", HONE_UINT32}, {"unsigned int", HONE_UINT32},
-    {"uint32_t", HONE_UINT32}, {"uint", HONE_UINT32}, {"long", HONE_INT64}, {"long int", HONE_INT64}, {"long long", HONE_INT64},
-    {"long long int", HONE_INT64}, {"signed long long", HONE_INT64}, {"int64_t", HONE_INT64}, {"ptrdiff_t", HONE_INT64}, {"ssize_t", HONE_INT64},
-    {"unsigned long", HONE_UINT64}, {"unsigned long int", HONE_UINT64}, {"unsigned long long", HONE_UINT64}, {"unsigned long long int", HONE_UINT64},
-    {"uint64_t", HONE_UINT64}, {"size_t", HONE_UINT64}, {"bool", HONE_BOOL}, {"__nv_fp8_e4m3", HONE_FP8_E4M3}, {"__nv_fp8_e5m2", HONE_FP8_E5M2},
+    {"float", HONE_FLOAT}, {"double", HONE_DOUBLE}, {"__half", HONE_HALF}, {"half", HONE_HALF}, {"__nv_bfloat16", HONE_BFLOAT16},
+    {"nv_bfloat16", HONE_BFLOAT16}, {"bfloat16", HONE_BFLOAT16}, {"char", HONE_INT8}, {"signed char", HONE_INT8}, {"int8_t", HONE_INT8},
+    {"unsigned char", HONE_UINT8}, {"uint8_t", HONE_UINT8}, {"uchar", HONE_UINT8}, {"short", HONE_INT16}, {"short int", HONE_INT16},
+    {"signed short", HONE_INT16}, {"int16_t", HONE_INT16}, {"unsigned short", HONE_UINT16}, {"unsigned short int", HONE_UINT16},
+    {"uint16_t", HONE_UINT16}, {"ushort", HONE_UINT16}, {"int", HONE_INT32}, {"signed", HONE_INT32}, {"signed int", HONE_INT32},
+    {"int32_t", HONE_INT32}, {"unsigned", HONE_UINT32}, {"unsigned int", HONE_UINT32}, {"uint32_t", HONE_UINT32}, {"uint", HONE_UINT32},
+    {"long", HONE_INT64}, {"long int", HONE_INT64}, {"long long", HONE_INT64}, {"long long int", HONE_INT64},
+    {"signed long long", HONE_INT64}, {"int64_t", HONE_INT64}, {"ptrdiff_t", HONE_INT64}, {"ssize_t", HONE_INT64},
+    {"unsigned long", HONE_UINT64}, {"unsigned long int", HONE_UINT64}, {"unsigned long long", HONE_UINT64},
+    {"unsigned long long int", HONE_UINT64}, {"uint64_t", HONE_UINT64}, {"size_t", HONE_UINT64}, {"bool", HONE_BOOL},
+    {"__nv_fp8_e4m3", HONE_FP8_E4M3}, {"__nv_fp8_e5m2", HONE_FP8_E5M2},
 };
 static const spelling vector_bases[] = {
-    {"float", HONE_FLOAT}, {"double", HONE_DOUBLE}, {"__half", HONE_HALF}, {"half", HONE_HALF}, {"__nv_bfloat16", HONE_BFLOAT16}, {"nv_bfloat16", HONE_BFLOAT16},
-    {"__nv_bfloat162", HONE_BFLOAT16}, {"char", HONE_INT8}, {"uchar", HONE_UINT8}, {"short", HONE_INT16}, {"ushort", HONE_UINT16}, {"int", HONE_INT32},
-    {"uint", HONE_UINT32}, {"long", HONE_INT64}, {"ulong", HONE_UINT64}, {"longlong", HONE_INT64}, {"ulonglong", HONE_UINT64},
+    {"float", HONE_FLOAT}, {"double", HONE_DOUBLE}, {"__half", HONE_HALF}, {"half", HONE_HALF}, {"__nv_bfloat16", HONE_BFLOAT16},
+    {"nv_bfloat16", HONE_BFLOAT16}, {"char", HONE_INT8}, {"uchar", HONE_UINT8}, {"short", HONE_INT16},
+    {"ushort", HONE_UINT16}, {"int", HONE_INT32}, {"uint", HONE_UINT32}, {"long", HONE_INT64}, {"ulong", HONE_UINT64},
+    {"longlong", HONE_INT64}, {"ulonglong", HONE_UINT64},
 };
 
 static bool lookup(const spelling *v, size_t n, const char *s, size_t len, hone_dtype *out) {

@@ -10,8 +10,12 @@ static const struct { const char *name; expr_op op; unsigned n; } functions[] = 
 };
 // Binary operators, loosest first.
 static const struct { const char *s; expr_op op; unsigned level; } operators[] = {
-    {"||", OP_LOR, 0}, {"&&", OP_LAND, 1}, {"|", OP_OR, 2}, {"^", OP_XOR, 3}, {"&", OP_AND, 4}, {"==", OP_EQ, 5}, {"!=", OP_NE, 5}, {"<", OP_LT, 6},
-    {"<=", OP_LE, 6}, {">", OP_GT, 6}, {">=", OP_GE, 6}, {"<<", OP_SHL, 7}, {">>", OP_SHR, 7}, {"+", OP_ADD, 8}, {"-", OP_SUB, 8}, {"*", OP_MUL, 9},
+    {"||", OP_LOR, 0}, {"&&", OP_LAND, 1}, {"|", OP_OR, 2}, {"^", OP_XOR, 3}, {"&", OP_AND, 4}, {"==", OP_EQ, 5}, {"!=", OP_NE, 5}, {"<",
+                                                                                                                                     OP_LT,
+                                                                                                                                         6},
+    {"<=", OP_LE, 6}, {">", OP_GT, 6}, {">=", OP_GE, 6}, {"<<", OP_SHL, 7}, {">>", OP_SHR, 7}, {"+", OP_ADD, 8}, {"-", OP_SUB, 8}, {"*",
+                                                                                                                                    OP_MUL,
+                                                                                                                                        9},
     {"/", OP_DIV, 9}, {"%", OP_MOD, 9},
 };
 enum { LEVELS = 10 };
@@ -240,7 +244,8 @@ static const char *canonical(parser *p, size_t first, size_t last) {
     for (size_t i = first; i < last; i++) {
         hone_span s = hone_tok_span(&p->line, i);
         bool words = i > first && p->line.v[i].kind != HONE_TOK_PUNCT && p->line.v[i - 1].kind != HONE_TOK_PUNCT;
-        bool signs = i > first && p->line.v[i].kind == HONE_TOK_PUNCT && p->line.v[i - 1].kind == HONE_TOK_PUNCT && s.s[0] == b.s[b.len - 1];
+        bool signs = i > first && p->line.v[i].kind == HONE_TOK_PUNCT && p->line.v[i - 1].kind == HONE_TOK_PUNCT &&
+            s.s[0] == b.s[b.len - 1];
         if (words || (signs && strchr("+-&|<>", s.s[0])))
             hone_str_addc(&b, ' ');
         hone_str_addn(&b, s.s, s.n);

@@ -20,7 +20,8 @@ typedef struct domain { domain_kind kind; bool known; double lo, hi; } domain;
 
 // How elements are made.
 typedef enum gen_kind {
-    GEN_NORMAL, GEN_UNIFORM, GEN_INT, GEN_CONST, GEN_ENDS, GEN_ZIPF, GEN_PERMUTATION, GEN_SORTED, GEN_ONE_HOT, GEN_SPARSE, GEN_IOTA, GEN_CSR, GEN_CSR_SKEWED,
+    GEN_NORMAL, GEN_UNIFORM, GEN_INT, GEN_CONST, GEN_ENDS, GEN_ZIPF, GEN_PERMUTATION, GEN_SORTED, GEN_ONE_HOT, GEN_SPARSE, GEN_IOTA,
+        GEN_CSR, GEN_CSR_SKEWED,
     GEN_HASH, GEN_FEW_LARGE
 } gen_kind;
 typedef struct gen {
@@ -123,7 +124,8 @@ bool hone_input_applies(const hone_arg *a, hone_input k) {
 typedef struct chooser { const hone_plan *p; const hone_plan_buffer *b; const hone_env *env; hone_err *e; } chooser;
 
 static hone_code too_big(const chooser *c, const char *what) {
-    return hone_fail(c->e, HONE_E_LIMIT, 0, "%s:%u: buffer '%s' of type %s cannot hold %s", c->p->task->path, c->b->arg->line, c->b->arg->name,
+    return hone_fail(c->e, HONE_E_LIMIT, 0, "%s:%u: buffer '%s' of type %s cannot hold %s", c->p->task->path, c->b->arg->line,
+                     c->b->arg->name,
                      hone_dtype_name(c->b->arg->type), what);
 }
 
@@ -131,7 +133,8 @@ static hone_code too_big(const chooser *c, const char *what) {
 static hone_code check_whole(const chooser *c, const gen *g) {
     int64_t lo, hi;
     if (g->lo > g->hi)
-        return hone_fail(c->e, HONE_E_PARSE, 0, "%s:%u: initialiser of '%s' has no value: %lld .. %lld", c->p->task->path, c->b->arg->line, c->b->arg->name,
+        return hone_fail(c->e, HONE_E_PARSE, 0, "%s:%u: initialiser of '%s' has no value: %lld .. %lld", c->p->task->path, c->b->arg->line,
+                         c->b->arg->name,
                          (long long)g->lo, (long long)g->hi);
     if (hone_dtype_is_float(g->type))
         return HONE_OK;
@@ -149,7 +152,8 @@ static hone_code int_param(const chooser *c, unsigned k, int64_t *v) {
     double d;
     HONE_TRY(param(c, k, &d));
     if (d != floor(d) || fabs(d) > 0x1p53)
-        return hone_fail(c->e, HONE_E_PARSE, 0, "%s:%u: parameter %u of the initialiser of '%s' is %g, no whole number", c->p->task->path, c->b->arg->line,
+        return hone_fail(c->e, HONE_E_PARSE, 0, "%s:%u: parameter %u of the initialiser of '%s' is %g, no whole number", c->p->task->path,
+                         c->b->arg->line,
                          k + 1, c->b->arg->name, d);
     *v = (int64_t)d;
     return HONE_OK;
@@ -160,7 +164,8 @@ static hone_code choose_csr(const chooser *c, gen *g) {
     HONE_TRY(int_param(c, 0, &columns));
     HONE_TRY(int_param(c, 1, &mean));
     if (mean < 1 || mean > columns || columns > 0x7fffffff)
-        return hone_fail(c->e, HONE_E_PARSE, 0, "%s:%u: csr(%lld, %lld) of '%s': a row has 1 to %lld entries on average", c->p->task->path, c->b->arg->line,
+        return hone_fail(c->e, HONE_E_PARSE, 0, "%s:%u: csr(%lld, %lld) of '%s': a row has 1 to %lld entries on average", c->p->task->path,
+                         c->b->arg->line,
                          (long long)columns, (long long)mean, c->b->arg->name, (long long)columns);
     g->kind = GEN_CSR;
     g->columns = (uint64_t)columns;

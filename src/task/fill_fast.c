@@ -94,7 +94,8 @@ INLINE uint16_t to_half(float f) {
     uint32_t u = as_bits(f), sign = u & 0x80000000u, a = u ^ sign;
     uint32_t subnormal = as_bits(as_float(a) + magic) - as_bits(magic);
     uint32_t normal = (a + 0xc8000fffu + ((a >> 13) & 1)) >> 13;
-    uint32_t tiny = -(uint32_t)(a < (113u << 23)), huge = -(uint32_t)(a >= (143u << 23));   // huge: what rounds up to 2^16 is infinity already
+    // huge: what rounds up to 2^16 is infinity already
+    uint32_t tiny = -(uint32_t)(a < (113u << 23)), huge = -(uint32_t)(a >= (143u << 23));
     uint32_t h = (subnormal & tiny) | (normal & ~tiny);
     return (uint16_t)((0x7c00u & huge) | (h & ~huge) | sign >> 16);
 }

@@ -4,13 +4,15 @@
 #include "task/task.h"
 
 enum {
-    MAX_DIAGS = 50, MAX_NAMES = 32, MAX_SIZE_SETS = 64, MAX_DIMS = 8, MAX_BUFFERS = 64, MAX_LAUNCHES = 64, MAX_LAUNCH_ARGS = 64, MAX_TUNES = 32,
+    MAX_DIAGS = 50, MAX_NAMES = 32, MAX_SIZE_SETS = 64, MAX_DIMS = 8, MAX_BUFFERS = 64, MAX_LAUNCHES = 64, MAX_LAUNCH_ARGS = 64,
+        MAX_TUNES = 32,
     MAX_TUNE_VALUES = 4096, MAX_EXPR_DEPTH = 48, MAX_EXPR_WEIGHT = 1000
 };
 
 // ---- expressions (expr.c parses and names, eval.c computes)
 typedef enum expr_op {
-    OP_INT, OP_DOUBLE, OP_NAME, OP_NEG, OP_NOT, OP_COMPL, OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_MOD, OP_SHL, OP_SHR, OP_LT, OP_LE, OP_GT, OP_GE, OP_EQ, OP_NE,
+    OP_INT, OP_DOUBLE, OP_NAME, OP_NEG, OP_NOT, OP_COMPL, OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_MOD, OP_SHL, OP_SHR, OP_LT, OP_LE, OP_GT,
+        OP_GE, OP_EQ, OP_NE,
     OP_AND, OP_XOR, OP_OR, OP_LAND, OP_LOR, OP_COND, OP_CDIV, OP_MIN, OP_MAX, OP_ROUND_UP, OP_POW2_CEIL
 } expr_op;
 struct hone_expr {
@@ -61,6 +63,7 @@ typedef struct parser {
 // Records a diagnostic; `at` gives line, col and length. The hint may be NULL. Errors count; warnings do not.
 void task_error(parser *p, const hone_tok *at, const char *hint, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 void task_warn(parser *p, const hone_tok *at, const char *hint, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+void task_sort_diags(hone_diags *d);
 hone_tok task_expr_tok(const hone_expr *x);
 // "did you mean 'x'?" (arena) for the closest of the names, or NULL.
 typedef struct name_list { const char *v[256]; size_t n; } name_list;
@@ -93,6 +96,7 @@ void parser_free(parser *p);
 void task_check(parser *p);                                          // what names mean, what is missing or unused; trial evaluation
 void task_check_launch(parser *p, hone_launch *l, const hone_tok *at);   // one launch against its kernel's signature
 hone_arg *parser_arg(const parser *p, const char *name);
+bool parser_has_value(const parser *p, const char *name);             // a size, scalar or tune parameter
 
 // ---- types
 // C and CUDA spellings. lanes is 4 for float4, 1 otherwise. False when unknown (a typedef, a struct).
@@ -100,7 +104,8 @@ bool dtype_from_c(const char *spelling, hone_dtype *out, unsigned *lanes);
 bool dtype_from_task(const char *spelling, hone_dtype *out);
 bool dtype_is_signed(hone_dtype t);
 void dtype_range(hone_dtype t, int64_t *lo, int64_t *hi);            // integers only; uint64 is cut at INT64_MAX
-typedef struct init_desc { const char *name; hone_init_kind kind; unsigned min_p, max_p; bool floats, integers; const char *help; } init_desc;
+typedef struct init_desc { const char *name; hone_init_kind kind; unsigned min_p, max_p; bool floats,
+                          integers; const char *help; } init_desc;
 const init_desc *init_find(const char *name);
 const init_desc *init_of(hone_init_kind kind);
 const init_desc *init_table(size_t *n);

@@ -135,7 +135,8 @@ static bool constant(parser *p, int64_t *v) {
         return true;
     hone_tok at = task_expr_tok(f.at);
     if (f.at->op == OP_NAME)
-        task_error(p, &at, "values of tune parameters are constants; a 'where' line can relate them to sizes", "'%s' is not a constant", f.at->name);
+        task_error(p, &at, "values of tune parameters are constants; a 'where' line can relate them to sizes", "'%s' is not a constant",
+                   f.at->name);
     else
         task_error(p, &at, NULL, "%s in '%s'", f.why, hone_expr_text(x));
     return false;
@@ -174,7 +175,8 @@ static bool tune_range(parser *p, hone_tune *t) {
     if (tok_take(p, "step") && !constant(p, &step))
         return false;
     if (hi < lo || step < 1) {
-        task_error(p, step < 1 ? &step_at : &at, NULL, step < 1 ? "the step of '%s' is not positive" : "the range of '%s' is empty", t->name);
+        task_error(p, step < 1 ? &step_at : &at, NULL, step < 1 ? "the step of '%s' is not positive" : "the range of '%s' is empty",
+                   t->name);
         return false;
     }
     for (int64_t v = lo;; v += step) {
@@ -269,7 +271,8 @@ static bool tolerance_value(parser *p, double *v) {
 bool parse_tolerance(parser *p) {
     hone_tolerance t = {0};
     hone_tok at = *tok_now(p);
-    bool word = tok_at(p, "auto") || tok_at(p, "exact") || ((tok_at(p, "rtol") || tok_at(p, "atol")) && hone_tok_is(&p->line, p->i + 1, "="));
+    bool word = tok_at(p, "auto") || tok_at(p, "exact") || ((tok_at(p, "rtol") || tok_at(p, "atol")) && hone_tok_is(&p->line, p->i + 1,
+                                                                                                                    "="));
     if (!word && !tok_ident(p, "'auto', 'exact', 'rtol=' or a buffer's name", &t.buffer, &at))
         return false;
     if (tok_take(p, "auto")) {
@@ -364,13 +367,17 @@ static const struct { const char *name; bool (*handler)(parser *); const char *f
 #undef DIRECTIVE
 };
 
+static const char directive_hint[] =
+    "directives: size check in out inout scratch scalar launch tune where flags tolerance objective flops bytes";
+
 static void unknown_directive(parser *p, const hone_tok *at) {
     name_list known = {0};
     for (size_t i = 0; i < HONE_COUNT(directives); i++)
         names_add(&known, directives[i].name);
     const char *name = tok_text(p), *hint = name ? task_suggest(p, name, &known) : NULL;
     if (name)
-        task_error(p, at, hint ? hint : "directives: size check in out inout scratch scalar launch tune where flags tolerance objective flops bytes",
+        task_error(p, at,
+                   hint ? hint : directive_hint,
                    "unknown directive '%s'", name);
 }
 
@@ -496,7 +503,8 @@ static hone_code summary(const parser *p, hone_err *e) {
         const hone_diag *d = &p->diags->v[i];
         if (!d->is_error)
             continue;
-        hone_fail(e, HONE_E_PARSE, (int)p->n_errors, "%s:%u:%u: %s%s", p->t->path, d->line, d->col, d->msg, p->n_errors > 1 ? " (and more errors)" : "");
+        hone_fail(e, HONE_E_PARSE, (int)p->n_errors, "%s:%u:%u: %s%s", p->t->path, d->line, d->col, d->msg,
+                  p->n_errors > 1 ? " (and more errors)" : "");
         if (d->hint && e)
             hone_hint(e, "%s", d->hint);
         break;
@@ -537,6 +545,7 @@ hone_code hone_task_parse(const char *path, const char *text, size_t len, hone_t
     hone_diags own = {.arena = t->arena};
     parser p = {.t = t, .diags = diags ? diags : &own, .a = t->arena};
     hone_code c = parse_text(&p, e);
+    task_sort_diags(p.diags);
     if (c == HONE_OK && p.n_errors)
         c = summary(&p, e);
     parser_free(&p);

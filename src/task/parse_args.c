@@ -39,6 +39,9 @@ const init_desc *init_table(size_t *n) {
     return inits;
 }
 
+static const char type_hint[] =
+    "types: float double half bfloat16 int8 uint8 int16 uint16 int32 uint32 int64 uint64 bool fp8_e4m3 fp8_e5m2";
+
 // A type of one or more words ("unsigned int"); stops before [ = ~ or the end.
 bool parse_type(parser *p, hone_dtype *out) {
     hone_tok at = *tok_now(p);
@@ -51,7 +54,7 @@ bool parse_type(parser *p, hone_dtype *out) {
     }
     bool ok = words && !b.failed && dtype_from_task(b.s, out);
     if (!words) {
-        task_error(p, &at, "types: float double half bfloat16 int8 uint8 int16 uint16 int32 uint32 int64 uint64 bool fp8_e4m3 fp8_e5m2",
+        task_error(p, &at, type_hint,
                    "expected a type");
     } else if (!ok) {
         name_list known = {0};
@@ -60,7 +63,8 @@ bool parse_type(parser *p, hone_dtype *out) {
         const char *hint = task_suggest(p, b.s, &known);
         const hone_tok *last = &p->line.v[p->i - 1];
         at.len = last->at + last->len - at.at;
-        task_error(p, &at, hint ? hint : "types: float double half bfloat16 int8 uint8 int16 uint16 int32 uint32 int64 uint64 bool fp8_e4m3 fp8_e5m2",
+        task_error(p, &at,
+                   hint ? hint : type_hint,
                    "unknown type '%s'", b.failed ? "…" : b.s);
     }
     hone_str_free(&b);
@@ -72,7 +76,8 @@ static bool parse_dims(parser *p, hone_arg *a) {
     if (!a->dims)
         return false;
     if (!tok_at(p, "[")) {
-        task_error(p, tok_now(p), "a single element is [1]; a value that the kernel takes by value is a 'scalar'", "expected '[' and the extent of '%s'",
+        task_error(p, tok_now(p), "a single element is [1]; a value that the kernel takes by value is a 'scalar'",
+                   "expected '[' and the extent of '%s'",
                    a->name);
         return false;
     }
@@ -95,7 +100,8 @@ static bool unknown_init(parser *p, const char *name, const hone_tok *at) {
     for (size_t i = 0; i < HONE_COUNT(inits); i++)
         names_add(&known, inits[i].name);
     const char *hint = task_suggest(p, name, &known);
-    task_error(p, at, hint ? hint : "initialisers: normal uniform int index permutation zipf sorted one_hot sparse iota const csr hash32 zeros",
+    task_error(p, at,
+               hint ? hint : "initialisers: normal uniform int index permutation zipf sorted one_hot sparse iota const csr hash32 zeros",
                "unknown initialiser '%s'", name);
     return false;
 }
@@ -128,7 +134,9 @@ static bool parse_init(parser *p, hone_arg *a) {
     }
     bool is_float = hone_dtype_is_float(a->type);
     if (is_float ? !d->floats : !d->integers) {
-        task_error(p, &at, is_float ? "for floating types there are normal, uniform, int, sparse …" : "for integer types there are int, index, zipf, permutation …",
+        task_error(p, &at,
+                   is_float ? "for floating types there are normal, uniform, int, sparse …"
+                            : "for integer types there are int, index, zipf, permutation …",
                    "initialiser '%s' does not suit %s '%s'", name, hone_dtype_name(a->type), a->name);
         return false;
     }
@@ -159,7 +167,8 @@ bool parse_buffer(parser *p, hone_role role) {
     hone_tok tilde = *tok_now(p);
     if (tok_take(p, "~")) {
         if (role == HONE_OUT || role == HONE_SCRATCH) {
-            task_error(p, &tilde, "it is filled with poison before every run; a buffer that is also read is 'inout'", "'%s' takes no initialiser", a->name);
+            task_error(p, &tilde, "it is filled with poison before every run; a buffer that is also read is 'inout'",
+                       "'%s' takes no initialiser", a->name);
             return false;
         }
         if (!parse_init(p, a))

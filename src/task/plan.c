@@ -80,7 +80,8 @@ static hone_code plan_buffer(const planner *x, const hone_arg *a, hone_plan_buff
         int64_t v;
         HONE_TRY(eval_int(x, a->dims[k], &v));
         if (v < 1)
-            return hone_fail(x->e, HONE_E_PARSE, 0, "%s:%u: extent '%s' of buffer '%s' is %lld", x->t->path, a->line, hone_expr_text(a->dims[k]), a->name,
+            return hone_fail(x->e, HONE_E_PARSE, 0, "%s:%u: extent '%s' of buffer '%s' is %lld", x->t->path, a->line,
+                             hone_expr_text(a->dims[k]), a->name,
                              (long long)v);
         b->dims[k] = (size_t)v;
         if (__builtin_mul_overflow(b->n_elems, b->dims[k], &b->n_elems) || b->n_elems > MAX_BUFFER_BYTES)
@@ -106,12 +107,14 @@ static hone_code plan_buffers(const planner *x) {
 
 // ---- launches
 // The three axes of a grid, block or cluster, each 1 .. max[k].
-static hone_code plan_axes(const planner *x, const hone_launch *l, hone_expr *const in[3], const int64_t max[3], const char *what, uint32_t out[3]) {
+static hone_code plan_axes(const planner *x, const hone_launch *l, hone_expr *const in[3], const int64_t max[3], const char *what,
+                           uint32_t out[3]) {
     for (size_t k = 0; k < 3; k++) {
         int64_t v;
         HONE_TRY(eval_int(x, in[k], &v));
         if (v < 1 || v > max[k]) {
-            hone_fail(x->e, v < 1 ? HONE_E_PARSE : HONE_E_LIMIT, 0, "%s:%u: %s.%c of '%s' is %lld ('%s'); 1 to %lld are allowed", x->t->path, l->line, what,
+            hone_fail(x->e, v < 1 ? HONE_E_PARSE : HONE_E_LIMIT, 0, "%s:%u: %s.%c of '%s' is %lld ('%s'); 1 to %lld are allowed",
+                      x->t->path, l->line, what,
                       axis[k], l->kernel, (long long)v, hone_expr_text(in[k]), (long long)max[k]);
             return v < 1 ? HONE_E_PARSE : HONE_E_LIMIT;
         }
@@ -129,11 +132,13 @@ static hone_code plan_cluster(const planner *x, const hone_launch *l, hone_plan_
     HONE_TRY(plan_axes(x, l, l->cluster, max, "cluster", out->cluster));
     uint32_t blocks = out->cluster[0] * out->cluster[1] * out->cluster[2];
     if (blocks > MAX_CLUSTER_BLOCKS)
-        return hone_fail(x->e, HONE_E_LIMIT, 0, "%s:%u: cluster of '%s' has %u blocks; at most %d are allowed", x->t->path, l->line, l->kernel, blocks,
+        return hone_fail(x->e, HONE_E_LIMIT, 0, "%s:%u: cluster of '%s' has %u blocks; at most %d are allowed", x->t->path, l->line,
+                         l->kernel, blocks,
                          MAX_CLUSTER_BLOCKS);
     for (size_t k = 0; k < 3; k++)
         if (out->grid[k] % out->cluster[k])
-            return hone_fail(x->e, HONE_E_PARSE, 0, "%s:%u: grid.%c of '%s' is %u, no multiple of the cluster's %u", x->t->path, l->line, axis[k], l->kernel,
+            return hone_fail(x->e, HONE_E_PARSE, 0, "%s:%u: grid.%c of '%s' is %u, no multiple of the cluster's %u", x->t->path, l->line,
+                             axis[k], l->kernel,
                              out->grid[k], out->cluster[k]);
     return HONE_OK;
 }
@@ -143,23 +148,27 @@ static hone_code plan_shape(const planner *x, const hone_launch *l, const hone_k
     HONE_TRY(plan_axes(x, l, l->block, max_block, "block", out->block));
     uint32_t threads = out->block[0] * out->block[1] * out->block[2];
     if (threads > MAX_BLOCK_THREADS)
-        return hone_fail(x->e, HONE_E_LIMIT, 0, "%s:%u: block of '%s' has %u threads; at most %d are allowed", x->t->path, l->line, l->kernel, threads,
+        return hone_fail(x->e, HONE_E_LIMIT, 0, "%s:%u: block of '%s' has %u threads; at most %d are allowed", x->t->path, l->line,
+                         l->kernel, threads,
                          MAX_BLOCK_THREADS);
     if (k->launch_bounds[0] && threads > k->launch_bounds[0])
-        return hone_fail(x->e, HONE_E_LIMIT, 0, "%s:%u: block of '%s' has %u threads; its __launch_bounds__ allows %u", x->t->path, l->line, l->kernel,
+        return hone_fail(x->e, HONE_E_LIMIT, 0, "%s:%u: block of '%s' has %u threads; its __launch_bounds__ allows %u", x->t->path,
+                         l->line, l->kernel,
                          threads, k->launch_bounds[0]);
     int64_t smem = 0;
     if (l->smem)
         HONE_TRY(eval_int(x, l->smem, &smem));
     if (smem < 0 || smem > MAX_SMEM_BYTES)
-        return hone_fail(x->e, HONE_E_LIMIT, 0, "%s:%u: dynamic shared memory of '%s' is %lld bytes; at most %d are allowed", x->t->path, l->line, l->kernel,
+        return hone_fail(x->e, HONE_E_LIMIT, 0, "%s:%u: dynamic shared memory of '%s' is %lld bytes; at most %d are allowed", x->t->path,
+                         l->line, l->kernel,
                          (long long)smem, MAX_SMEM_BYTES);
     out->smem_bytes = (uint32_t)smem;
     out->cooperative = l->cooperative;
     return plan_cluster(x, l, out);
 }
 
-static hone_code plan_int_value(const planner *x, const hone_launch *l, const hone_param *k, hone_dtype type, const hone_expr *expr, hone_plan_arg *out) {
+static hone_code plan_int_value(const planner *x, const hone_launch *l, const hone_param *k, hone_dtype type, const hone_expr *expr,
+                                hone_plan_arg *out) {
     int64_t v, lo, hi;
     HONE_TRY(eval_int(x, expr, &v));
     dtype_range(type, &lo, &hi);
@@ -170,7 +179,8 @@ static hone_code plan_int_value(const planner *x, const hone_launch *l, const ho
     return HONE_OK;
 }
 
-static hone_code plan_arg(const planner *x, const hone_launch *l, const hone_param *k, const struct hone_launch_arg *a, hone_plan_arg *out) {
+static hone_code plan_arg(const planner *x, const hone_launch *l, const hone_param *k, const struct hone_launch_arg *a,
+                          hone_plan_arg *out) {
     *out = (hone_plan_arg){.buffer = -1};
     if (a->buffer) {
         for (size_t i = 0; i < x->p->n_buffers; i++)
@@ -182,7 +192,8 @@ static hone_code plan_arg(const planner *x, const hone_launch *l, const hone_par
     hone_dtype type;
     unsigned lanes;
     if (!dtype_from_c(k->type, &type, &lanes))
-        return hone_fail(x->e, HONE_E_PARSE, 0, "%s:%u: parameter '%s' of '%s' has unknown type '%s'", x->t->path, l->line, k->name, l->kernel, k->type);
+        return hone_fail(x->e, HONE_E_PARSE, 0, "%s:%u: parameter '%s' of '%s' has unknown type '%s'", x->t->path, l->line, k->name,
+                         l->kernel, k->type);
     out->bytes = hone_dtype_bytes(type);
     if (!hone_dtype_is_float(type))
         return plan_int_value(x, l, k, type, a->value, out);

@@ -12,7 +12,8 @@ void hone_diags_print(const hone_diags *d, const char *path, const char *text, s
 
 // ---- element types
 typedef enum hone_dtype {
-    HONE_FLOAT, HONE_DOUBLE, HONE_HALF, HONE_BFLOAT16, HONE_INT8, HONE_UINT8, HONE_INT16, HONE_UINT16, HONE_INT32, HONE_UINT32, HONE_INT64, HONE_UINT64,
+    HONE_FLOAT, HONE_DOUBLE, HONE_HALF, HONE_BFLOAT16, HONE_INT8, HONE_UINT8, HONE_INT16, HONE_UINT16, HONE_INT32, HONE_UINT32, HONE_INT64,
+        HONE_UINT64,
     HONE_BOOL, HONE_FP8_E4M3, HONE_FP8_E5M2, HONE_DTYPE_COUNT
 } hone_dtype;
 size_t hone_dtype_bytes(hone_dtype t);
@@ -21,11 +22,13 @@ bool hone_dtype_is_float(hone_dtype t);
 double hone_dtype_get(hone_dtype t, const void *buf, size_t i);             // element as double (int64/uint64 rounded)
 void hone_dtype_set(hone_dtype t, void *buf, size_t i, double v);           // round to nearest even; integers saturate
 
-// ---- expressions over sizes, tune parameters, cdiv min max round_up pow2_ceil; 64-bit integers with overflow and division checks, or doubles
+// ---- expressions over sizes, tune parameters, cdiv min max round_up pow2_ceil; 64-bit integers with overflow and division checks, or
+// doubles
 typedef struct hone_expr hone_expr;
 typedef struct hone_binding { const char *name; int64_t value; } hone_binding;
 typedef struct hone_env { const hone_binding *v; size_t n; const struct hone_env *outer; } hone_env;
-hone_code hone_expr_int(const hone_expr *x, const hone_env *env, int64_t *out, hone_err *e);    // HONE_E_PARSE "…: division by zero in 'N/(M-M)'"
+// HONE_E_PARSE "…: division by zero in 'N/(M-M)'"
+hone_code hone_expr_int(const hone_expr *x, const hone_env *env, int64_t *out, hone_err *e);
 hone_code hone_expr_double(const hone_expr *x, const hone_env *env, double *out, hone_err *e);
 const char *hone_expr_text(const hone_expr *x);
 bool hone_expr_mentions(const hone_expr *x, const char *name);
@@ -33,7 +36,8 @@ bool hone_expr_mentions(const hone_expr *x, const char *name);
 // ---- the parsed task
 typedef enum hone_role { HONE_IN, HONE_OUT, HONE_INOUT, HONE_SCRATCH, HONE_SCALAR } hone_role;
 typedef enum hone_init_kind {
-    HONE_INIT_DEFAULT, HONE_INIT_NORMAL, HONE_INIT_UNIFORM, HONE_INIT_INT, HONE_INIT_INDEX, HONE_INIT_PERMUTATION, HONE_INIT_ZIPF, HONE_INIT_SORTED,
+    HONE_INIT_DEFAULT, HONE_INIT_NORMAL, HONE_INIT_UNIFORM, HONE_INIT_INT, HONE_INIT_INDEX, HONE_INIT_PERMUTATION, HONE_INIT_ZIPF,
+        HONE_INIT_SORTED,
     HONE_INIT_ONE_HOT, HONE_INIT_SPARSE, HONE_INIT_IOTA, HONE_INIT_CONST, HONE_INIT_CSR, HONE_INIT_HASH32, HONE_INIT_ZEROS
 } hone_init_kind;
 typedef struct hone_init { hone_init_kind kind; hone_expr *p[2]; unsigned n_p; } hone_init;
@@ -48,9 +52,11 @@ typedef struct hone_arg {
 } hone_arg;
 typedef struct hone_launch {
     const char *kernel;
-    hone_expr *grid[3], *block[3], *smem, *cluster[3];   // never NULL for grid/block (absent axes are the constant 1); smem and cluster may be NULL
+    // never NULL for grid/block (absent axes are the constant 1); smem and cluster may be NULL
+    hone_expr *grid[3], *block[3], *smem, *cluster[3];
     bool cooperative;
-    struct hone_launch_arg { const char *buffer; hone_expr *value; } *args; size_t n_args;   // exactly one is set; scalars and sizes are values
+    // exactly one is set; scalars and sizes are values
+    struct hone_launch_arg { const char *buffer; hone_expr *value; } *args; size_t n_args;
     uint32_t line;
     size_t text_at, text_len;            // byte range of the directive in the task's text (for moves that rewrite it)
 } hone_launch;
@@ -87,11 +93,13 @@ void hone_task_free(hone_task *t);
 hone_code hone_task_same_contract(const hone_task *task, const hone_task *candidate, hone_err *e);
 // Tune values → true when every `where` holds for the sizes. tuning may be a subset; missing parameters take their first value.
 hone_code hone_task_feasible(const hone_task *t, const hone_sizes *s, const hone_env *tuning, bool *ok, hone_err *e);
-// Sizes to check at: the task's `check` lines, or boundary sizes derived from the launch plan (1, tile±1, primes, non-multiples of 32), and a
+// Sizes to check at: the task's `check` lines, or boundary sizes derived from the launch plan (1, tile±1, primes, non-multiples of 32),
+// and a
 // scaled-down main size; each within max_bytes of buffers. Arena: the caller's. The task's own lines come first; derived sets have
 // line 0: where the baseline itself fails at one of those, the set asks for more than the task promises and should be dropped.
 hone_code hone_task_check_sizes(const hone_task *t, size_t max_bytes, hone_arena *a, hone_sizes **out, size_t *n, hone_err *e);
-// The task's text with tune parameters fixed to these values (single-valued tune lines plus #ifndef NAME / #define NAME v), as best.cu carries it.
+// The task's text with tune parameters fixed to these values (single-valued tune lines plus #ifndef NAME / #define NAME v), as best.cu
+// carries it.
 // A guarded #define of the parameter that the text already has gets the value instead. owns: the caller owns *out (hone_free).
 hone_code hone_task_bake(const hone_task *t, const hone_env *tuning, char **out, size_t *len, hone_err *e);
 
@@ -109,7 +117,8 @@ typedef struct hone_plan {
     hone_plan_launch *launches; size_t n_launches;
     size_t total_bytes; bool has_flops, has_bytes; double flops, bytes_moved;
 } hone_plan;
-// task: the candidate's (its launches, scratch); errors name the directive's line: grid of 0 blocks, more than 1024 threads, overflow, unknown kernel …
+// task: the candidate's (its launches, scratch); errors name the directive's line: grid of 0 blocks, more than 1024 threads, overflow,
+// unknown kernel …
 hone_code hone_plan_make(const hone_task *t, const hone_sizes *s, const hone_env *tuning, hone_plan **out, hone_err *e);
 void hone_plan_free(hone_plan *p);
 
@@ -127,10 +136,12 @@ hone_code hone_fill(const hone_plan *p, size_t buffer, hone_input k, uint64_t se
 hone_code hone_fill_range(const hone_plan *p, size_t buffer, hone_input k, uint64_t seed, size_t first, size_t n, void *dst, hone_err *e);
 
 // ---- drafting: `hone init`
-typedef struct hone_draft_launch { const char *kernel, *grid, *block, *smem, *args; } hone_draft_launch;   // as given on the command line, CUDA notation
+// as given on the command line, CUDA notation
+typedef struct hone_draft_launch { const char *kernel, *grid, *block, *smem, *args; } hone_draft_launch;
 // What a run on the virtual GPU observed of each pointer parameter.
 typedef struct hone_observed { const char *param; bool read, written, read_before_written; uint64_t extent_bytes; } hone_observed;
-// launch_text: one launch per line or between semicolons, "k<<<cdiv(N,256), 256>>>(A, N)"; without "(…)" the parameters' names are the arguments.
+// launch_text: one launch per line or between semicolons, "k<<<cdiv(N,256), 256>>>(A, N)"; without "(…)" the parameters' names are the
+// arguments.
 // obs: by the launch's buffer name or, failing that, the parameter's name. owns: the caller owns *out (hone_free). errors: HONE_E_USAGE.
 hone_code hone_draft(const char *path, const char *text, size_t len, const hone_sizes *sizes, const char *launch_text,
                      const hone_observed *obs, size_t n_obs, char **out, size_t *out_len, hone_err *e);

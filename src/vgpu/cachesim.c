@@ -61,6 +61,13 @@ unsigned vg_cache_load(vg_cache *c, uint64_t line, unsigned sectors) {
     return 0;
 }
 
+void vg_cache_drop(vg_cache *c, uint64_t line, unsigned sectors) {
+    way *set = set_of(c, line);
+    for (int i = 0; i < WAYS; i++)
+        if (set[i].stamp && set[i].line == line)
+            set[i].sectors &= (uint8_t)~sectors;
+}
+
 unsigned vg_cache_probe(vg_cache *c, uint64_t line, unsigned sectors) {
     const way *set = set_of(c, line);
     for (int i = 0; i < WAYS; i++)

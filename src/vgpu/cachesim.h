@@ -9,4 +9,6 @@ void vg_cache_reset(vg_cache *c, size_t bytes);                         // empti
 unsigned vg_cache_load(vg_cache *c, uint64_t line, unsigned sectors);
 // The sectors of this mask that are present, without touching anything.
 unsigned vg_cache_probe(vg_cache *c, uint64_t line, unsigned sectors);
+// A store drops these sectors (L1 on current GPUs: the next load of them goes to L2 again).
+void vg_cache_drop(vg_cache *c, uint64_t line, unsigned sectors);
 #endif

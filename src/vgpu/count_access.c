@@ -36,13 +36,17 @@ static void load_line(vg_counter_sink *s, vg_inst_count *c, uint64_t line, unsig
         return;
     st->l1_misses += (unsigned)__builtin_popcount(miss);
     unsigned written = vg_cache_probe(st->l2_write, line, miss);
-    unsigned in_l2 = vg_cache_load(st->l2_read, line, miss & ~written) | written;
-    st->dram_reads += (unsigned)__builtin_popcount(miss & ~in_l2);
+    unsigned wanted = miss & ~written, pairs = wanted | (wanted & 5) << 1 | (wanted & 10) >> 1;   // DRAM gives 64 bytes at a time
+    unsigned in_l2 = vg_cache_probe(st->l2_read, line, 15);
+    vg_cache_load(st->l2_read, line, wanted & ~in_l2 ? pairs : wanted);
+    if (wanted & ~in_l2)
+        st->dram_reads += (unsigned)__builtin_popcount(pairs & ~in_l2 & ~written);
 }
 
 static void store_line(vg_counter_sink *s, uint64_t line, unsigned sectors) {
     vg_count_state *st = s->state;
     st->stores_l2 += (unsigned)__builtin_popcount(sectors);
+    vg_cache_drop(s->l1, line, sectors);
     unsigned dirty = vg_cache_load(st->l2_write, line, sectors);
     st->dram_writes += (unsigned)__builtin_popcount(sectors & ~dirty);
 }
@@ -59,6 +63,10 @@ static void count_lines(vg_counter_sink *s, uint32_t inst, const line_set *set, 
         vg_footprint_mark(&s->state->all, set->line[i], set->sectors[i], &s->state->failed);
         vg_footprint_mark(&s->state->group, set->line[i], set->sectors[i], &s->state->failed);
     }
+    if (kind == 's' && useful_bytes < 32u * sectors)
+        s->state->partial_store_lines += set->n;
+    if (kind == 'a')
+        s->state->atomic_sectors += sectors;
     unsigned ideal = (unsigned)((useful_bytes + 31) / 32);
     c->requests++;
     c->sectors += sectors;
@@ -78,25 +86,23 @@ static void observe(const vg_count_state *st, uint64_t first, uint64_t end, char
         a->write_end = end - a->base;
 }
 
+// Heavy hitters survive (Misra–Gries, one counter a slot).
+static void count_hot(vg_hot_address *table, uint64_t key) {
+    vg_hot_address *h = &table[(key * 0x9E3779B97F4A7C15ull >> 40) % HOT_SLOTS];
+    if (h->addr == key || !h->count)
+        *h = (vg_hot_address){key, h->count + 1};
+    else
+        h->count--;
+}
+
 static void count_contention(vg_count_state *st, const uint64_t addr[32], uint32_t mask) {
-    uint64_t distinct[32];
-    unsigned n = 0;
     for (uint32_t m = mask; m; m &= m - 1) {
         uint64_t a = addr[__builtin_ctz(m)];
-        unsigned i = 0;
-        while (i < n && distinct[i] != a)
-            i++;
-        if (i == n)
-            distinct[n++] = a;
-        vg_hot_address *h = &st->hot[(a * 0x9E3779B97F4A7C15ull >> 40) % HOT_SLOTS];   // heavy hitters survive (Misra–Gries, one counter a slot)
-        if (h->addr == a || !h->count)
-            *h = (vg_hot_address){a, h->count + 1};
-        else
-            h->count--;
+        count_hot(st->hot, a);
+        count_hot(st->hot_slice, a >> 9);
     }
     st->atomic_requests++;
     st->atomic_ops += (unsigned)__builtin_popcount(mask);
-    st->atomic_distinct += n;
 }
 
 void vg_count_global(vg_counter_sink *s, uint32_t inst, const uint64_t addr[32], unsigned bytes, uint32_t mask, char kind) {

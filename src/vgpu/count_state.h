@@ -30,13 +30,13 @@ typedef struct vg_count_state {
     size_t l1_bytes, l2_share;     // for a full SM
     vg_cache *l2_read, *l2_write;  // the SM's share of L2
     vg_footprint all, group;
-    vg_hot_address *hot;           // heavy hitters among atomics' addresses
+    vg_hot_address *hot, *hot_slice;   // heavy hitters among atomics' addresses, and among their 512-byte neighbourhoods (one L2 slice)
     vg_alloc_sum sums[MAX_SUMS]; size_t n_sums;
     size_t scanned;                // of all.touched: chunks whose allocations are in sums
     uint32_t group_id, groups, sets_in_group;
     uint64_t group_blocks, first_blocks, last_blocks, blocks, sets;
     uint64_t l1_misses, dram_reads, dram_writes, stores_l2;      // sectors, in executed blocks
-    uint64_t atomic_requests, atomic_ops, atomic_distinct;
+    uint64_t atomic_requests, atomic_ops, atomic_sectors, partial_store_lines;
     uint64_t local_requests, local_sectors;
     uint64_t load_bytes, store_bytes;
     bool failed;                   // out of memory somewhere

@@ -108,7 +108,8 @@ static bool state_init(vg_count_state *st) {
     st->l2_read = vg_cache_new(st->l2_share);
     st->l2_write = vg_cache_new(st->l2_share);
     st->hot = hone_calloc(HOT_SLOTS, sizeof *st->hot);
-    return footprint_init(&st->all) && footprint_init(&st->group) && st->l2_read && st->l2_write && st->hot;
+    st->hot_slice = hone_calloc(HOT_SLOTS, sizeof *st->hot_slice);
+    return footprint_init(&st->all) && footprint_init(&st->group) && st->l2_read && st->l2_write && st->hot && st->hot_slice;
 }
 
 static bool sink_init(vg_counter_sink *s, const vg_code *code, size_t l1_bytes) {
@@ -153,6 +154,7 @@ void vg_count_free(vg_counter_sink *s) {
     vg_cache_free(st->l2_read);
     vg_cache_free(st->l2_write);
     hone_free(st->hot);
+    hone_free(st->hot_slice);
     footprint_free(&st->all);
     footprint_free(&st->group);
     hone_free(st);
@@ -229,7 +231,8 @@ static double growth(double small, double n_small, double large, double n_large)
     return clamp(log(large / small) / log(n_large / n_small), 0, 1);
 }
 
-typedef struct grid_footprint { double set, wave, grid; } grid_footprint;   // distinct sectors: one SM's blocks, a wave, everything
+// Distinct sectors: of one SM's blocks, of a wave, of everything; and the part of the wave that lies in allocations too large to stay in L2.
+typedef struct grid_footprint { double set, wave, grid, wave_large; } grid_footprint;
 
 static void add_allocation(const vg_count_state *st, const vg_alloc_sum *a, double waves, double wave_blocks, grid_footprint *out) {
     double groups = st->groups ? st->groups : 1, sectors = ceil((double)a->alloc->bytes / 32);
@@ -246,11 +249,14 @@ static void add_allocation(const vg_count_state *st, const vg_alloc_sum *a, doub
     double wave = fmin(sectors, per_group * pow(wave_blocks / blocks, within));
     out->set += fmin(sectors, per_set * pow(st->resident / set_blocks, within));
     out->wave += wave;
-    out->grid += fmin(sectors, fmax(wave * pow(waves, across), a->all));
+    double grid = fmin(sectors, fmax(wave * pow(waves, across), a->all));
+    out->grid += grid;
+    if (grid > 0.5 * vg_dev(st->device, VG_DEV_L2_BYTES) / 32)
+        out->wave_large += wave;
 }
 
 static grid_footprint extrapolate_footprint(vg_count_state *st) {
-    grid_footprint f = {0, 0, 0};
+    grid_footprint f = {0, 0, 0, 0};
     double wave_blocks = fmin((double)st->n_blocks, (double)st->resident * st->active_sms);
     double waves = fmax(1, (double)st->n_blocks / wave_blocks);
     for (size_t i = 0; i < st->n_sums; i++) {
@@ -268,7 +274,7 @@ static void finish_dram(vg_count_state *st, double scale, honeVgpuCounters *t) {
     double shared = f.set > 0 ? clamp(f.wave / (f.set * st->active_sms), 0, 1) : 1;
     double reads = (double)st->dram_reads * scale * shared, writes = (double)st->dram_writes * scale * shared;
     double total = reads + writes, least = fmin(f.grid, (double)(st->dram_reads + st->dram_writes) * scale);
-    double spill = f.grid <= 0.8 * l2_sectors ? 0 : clamp((f.wave - 0.5 * l2_sectors) / (0.5 * l2_sectors), 0, 1);   // what waves lose between them
+    double spill = f.grid <= 0.8 * l2_sectors || f.wave <= 0 ? 0 : f.wave_large / f.wave;   // what later waves find evicted
     double kept = least + spill * fmax(0, total - least);
     double factor = total > 0 ? kept / total : 0;
     t->dram_sectors_read = reads * factor;
@@ -276,11 +282,11 @@ static void finish_dram(vg_count_state *st, double scale, honeVgpuCounters *t) {
     t->compulsory_bytes = f.grid * 32;
 }
 
-static double hottest(const vg_count_state *st) {
+static double hottest(const vg_hot_address *table) {
     uint64_t most = 0;
     for (size_t i = 0; i < HOT_SLOTS; i++)
-        if (st->hot[i].count > most)
-            most = st->hot[i].count;
+        if (table[i].count > most)
+            most = table[i].count;
     return (double)most;
 }
 
@@ -359,7 +365,7 @@ static void finish_totals(const vg_counter_sink *s, const vg_launch *l, double s
     t->local_sectors = (double)st->local_sectors * scale;
     t->atomic_requests = (double)st->atomic_requests * scale;
     t->atomic_lane_ops = (double)st->atomic_ops * scale;
-    t->atomic_serial_max = hottest(st) * scale;
+    t->atomic_serial_max = hottest(st->hot) * scale;
     t->sampled_fraction = 1 / scale;
     double to_l2 = (double)(st->l1_misses + st->stores_l2) * scale, dram = t->dram_sectors_read + t->dram_sectors_written;
     t->l2_hit_sectors = fmax(0, to_l2 - dram);
@@ -379,7 +385,9 @@ hone_code vg_count_finish(vg_counter_sink *s, const vg_launch *l, uint64_t block
     finish_totals(s, l, scale, &out->total);
     double to_l2 = (double)(st->l1_misses + st->stores_l2) * scale;
     out->l2_hit_rate = to_l2 > 0 ? out->total.l2_hit_sectors / to_l2 : 1;
-    out->atomic_same_warp = st->atomic_distinct ? (double)st->atomic_ops / (double)st->atomic_distinct : 1;
+    out->atomic_sectors = (double)st->atomic_sectors * scale;
+    out->atomic_slice_max = hottest(st->hot_slice) * scale;
+    out->partial_store_lines = (double)st->partial_store_lines * scale;
     out->blocks_executed = blocks_executed;
     out->insts = s->insts;   // moves to the caller
     out->n_insts = s->n_insts;

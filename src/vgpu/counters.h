@@ -16,7 +16,9 @@ typedef struct vg_counters {            // of one launch, merged
     honeVgpuCounters total;
     vg_inst_count *insts; size_t n_insts;
     double l2_hit_rate;                 // of the sectors that L1 passes on
-    double atomic_same_warp;            // mean number of lanes of a warp's global atomic that share an address
+    double atomic_sectors;              // 32-byte sectors that warps' global atomics touch
+    double atomic_slice_max;            // largest number of operations on one 512-byte neighbourhood
+    double partial_store_lines;         // 128-byte lines of stores that leave sectors partly written: each is a request of its own to L2
     uint64_t blocks_executed;
 } vg_counters;
 

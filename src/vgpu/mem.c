@@ -23,6 +23,7 @@ struct vg_memory {
     HONE_VEC(range) free_ranges;             // by address, coalesced
     HONE_VEC(vg_alloc *) quarantine;         // oldest first
     size_t used, capacity;
+    uint64_t regions_used;                   // regions at and above were never written
     uint32_t next_id;
     uint64_t layout_seed;
 };
@@ -64,7 +65,7 @@ void vg_memory_free_all(vg_memory *m) {
         unmap_backing(m->allocs.v[i]);
         hone_free(m->allocs.v[i]);
     }
-    for (uint64_t i = 0; i < REGIONS && m->allocs.n; i++)
+    for (uint64_t i = 0; i < m->regions_used; i++)
         if (m->table.regions[i] & 1)
             hone_free((void *)(m->table.regions[i] - 1));
     munmap(m->table.regions, REGIONS * sizeof(uintptr_t));
@@ -83,6 +84,7 @@ static bool table_set(vg_memory *m, uint64_t first, uint64_t end, vg_alloc *a) {
         uint64_t index = (at - VG_DEVICE_BASE) >> VG_REGION_SHIFT;
         uint64_t region_first = VG_DEVICE_BASE + index * REGION_BYTES, region_end = region_first + REGION_BYTES;
         uintptr_t *entry = &m->table.regions[index];
+        m->regions_used = index >= m->regions_used ? index + 1 : m->regions_used;
         if (at == region_first && end >= region_end && !(*entry & 1)) {
             __atomic_store_n(entry, (uintptr_t)a, __ATOMIC_RELEASE);
             at = region_end;

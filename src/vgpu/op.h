@@ -238,5 +238,6 @@ static inline float vg_ftz(float f)
 static inline float vg_nan32(float f) { return f == f ? f : vg_f32_of(0x7fffffffu); }
 // x86 and PTX keep a quiet NaN for f64; payloads are unspecified, we return the canonical one of the hardware
 static inline double vg_nan64(double f) { return f == f ? f : vg_f64_of(0xfff8000000000000ull); }
-static inline float vg_sat32(float f) { return f != f ? 0.0f : f < 0.0f ? 0.0f : f > 1.0f ? 1.0f : f; }
+// .sat: [+0, 1], NaN and -0 become +0
+static inline float vg_sat32(float f) { return f > 0.0f ? (f < 1.0f ? f : 1.0f) : 0.0f; }
 #endif

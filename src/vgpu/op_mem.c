@@ -54,38 +54,50 @@ ALWAYS const uint32_t *narrow_row(const vg_warp *w, const vg_inst *in, uint32_t 
 }
 
 // The active lanes' stride from lane to lane when there is one for all of them; false otherwise. `first` is the lowest active lane.
-ALWAYS bool linear64(const uint64_t *r, uint32_t mask, unsigned first, uint64_t *stride) {
-    uint64_t a0 = r[0], bad = 0;
-    if (mask == FULL) {
-        uint64_t d = r[1] - a0;
-        for (unsigned l = 0; l < VG_LANES; l++)
-            bad |= r[l] ^ (a0 + l * d);
-        *stride = d;
-        return bad == 0;
+typedef uint64_t v4u64 __attribute__((vector_size(32), may_alias));
+typedef uint32_t v8u32 __attribute__((vector_size(32), may_alias));
+
+ALWAYS bool linear64_full(const uint64_t *r, uint64_t *stride) {
+    const v4u64 *v = (const v4u64 *)(const void *)r;
+    uint64_t d = r[1] - r[0];
+    v4u64 at = {r[0], r[0] + d, r[0] + 2 * d, r[0] + 3 * d}, step = {4 * d, 4 * d, 4 * d, 4 * d}, bad = v[0] ^ at;
+    for (unsigned i = 1; i < VG_LANES / 4; i++) {
+        at += step;
+        bad |= v[i] ^ at;
     }
-    uint32_t rest = mask >> first;
-    uint64_t d = rest & 2 ? r[first + 1] - r[first] : 0;
-    a0 = r[first] - first * d;
-    for (unsigned l = 0; l < VG_LANES; l++)
-        bad |= (r[l] ^ (a0 + l * d)) & (0 - (uint64_t)((mask >> l) & 1));
+    *stride = d;
+    return (bad[0] | bad[1] | bad[2] | bad[3]) == 0;
+}
+
+ALWAYS bool linear64(const uint64_t *r, uint32_t mask, unsigned first, uint64_t *stride) {
+    uint64_t d = mask >> first & 2 ? r[first + 1] - r[first] : 0, at = r[first] - first * d, bad = 0;
+    for (unsigned l = 0; l < VG_LANES; l++) {
+        bad |= (r[l] ^ at) & (0 - (uint64_t)((mask >> l) & 1));
+        at += d;
+    }
     *stride = d;
     return bad == 0;
 }
 
-ALWAYS bool linear32(const uint32_t *r, uint32_t mask, unsigned first, uint32_t *stride) {
-    uint32_t a0 = r[0], bad = 0;
-    if (mask == FULL) {
-        uint32_t d = r[1] - a0;
-        for (unsigned l = 0; l < VG_LANES; l++)
-            bad |= r[l] ^ (a0 + l * d);
-        *stride = d;
-        return bad == 0;
+ALWAYS bool linear32_full(const uint32_t *r, uint32_t *stride) {
+    const v8u32 *v = (const v8u32 *)(const void *)r;
+    uint32_t a = r[0], d = r[1] - a, e = 8 * d;
+    v8u32 at = {a, a + d, a + 2 * d, a + 3 * d, a + 4 * d, a + 5 * d, a + 6 * d, a + 7 * d}, step = {e, e, e, e, e, e, e, e}, bad = v[0] ^ at;
+    for (unsigned i = 1; i < VG_LANES / 8; i++) {
+        at += step;
+        bad |= v[i] ^ at;
     }
-    uint32_t rest = mask >> first;
-    uint32_t d = rest & 2 ? r[first + 1] - r[first] : 0;
-    a0 = r[first] - first * d;
-    for (unsigned l = 0; l < VG_LANES; l++)
-        bad |= (r[l] ^ (a0 + l * d)) & (0 - ((mask >> l) & 1));
+    v4u64 wide = (v4u64)bad;
+    *stride = d;
+    return (wide[0] | wide[1] | wide[2] | wide[3]) == 0;
+}
+
+ALWAYS bool linear32(const uint32_t *r, uint32_t mask, unsigned first, uint32_t *stride) {
+    uint32_t d = mask >> first & 2 ? r[first + 1] - r[first] : 0, at = r[first] - first * d, bad = 0;
+    for (unsigned l = 0; l < VG_LANES; l++) {
+        bad |= (r[l] ^ at) & (0 - ((mask >> l) & 1));
+        at += d;
+    }
     *stride = d;
     return bad == 0;
 }
@@ -346,12 +358,12 @@ ALWAYS void scatter_global(vg_warp *w, const vg_inst *in, uint32_t mask, const u
     }
 }
 
-// The fast paths; false: the caller takes the lane-by-lane path.
+// The fast paths; false: the caller takes the lane-by-lane path. mask is a constant FULL in the hot copies.
 ALWAYS bool load_linear(vg_warp *w, const vg_inst *in, uint32_t mask, const uint64_t *r, unsigned E, unsigned V) {
     const unsigned W = E * V;
-    const unsigned first = (unsigned)__builtin_ctz(mask), last = 31 - (unsigned)__builtin_clz(mask);
+    const unsigned first = mask == FULL ? 0 : (unsigned)__builtin_ctz(mask), last = mask == FULL ? 31 : 31 - (unsigned)__builtin_clz(mask);
     uint64_t stride;
-    if (!linear64(r, mask, first, &stride) || (stride != 0 && stride != W))
+    if (!(mask == FULL ? linear64_full(r, &stride) : linear64(r, mask, first, &stride)) || (stride != 0 && stride != W))
         return false;
     uint64_t address = r[first] + (uint64_t)in->imm;
     size_t bytes = stride ? (size_t)(last - first + 1) * W : W;
@@ -373,9 +385,9 @@ ALWAYS bool load_linear(vg_warp *w, const vg_inst *in, uint32_t mask, const uint
 
 ALWAYS bool store_linear(vg_warp *w, const vg_inst *in, uint32_t mask, const uint64_t *r, unsigned E, unsigned V) {
     const unsigned W = E * V;
-    const unsigned first = (unsigned)__builtin_ctz(mask), last = 31 - (unsigned)__builtin_clz(mask);
+    const unsigned first = mask == FULL ? 0 : (unsigned)__builtin_ctz(mask), last = mask == FULL ? 31 : 31 - (unsigned)__builtin_clz(mask);
     uint64_t stride;
-    if (!linear64(r, mask, first, &stride) || stride != W || !no_holes(mask, first))
+    if (!(mask == FULL ? linear64_full(r, &stride) : linear64(r, mask, first, &stride)) || stride != W || !no_holes(mask, first))
         return false;
     uint64_t address = r[first] + (uint64_t)in->imm;
     size_t bytes = (size_t)(last - first + 1) * W;
@@ -422,11 +434,11 @@ ALWAYS void gather_shared(vg_warp *w, const vg_inst *in, uint32_t mask, const ui
 ALWAYS void load_shared(vg_warp *w, const vg_inst *in, uint32_t mask, unsigned E, unsigned V) {
     const unsigned W = E * V;
     const vg_block *b = w->block;
-    uint32_t tmp[VG_LANES], off[VG_LANES];
+    _Alignas(32) uint32_t tmp[VG_LANES], off[VG_LANES];
     const uint32_t *r = narrow_row(w, in, tmp);
     const unsigned first = (unsigned)__builtin_ctz(mask), last = 31 - (unsigned)__builtin_clz(mask);
     uint32_t stride;
-    bool linear = linear32(r, mask, first, &stride) && (stride == 0 || stride == W);
+    bool linear = (mask == FULL ? linear32_full(r, &stride) : linear32(r, mask, first, &stride)) && (stride == 0 || stride == W);
     if (w->count || !linear)
         for (unsigned l = 0; l < VG_LANES; l++)
             off[l] = r[l] + (uint32_t)in->imm;
@@ -452,7 +464,7 @@ ALWAYS void load_shared(vg_warp *w, const vg_inst *in, uint32_t mask, unsigned E
 ALWAYS void store_shared(vg_warp *w, const vg_inst *in, uint32_t mask, unsigned E, unsigned V) {
     const unsigned W = E * V;
     const vg_block *b = w->block;
-    uint32_t tmp[VG_LANES], off[VG_LANES];
+    _Alignas(32) uint32_t tmp[VG_LANES], off[VG_LANES];
     const uint32_t *r = narrow_row(w, in, tmp);
     const unsigned first = (unsigned)__builtin_ctz(mask), last = 31 - (unsigned)__builtin_clz(mask);
     uint32_t stride, hi = 0, low_bits = 0;
@@ -473,7 +485,7 @@ ALWAYS void store_shared(vg_warp *w, const vg_inst *in, uint32_t mask, unsigned 
         return;
     }
     uint64_t *bits = b->shared_shadow ? b->shared_shadow->bits : NULL;
-    if (linear32(r, mask, first, &stride) && stride == W && no_holes(mask, first)) {
+    if ((mask == FULL ? linear32_full(r, &stride) : linear32(r, mask, first, &stride)) && stride == W && no_holes(mask, first)) {
         get_run(w, in, b->shared + off[first], mask, first, last, E, V);
         if (bits)
             vg_bits_set(bits, off[first], (size_t)(last - first + 1) * W);
@@ -492,7 +504,7 @@ ALWAYS void store_shared(vg_warp *w, const vg_inst *in, uint32_t mask, unsigned 
 // ---- local: every lane has its own memory
 
 ALWAYS bool local_offsets(vg_warp *w, const vg_inst *in, uint32_t mask, uint64_t addr[VG_LANES], unsigned W) {
-    uint64_t tmp[VG_LANES];
+    _Alignas(32) uint64_t tmp[VG_LANES];
     const uint64_t *r = wide_row(w, in, tmp);
     uint64_t add = (uint64_t)in->imm + (in->aux2 & A_FRAME ? w->local_frame : 0);
     for (unsigned l = 0; l < VG_LANES; l++)
@@ -552,7 +564,7 @@ ALWAYS void load_param(vg_warp *w, const vg_inst *in, uint32_t mask, unsigned E,
 
 // Of the kernel, through a register.
 ALWAYS void load_param_at(vg_warp *w, const vg_inst *in, uint32_t mask, unsigned E, unsigned V) {
-    uint64_t tmp[VG_LANES], addr[VG_LANES];
+    _Alignas(32) uint64_t tmp[VG_LANES], addr[VG_LANES];
     const uint64_t *r = wide_row(w, in, tmp);
     for (unsigned l = 0; l < VG_LANES; l++)
         addr[l] = (r[l] + (uint64_t)in->imm) & (VG_WINDOW_BYTES - 1);
@@ -593,22 +605,33 @@ ALWAYS void store_frame(vg_warp *w, const vg_inst *in, uint32_t mask, unsigned E
 
 // ---- the handlers: one per space, element size and vector length
 
-#define SPIN() (w->spins += (in->aux2 & A_SPIN) != 0)
+// `full` handlers try the whole-warp fast path with nothing else in their frame; the rest is in the functions that they end in.
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define WHOLE_ROW(mask) ((mask) == FULL && in->aux2 & A_WIDE)
+#define SPIN() do { if (UNLIKELY(in->aux2 & A_SPIN)) w->spins++; } while (0)
 #define ACCESS(E, V)                                                                                                      \
-    NEVER void ld_gather_##E##_##V(vg_warp *w, const vg_inst *in, uint32_t mask, const uint64_t *r) { gather_global(w, in, mask, r, E, V); }   \
-    NEVER void st_scatter_##E##_##V(vg_warp *w, const vg_inst *in, uint32_t mask, const uint64_t *r) { scatter_global(w, in, mask, r, E, V); } \
-    VG_HANDLER(ld_global_##E##_##V) {                                                                                     \
-        uint64_t tmp[VG_LANES];                                                                                           \
+    NEVER void ld_any_##E##_##V(vg_warp *w, const vg_inst *in, uint32_t mask) {                                           \
+        _Alignas(32) uint64_t tmp[VG_LANES];                                                                                           \
         const uint64_t *r = wide_row(w, in, tmp);                                                                         \
-        SPIN();                                                                                                           \
         if (!load_linear(w, in, mask, r, E, V))                                                                           \
-            ld_gather_##E##_##V(w, in, mask, r);                                                                          \
+            gather_global(w, in, mask, r, E, V);                                                                          \
     }                                                                                                                     \
-    VG_HANDLER(st_global_##E##_##V) {                                                                                     \
-        uint64_t tmp[VG_LANES];                                                                                           \
+    NEVER void st_any_##E##_##V(vg_warp *w, const vg_inst *in, uint32_t mask) {                                           \
+        _Alignas(32) uint64_t tmp[VG_LANES];                                                                                           \
         const uint64_t *r = wide_row(w, in, tmp);                                                                         \
         if (!store_linear(w, in, mask, r, E, V))                                                                          \
-            st_scatter_##E##_##V(w, in, mask, r);                                                                         \
+            scatter_global(w, in, mask, r, E, V);                                                                         \
+    }                                                                                                                     \
+    VG_HANDLER(ld_global_##E##_##V) {                                                                                     \
+        const uint64_t *r = __builtin_assume_aligned(w->file + in->a, 64);                                                \
+        SPIN();                                                                                                           \
+        if (!WHOLE_ROW(mask) || !load_linear(w, in, FULL, r, E, V))                                                       \
+            ld_any_##E##_##V(w, in, mask);                                                                                \
+    }                                                                                                                     \
+    VG_HANDLER(st_global_##E##_##V) {                                                                                     \
+        const uint64_t *r = __builtin_assume_aligned(w->file + in->a, 64);                                                \
+        if (!WHOLE_ROW(mask) || !store_linear(w, in, FULL, r, E, V))                                                      \
+            st_any_##E##_##V(w, in, mask);                                                                                \
     }                                                                                                                     \
     VG_HANDLER(ld_shared_##E##_##V) { SPIN(); load_shared(w, in, mask, E, V); }                                           \
     VG_HANDLER(st_shared_##E##_##V) { store_shared(w, in, mask, E, V); }                                                  \

@@ -64,17 +64,17 @@ static const row rows[] = {
     {PTX_OP_MAX, F64, 0, 4, VG_PIPE_FP64, 1, 0, 14},
     {PTX_OP_DIV, F32, PTX_M_APPROX, 2, VG_PIPE_FP32, 1, 1, 24},
     {PTX_OP_DIV, F32, PTX_M_FULL, 5, VG_PIPE_FP32, 4, 1, 32},
-    {PTX_OP_DIV, F32, 0, 10, VG_PIPE_FP32, 8, 1, 52},              // MUFU.RCP, Newton steps, the check for the slow path
+    {PTX_OP_DIV, F32, 0, 54, VG_PIPE_FP32, 8, 1, 120},             // FCHK, MUFU.RCP, Newton steps around a call: bench/calibrate/div_peak on an H200
     {PTX_OP_DIV, F64, 0, 24, VG_PIPE_FP64, 14, 1, 160},
     {PTX_OP_DIV, I64, 0, 80, VG_PIPE_INT, 70, 2, 260},
     {PTX_OP_REM, I64, 0, 85, VG_PIPE_INT, 75, 2, 270},
     {PTX_OP_DIV, I32, 0, 20, VG_PIPE_INT, 16, 3, 85},              // I2F, RCP, F2I and corrections
     {PTX_OP_REM, I32, 0, 22, VG_PIPE_INT, 18, 3, 90},
     {PTX_OP_RCP, F32, PTX_M_APPROX, 1, VG_PIPE_FP32, 0, 1, 18},
-    {PTX_OP_RCP, F32, 0, 6, VG_PIPE_FP32, 5, 1, 36},
+    {PTX_OP_RCP, F32, 0, 36, VG_PIPE_FP32, 5, 1, 90},              // with its range check and call, like the next: n-body on an H200
     {PTX_OP_RCP, F64, 0, 14, VG_PIPE_FP64, 8, 1, 100},
     {PTX_OP_SQRT, F32, PTX_M_APPROX, 2, VG_PIPE_FP32, 1, 1, 24},
-    {PTX_OP_SQRT, F32, 0, 9, VG_PIPE_FP32, 7, 1, 46},
+    {PTX_OP_SQRT, F32, 0, 36, VG_PIPE_FP32, 7, 1, 90},
     {PTX_OP_SQRT, F64, 0, 22, VG_PIPE_FP64, 12, 1, 150},
     {PTX_OP_RSQRT, F32, 0, 1.5f, VG_PIPE_FP32, 0.5f, 1, 20},
     {PTX_OP_RSQRT, F64, 0, 14, VG_PIPE_FP64, 8, 1, 100},

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { RESIDENT_MAX = 8192, BUDGET_QUANTUM = 1 << 20, SAMPLE_DEFAULT = 32 << 20, THREADS_MAX = 256 };
+enum { RESIDENT_MAX = 8192, BUDGET_QUANTUM = 1 << 20, SAMPLE_DEFAULT = 6000000, THREADS_MAX = 256 };
 
 typedef struct run {
     vg_launch *l;
@@ -236,7 +236,7 @@ static hone_code run_counting(run *r, hone_err *e) {
     const uint32_t per_sm = occ.blocks_per_sm ? occ.blocks_per_sm : 1;
     const bool all = !(l->flags & HONE_VGPU_SAMPLE);
     vg_counter_sink *sink = vg_count_new(d, l->ctx->memory, l->code, r->n_blocks, per_sm, shared);
-    vg_sampler *sampler = vg_sampler_new(r->n_blocks, r->sms, per_sm, l->sample_warp_insts ? l->sample_warp_insts : SAMPLE_DEFAULT, all);
+    vg_sampler *sampler = vg_sampler_new(r->n_blocks, r->sms, per_sm, l->sample_warp_insts ? l->sample_warp_insts : (uint64_t)SAMPLE_DEFAULT, all);
     uint64_t executed = 0;
     hone_code c = sink && sampler ? count_sets(r, sampler, sink, &executed, e)
                                   : hone_fail(e, HONE_E_NOMEM, 0, "out of host memory counting '%s'", l->code->func->name);

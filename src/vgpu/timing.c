@@ -133,12 +133,10 @@ static double warp_chain(const vg_device *d, const vg_code *code, const vg_count
 // ---- work of the grid
 
 static void add_memory(const vg_inst_count *c, double scale, work *w) {
-    double requests = (double)c->requests * scale;
     if (c->wavefronts) {
         w->shared_cycles += (double)c->wavefronts * scale;
     } else if (c->sectors) {
-        double lines = (double)c->lines * scale, data = (double)c->sectors * scale / 4;
-        w->l1_cycles += fmax(data, 0.75 * requests + 0.25 * lines);   // tag stage against data stage, as measured on H200
+        w->l1_cycles += fmax((double)c->sectors * scale / 4, (double)c->lines * scale);   // a line a cycle: measured on H200 (docs/virtual-gpu.md)
     }
 }
 
@@ -159,13 +157,13 @@ static work grid_work(const vg_code *code, const vg_counters *c, double scale) {
 
 // ---- cycles per resource, on the busiest SM
 
-enum { R_ISSUE, R_PIPE, R_L1, R_SHARED, R_L2, R_DRAM, R_LATENCY, R_ATOMIC, R_COUNT };
+enum { R_ISSUE, R_PIPE, R_L1, R_SHARED, R_L2, R_DRAM, R_LATENCY, R_ATOMIC, R_BLOCKS, R_COUNT };
 typedef struct cycles { double of[R_COUNT]; vg_pipe worst_pipe; } cycles;
 
 static double pipe_cycles(const vg_device *d, const work *w, vg_pipe *worst) {
     const struct { vg_pipe pipe; vg_dev_key lanes; } widths[] = {
         {VG_PIPE_INT, VG_DEV_INT_LANES}, {VG_PIPE_FP32, VG_DEV_FP32_LANES}, {VG_PIPE_FP64, VG_DEV_FP64_LANES}, {VG_PIPE_FP16, VG_DEV_FP16_LANES},
-        {VG_PIPE_SFU, VG_DEV_SFU_LANES}, {VG_PIPE_LSU, VG_DEV_LSU_LANES},
+        {VG_PIPE_SFU, VG_DEV_SFU_LANES},   // the load/store unit is counted in wavefronts and lines instead
     };
     double most = w->pipe[VG_PIPE_TENSOR] / vg_dev(d, VG_DEV_TENSOR_F16);
     *worst = VG_PIPE_TENSOR;
@@ -191,10 +189,9 @@ static placement place(const vg_device *d, double blocks, uint32_t blocks_per_sm
 }
 
 static double atomic_cycles(const vg_device *d, const vg_counters *c, double clock_mhz) {
-    const honeVgpuCounters *t = &c->total;
-    double spread_us = t->atomic_lane_ops / c->atomic_same_warp / (vg_dev(d, VG_DEV_ATOM_GOPS) * 1e3);
-    double serial = t->atomic_serial_max / c->atomic_same_warp * vg_dev(d, VG_DEV_ATOM_CLK);
-    return fmax(spread_us * clock_mhz, serial);
+    double spread_us = c->atomic_sectors / (vg_dev(d, VG_DEV_ATOM_GOPS) * 1e3);
+    double slice = c->atomic_slice_max * vg_dev(d, VG_DEV_ATOM_SLICE_CLK), address = c->total.atomic_serial_max * vg_dev(d, VG_DEV_ATOM_CLK);
+    return fmax(spread_us * clock_mhz, fmax(slice, address));
 }
 
 static cycles resource_cycles(const vg_device *d, const vg_code *code, const vg_counters *c, const work *w, const placement *p, double warps_per_block) {
@@ -208,6 +205,8 @@ static cycles resource_cycles(const vg_device *d, const vg_code *code, const vg_
     k.of[R_L1] = w->l1_cycles * p->share * 128 / vg_dev(d, VG_DEV_L1_BYTES_CLK);
     k.of[R_SHARED] = w->shared_cycles * p->share;
     k.of[R_L2] = fmax(to_l2 * 32 / l2_bytes_clk, to_l2 * 32 * p->share / 64);   // one SM draws at most 64 B/clk
+    k.of[R_L2] = fmax(k.of[R_L2], c->partial_store_lines / (vg_dev(d, VG_DEV_L2_PARTIAL_GOPS) * 1e3) * mhz);
+    k.of[R_BLOCKS] = t->blocks * (vg_dev(d, VG_DEV_BLOCK_CLK) + warps_per_block * vg_dev(d, VG_DEV_BLOCK_WARP_CLK));
     k.of[R_DRAM] = (t->dram_sectors_read + t->dram_sectors_written) * 32 / dram_bytes_clk;
     k.of[R_ATOMIC] = atomic_cycles(d, c, mhz);
     double executed_warps = (double)c->blocks_executed * warps_per_block;
@@ -225,7 +224,7 @@ static double combine(const cycles *k) {
 }
 
 static const char *bottleneck(const cycles *k, double total, double launch_cycles) {
-    static const char *const names[R_COUNT] = {"issue", "pipe", "l1", "shared", "l2", "dram", "latency", "atomics"};
+    static const char *const names[R_COUNT] = {"issue", "pipe", "l1", "shared", "l2", "dram", "latency", "atomics", "block launch"};
     static const char *const pipes[VG_PIPE_COUNT] = {"int", "fp32", "fp64", "fp16", "sfu", "lsu", "tensor", "control", "other"};
     if (launch_cycles > total)
         return "launch";
@@ -237,8 +236,9 @@ static const char *bottleneck(const cycles *k, double total, double launch_cycle
 }
 
 static void report_shares(const cycles *k, double total, honeVgpuModel *out) {
+    double blocks;   // not reported on its own
     double *shares[R_COUNT] = {&out->share_issue, &out->share_pipe, &out->share_l1, &out->share_shared, &out->share_l2, &out->share_dram, &out->share_latency,
-                               &out->share_atomic};
+                               &out->share_atomic, &blocks};
     for (int i = 0; i < R_COUNT; i++)
         *shares[i] = total > 0 ? fmin(1, k->of[i] / total) : 0;
 }

@@ -98,6 +98,35 @@ static void cancelled_sums_may_differ_as_much_as_inputs_matter(void **state) {
     hone_reference_free(&p.ref);
 }
 
+static void nothing_is_demanded_of_zeros_and_subnormals(void **state) {
+    (void)state;
+    enum { N = 256 };
+    float base[N], got[N];
+    double shadow[N];
+    for (int i = 0; i < N; i++) {
+        shadow[i] = i % 4 == 0 ? 0 : i % 4 == 1 ? 1e-41 * (i + 1) : 1e-3 * i;
+        base[i] = (float)shadow[i];
+        got[i] = i % 4 == 0 ? 3.9e-28f : i % 4 == 1 ? 0 : base[i];
+    }
+    pair p;
+    reference_of(&p, HONE_FLOAT, base, NULL, shadow, NULL, N);
+    assert_int_not_equal(verdict(&p, &automatic, got, false), HONE_F_COUNT);   // 1e-28 is large among subnormals
+    for (int i = 0; i < N; i += 4)
+        got[i] = 3.9e-39f;
+    assert_int_equal(verdict(&p, &automatic, got, false), HONE_F_COUNT);
+    hone_reference_free(&p.ref);
+    for (int i = 0; i < N; i++)
+        base[i] = (float)(shadow[i] = i % 2 ? 1e-3 * i : 0);
+    reference_of(&p, HONE_FLOAT, base, NULL, shadow, NULL, N);
+    for (int i = 0; i < N; i++)
+        got[i] = i % 2 ? base[i] : 3.9e-28f;
+    assert_int_equal(verdict(&p, &automatic, got, false), HONE_F_COUNT);
+    for (int i = 0; i < N; i += 2)
+        got[i] = 1e-4f;
+    assert_int_not_equal(verdict(&p, &automatic, got, false), HONE_F_COUNT);
+    hone_reference_free(&p.ref);
+}
+
 static void integers_are_exact_but_follow_rounding(void **state) {
     (void)state;
     int32_t base[4] = {1, 2, 3, 4}, got[4] = {1, 2, 3, 5};
@@ -181,6 +210,7 @@ int main(void) {
         cmocka_unit_test(large_neighbours_do_not_pay_for_small_ones),
         cmocka_unit_test(one_ulp_flips_pass_in_bfloat16),
         cmocka_unit_test(cancelled_sums_may_differ_as_much_as_inputs_matter),
+        cmocka_unit_test(nothing_is_demanded_of_zeros_and_subnormals),
         cmocka_unit_test(integers_are_exact_but_follow_rounding),
         cmocka_unit_test(varying_order_is_compared_as_a_set),
         cmocka_unit_test(what_the_baseline_leaves_unwritten_is_free),

@@ -1,4 +1,5 @@
-// Learning parts: the bandit finds the arm that pays and keeps every arm alive, spaces know what is feasible, forests fit, the tuner beats random.
+// Learning parts: the bandit finds the arm that pays and keeps every arm alive, spaces know what is feasible, forests fit, the tuner beats
+// random.
 #include "learn/bandit.h"
 #include "learn/forest.h"
 #include "learn/tuner.h"
@@ -14,7 +15,8 @@
 
 static const char *const arm_names[] = {"rewrite/unroll", "rewrite/tile", "tune/parameters"};
 
-static void share_of_picks(hone_bandit *b, const char *context, const bool *eligible, unsigned picks[3], hone_rng *rng, int good, unsigned n) {
+static void share_of_picks(hone_bandit *b, const char *context, const bool *eligible, unsigned picks[3], hone_rng *rng, int good,
+                           unsigned n) {
     memset(picks, 0, 3 * sizeof *picks);
     for (unsigned i = 0; i < n; i++) {
         int a = hone_bandit_pick(b, context, eligible, rng);
@@ -35,7 +37,7 @@ static void bandit_finds_the_arm_that_pays(void **state) {
     assert_true(picks[1] > 200);
     assert_true(picks[0] > 0 && picks[2] > 0);
     assert_true(hone_bandit_mean(b, "dram/explore", 1) > hone_bandit_mean(b, "dram/explore", 0));
-    share_of_picks(b, "dram/explore", all, picks, &rng, 2, 400);          // the world changes: discounting follows
+    share_of_picks(b, "dram/explore", all, picks, &rng, 2, 400);   // the world changes: discounting follows
     assert_true(picks[2] > 200);
     hone_bandit_free(b);
 }
@@ -68,7 +70,8 @@ static void bandit_respects_eligibility(void **state) {
 
 static void bandit_state_round_trip(void **state) {
     (void)state;
-    hone_bandit *a = hone_bandit_new(arm_names, 3, NULL), *b = hone_bandit_new(arm_names, 3, NULL), *prior = hone_bandit_new(arm_names, 3, NULL);
+    hone_bandit *a = hone_bandit_new(arm_names, 3, NULL), *b = hone_bandit_new(arm_names, 3, NULL),
+                *prior = hone_bandit_new(arm_names, 3, NULL);
     for (int i = 0; i < 90; i++)
         hone_bandit_update(a, i % 2 ? "dram" : "latency", (size_t)(i % 3), i % 3 == 1, 0.7, NULL);
     hone_str s, t;
@@ -155,7 +158,7 @@ static void exact_space(void **state) {
     hone_space *s = blocks(&calls, 1000);
     assert_true(s->exact);
     assert_int_equal(s->n_list, 56);
-    assert_true(calls < 128 + 72);       // infeasible prefixes are cut: S is never tried below them
+    assert_true(calls < 128 + 72);   // infeasible prefixes are cut: S is never tried below them
     check_space(s);
     hone_space_free(s);
 }
@@ -222,7 +225,7 @@ static void forest_fits(void **state) {
         hone_forest_predict(f, x[i], &mean, &sd);
         worst = fmax(worst, fabs(mean - y[i]));
     }
-    assert_true(worst < 1e-5);           // grown to single leaves: training points are reproduced
+    assert_true(worst < 1e-5);   // grown to single leaves: training points are reproduced
     float at[2] = {0.5f, 0.9f};
     hone_forest_predict(f, at, &mean, &sd);
     assert_true(fabs(mean - 3.5) < 0.4);
@@ -265,7 +268,7 @@ static double best_after(const hone_space *s, unsigned n, bool random, uint64_t 
         assert_true(got > 0);
         for (size_t i = 0; i < got; i++) {
             for (size_t j = 0; !random && j < k; j++)
-                assert_true(obs[j].config != ask[i]);          // never asked twice
+                assert_true(obs[j].config != ask[i]);   // never asked twice
             double cost;
             bool ok = measure(s, ask[i], &cost);
             obs[k++] = (hone_observation){ask[i], ok, cost};
@@ -349,10 +352,19 @@ static void each_allocation_fails(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bandit_finds_the_arm_that_pays), cmocka_unit_test(bandit_contexts_differ), cmocka_unit_test(bandit_respects_eligibility),
-        cmocka_unit_test(bandit_state_round_trip), cmocka_unit_test(rewards_are_ranks), cmocka_unit_test(exact_space),
-        cmocka_unit_test(space_too_large_to_list), cmocka_unit_test(space_without_solutions), cmocka_unit_test(space_limits), cmocka_unit_test(forest_fits),
-        cmocka_unit_test(tuner_beats_random), cmocka_unit_test(tuner_uses_up_a_small_space), cmocka_unit_test(tuner_is_deterministic),
+        cmocka_unit_test(bandit_finds_the_arm_that_pays),
+        cmocka_unit_test(bandit_contexts_differ),
+        cmocka_unit_test(bandit_respects_eligibility),
+        cmocka_unit_test(bandit_state_round_trip),
+        cmocka_unit_test(rewards_are_ranks),
+        cmocka_unit_test(exact_space),
+        cmocka_unit_test(space_too_large_to_list),
+        cmocka_unit_test(space_without_solutions),
+        cmocka_unit_test(space_limits),
+        cmocka_unit_test(forest_fits),
+        cmocka_unit_test(tuner_beats_random),
+        cmocka_unit_test(tuner_uses_up_a_small_space),
+        cmocka_unit_test(tuner_is_deterministic),
         cmocka_unit_test(each_allocation_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

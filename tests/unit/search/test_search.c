@@ -1,5 +1,5 @@
-// The search against a simulated evaluator: outcomes come back in any order from any number of slots, and the process may die at any of them; what
-// was tried and what is best must not depend on that.
+// The search against a simulated evaluator: outcomes come back in any order from any number of slots, and the process may die at any of
+// them; what was tried and what is best must not depend on that.
 #include "search/search.h"
 #include "propose/tune.h"
 #include <math.h>
@@ -17,7 +17,8 @@ static const char task_text[] =
     "#pragma hone size N=4096\n#pragma hone in a float[N]\n#pragma hone out b float[N]\n#pragma hone tune BX={32,64,128,256,512}\n"
     "#pragma hone tune UN={1,2,4,8}\n#pragma hone where BX*UN <= 1024\n"
     "#pragma hone launch k<<<cdiv(N,BX),BX>>>(a,b,N)\n"
-    "extern \"C\" __global__ void k(const float *a, float *b, int n) {\n  const int level = 0;\n  int i = blockIdx.x*blockDim.x+threadIdx.x;\n"
+    "extern \"C\" __global__ void k(const float *a, float *b, int n) {\n  const int level = 0;\n  int i = "
+    "blockIdx.x*blockDim.x+threadIdx.x;\n"
     "  if (i < n) b[i] = 2.0f * a[i] + level;\n}\n";
 
 // ---- a proposer that changes the level by one, or jumps
@@ -27,14 +28,16 @@ static int level_of(const char *text) {
     return p ? atoi(p + 8) : 0;
 }
 
-static hone_code fake_propose(const hone_context *ctx, const hone_candidate *parent, const char *move, size_t n, hone_proposal *out, size_t *got, hone_err *e) {
+static hone_code fake_propose(const hone_context *ctx, const hone_candidate *parent, const char *move, size_t n, hone_proposal *out,
+                              size_t *got, hone_err *e) {
     (void)e;
     *got = 0;
     for (size_t i = 0; i < n && i < 2; i++) {
         int level = level_of(parent->text);
         level = strcmp(move, "step") == 0 ? level + 1 : strcmp(move, "jump") == 0 ? (int)hone_rng_below(ctx->rng, 40) : level;
         const char *at = strstr(parent->text, "level = ");
-        const char *text = hone_arena_printf(ctx->arena, "%.*slevel = %d%s", (int)(at - parent->text), parent->text, level, strchr(at, ';'));
+        const char *text =
+            hone_arena_printf(ctx->arena, "%.*slevel = %d%s", (int)(at - parent->text), parent->text, level, strchr(at, ';'));
         out[(*got)++] = (hone_proposal){text, strlen(text), parent->tuning, parent->n_tuning, move, move};
     }
     return HONE_OK;
@@ -47,13 +50,18 @@ static const hone_proposer *const proposers[] = {&hone_proposer_tune, &fake, NUL
 // ---- a simulated evaluator
 
 typedef struct simulator {
-    hone_job jobs[16]; char texts[16][2048]; hone_binding tuning[16][4];
+    hone_job jobs[16];
+    char texts[16][2048];
+    hone_binding tuning[16][4];
     unsigned n, slots, order;
     unsigned full_runs, compiles, confirmations, die_after, outcomes;
-    char ran[512][80]; size_t n_ran; bool ran_twice;       // programs that ran in full
+    char ran[512][80];
+    size_t n_ran;
+    bool ran_twice;   // programs that ran in full
     bool refuse_baseline, lose_once, submit_fails;
     unsigned refuse_confirmations;
-    volatile int *interrupt; unsigned interrupt_after;
+    volatile int *interrupt;
+    unsigned interrupt_after;
     uint64_t search_seed;
 } simulator;
 
@@ -99,7 +107,8 @@ static hone_code sim_answer(simulator *s, unsigned at, hone_outcome **out, hone_
     int n = snprintf(program, sizeof program, "%d %d %d", level / 2, (int)bx, (int)un);
     hone_sha256_hex(program, (size_t)n, hash);
     bool confirming = j->seed != s->search_seed, full = j->stages == HONE_STAGE_ALL;
-    bool wrong = full && (level / 2 % 3 == 1 || (s->refuse_baseline && level == 0) || (confirming && s->confirmations < s->refuse_confirmations));
+    bool wrong =
+        full && (level / 2 % 3 == 1 || (s->refuse_baseline && level == 0) || (confirming && s->confirmations < s->refuse_confirmations));
     const char *verdict = wrong ? "fail" : "pass";
     if (full && s->lose_once && level == 3) {
         s->lose_once = false;
@@ -112,10 +121,12 @@ static hone_code sim_answer(simulator *s, unsigned at, hone_outcome **out, hone_
     s->confirmations += confirming;
     snprintf(json, sizeof json,
              "{\"schema\":\"hone.outcome/1\",\"id\":%llu,\"verdict\":\"%s\",\"stages\":[],\"findings\":[%s],\"seconds\":0.25,"
-             "\"compile\":{\"registers\":32,\"program_hash\":\"%s\"},\"time\":{\"kind\":\"modelled\",\"time_us\":%.17g,\"error_band\":0.02,\"sizes\":[{\"launches\":["
+             "\"compile\":{\"registers\":32,\"program_hash\":\"%s\"},\"time\":{\"kind\":\"modelled\",\"time_us\":%.17g,\"error_band\":0.02,"
+             "\"sizes\":[{\"launches\":["
              "{\"block\":[%d,1,1],\"model\":{\"time_us\":1,\"bottleneck\":\"%s\",\"occupancy\":0.5,\"shared_bytes\":0}}]}]}}",
-             (unsigned long long)j->id, verdict, wrong ? "{\"kind\":\"output.wrong\",\"stage\":\"differential\",\"message\":\"wrong\"}" : "", hash,
-             time_of(level, bx, un), (int)bx, level > 5 ? "dram" : "latency");
+             (unsigned long long)j->id, verdict,
+             wrong ? "{\"kind\":\"output.wrong\",\"stage\":\"differential\",\"message\":\"wrong\"}" : "", hash, time_of(level, bx, un),
+             (int)bx, level > 5 ? "dram" : "latency");
     return hone_outcome_parse(json, strlen(json), out, e);
 }
 
@@ -153,11 +164,24 @@ static hone_task *the_task(void) {
     return t;
 }
 
-typedef struct summary { uint64_t best, entries, trace; double speedup; unsigned evaluations, duplicates; hone_stop stop; bool resumed, confirmed, warned; } summary;
+typedef struct summary {
+    uint64_t best, entries, trace;
+    double speedup;
+    unsigned evaluations, duplicates;
+    hone_stop stop;
+    bool resumed, confirmed, warned;
+} summary;
 
 static summary summarise(const hone_search_result *r) {
-    summary s = {.best = r->best ? r->best->candidate->id : 0, .entries = r->n_entries, .speedup = r->speedup, .evaluations = r->evaluations,
-                 .duplicates = r->duplicates_ptx, .stop = r->stop, .resumed = r->resumed, .confirmed = r->confirmed, .warned = r->warning != NULL};
+    summary s = {.best = r->best ? r->best->candidate->id : 0,
+                 .entries = r->n_entries,
+                 .speedup = r->speedup,
+                 .evaluations = r->evaluations,
+                 .duplicates = r->duplicates_ptx,
+                 .stop = r->stop,
+                 .resumed = r->resumed,
+                 .confirmed = r->confirmed,
+                 .warned = r->warning != NULL};
     for (size_t i = 0; i < r->n_entries; i++) {
         s.trace = hone_hash64(r->entries[i]->candidate->hash, 64, s.trace);
         if (!(r->best && r->best == r->entries[i]))
@@ -166,7 +190,14 @@ static summary summarise(const hone_search_result *r) {
     return s;
 }
 
-typedef struct options { const char *dir; unsigned evals, patience; uint64_t seed; bool no_confirm; const hone_clock *clock; double time_s; } options;
+typedef struct options {
+    const char *dir;
+    unsigned evals, patience;
+    uint64_t seed;
+    bool no_confirm;
+    const hone_clock *clock;
+    double time_s;
+} options;
 
 static hone_code run_search(simulator *sim, const options *o, hone_search_result **r, hone_err *e) {
     hone_task *t = the_task();
@@ -175,9 +206,18 @@ static hone_code run_search(simulator *sim, const options *o, hone_search_result
         sim->slots = 2;
     sim->search_seed = o->seed;
     hone_code c = o->dir ? hone_store_open(o->dir, false, &store, e) : HONE_OK;
-    hone_search_config config = {.task = t, .device = "virtual:test", .evaluator = {sim, sim_free, sim_submit, sim_wait}, .store = store, .proposers = proposers,
-                                 .seed = o->seed, .evals = o->evals, .patience = o->patience, .interrupt = sim->interrupt, .no_confirm = o->no_confirm,
-                                 .clock = o->clock, .time_s = o->time_s};
+    hone_search_config config = {.task = t,
+                                 .device = "virtual:test",
+                                 .evaluator = {sim, sim_free, sim_submit, sim_wait},
+                                 .store = store,
+                                 .proposers = proposers,
+                                 .seed = o->seed,
+                                 .evals = o->evals,
+                                 .patience = o->patience,
+                                 .interrupt = sim->interrupt,
+                                 .no_confirm = o->no_confirm,
+                                 .clock = o->clock,
+                                 .time_s = o->time_s};
     if (c == HONE_OK)
         c = hone_search_run(&config, r, e);
     hone_store_close(store);
@@ -234,7 +274,7 @@ static void finds_the_optimum(void **state) {
     assert_non_null(r->best);
     assert_true(r->confirmed);
     assert_int_equal(r->verdict, HONE_CMP_FAST);
-    assert_true(r->speedup > 1.5);                      // 173.3 → at most 105
+    assert_true(r->speedup > 1.5);   // 173.3 → at most 105
     assert_true(r->best->timing.time_us < 106);
     assert_int_equal(r->lineage[r->n_lineage - 1]->candidate->id, 0);
     assert_ptr_equal(r->lineage[0], r->best);
@@ -311,11 +351,12 @@ static void killed_again_and_again(void **state) {
     summary s = run_ok(&rest, &archived);
     assert_true(s.resumed);
     assert_same(undisturbed, s);
-    assert_int_equal(rest.outcomes, 0);                 // everything came from the archive, the confirmation too
+    assert_int_equal(rest.outcomes, 0);   // everything came from the archive, the confirmation too
 }
 
 static void more_evaluations_go_on(void **state) {
-    options o = {.evals = 30, .seed = 2}, first = {.dir = sub(state, "more"), .evals = 13, .seed = 2}, more = {.dir = first.dir, .evals = 30, .seed = 2};
+    options o = {.evals = 30, .seed = 2}, first = {.dir = sub(state, "more"), .evals = 13, .seed = 2},
+            more = {.dir = first.dir, .evals = 30, .seed = 2};
     simulator a = {0}, b = {0}, c = {0};
     summary whole = run_ok(&a, &o);
     assert_int_equal(run_ok(&b, &first).evaluations, 13);
@@ -387,7 +428,7 @@ static void time_over_all_sittings(void **state) {
     summary first = run_ok(&a, &o), second = run_ok(&b, &o);
     assert_int_equal(first.stop, HONE_STOP_TIME);
     assert_true(first.evaluations > 3);
-    assert_int_equal(second.stop, HONE_STOP_TIME);      // spent already: nothing new is evaluated
+    assert_int_equal(second.stop, HONE_STOP_TIME);   // spent already: nothing new is evaluated
     assert_same(first, second);
     assert_int_equal(b.full_runs, 0);
 }
@@ -412,7 +453,8 @@ static void no_device(void **state) {
 
 // An archive whose rows are not what this search would try: goes on from the last agreeing row, twice with the same end.
 static void another_history(void **state) {
-    options o = {.evals = 30, .seed = 6}, archived = {.dir = sub(state, "hist"), .evals = 20, .seed = 6}, more = {.dir = archived.dir, .evals = 30, .seed = 6};
+    options o = {.evals = 30, .seed = 6}, archived = {.dir = sub(state, "hist"), .evals = 20, .seed = 6},
+            more = {.dir = archived.dir, .evals = 30, .seed = 6};
     simulator a = {0}, b = {0}, c = {0}, whole = {0};
     run_ok(&a, &archived);
     char path[300];
@@ -431,8 +473,10 @@ static void another_history(void **state) {
 
 static void comparisons(void **state) {
     (void)state;
-    hone_timing base = {.time_us = 100, .lo_us = 99, .hi_us = 101, .cost = 100}, near = {.time_us = 99.8, .lo_us = 99, .hi_us = 100.5, .cost = 99.8};
-    hone_timing fast = {.time_us = 50, .lo_us = 49, .hi_us = 51, .cost = 50}, slow = {.time_us = 200, .lo_us = 199, .hi_us = 201, .cost = 200};
+    hone_timing base = {.time_us = 100, .lo_us = 99, .hi_us = 101, .cost = 100},
+                near = {.time_us = 99.8, .lo_us = 99, .hi_us = 100.5, .cost = 99.8};
+    hone_timing fast = {.time_us = 50, .lo_us = 49, .hi_us = 51, .cost = 50},
+                slow = {.time_us = 200, .lo_us = 199, .hi_us = 201, .cost = 200};
     hone_timing noisy = {.time_us = 95, .lo_us = 80, .hi_us = 110, .cost = 95};
     assert_int_equal(hone_compare_timings(&base, &fast), HONE_CMP_FAST);
     assert_int_equal(hone_compare_timings(&base, &slow), HONE_CMP_SLOW);
@@ -459,7 +503,8 @@ static void allocations_fail(void **state) {
         hone_search_result *r = NULL;
         hone_err e = {0};
         hone_task *t = the_task();
-        hone_search_config config = {.task = t, .evaluator = {&sim, sim_free, sim_submit, sim_wait}, .proposers = proposers, .seed = 3, .evals = 6};
+        hone_search_config config = {
+            .task = t, .evaluator = {&sim, sim_free, sim_submit, sim_wait}, .proposers = proposers, .seed = 3, .evals = 6};
         sim.search_seed = 3;
         hone_fail_alloc_at(n, false);
         hone_code c = hone_search_run(&config, &r, &e);
@@ -474,9 +519,21 @@ static void allocations_fail(void **state) {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void) {
     const struct CMUnitTest tests[] = {
-        T(finds_the_optimum), T(never_runs_a_program_twice), T(slots_and_order_do_not_matter), T(killed_at_every_point), T(killed_again_and_again),
-        T(more_evaluations_go_on), T(interrupt_leaves_everything_valid), T(falls_back_when_confirmation_fails), T(refused_baseline),
-        T(patience_and_evaluations), T(time_over_all_sittings), T(a_lost_outcome_is_asked_for_again), T(no_device), T(another_history), T(comparisons),
+        T(finds_the_optimum),
+        T(never_runs_a_program_twice),
+        T(slots_and_order_do_not_matter),
+        T(killed_at_every_point),
+        T(killed_again_and_again),
+        T(more_evaluations_go_on),
+        T(interrupt_leaves_everything_valid),
+        T(falls_back_when_confirmation_fails),
+        T(refused_baseline),
+        T(patience_and_evaluations),
+        T(time_over_all_sittings),
+        T(a_lost_outcome_is_asked_for_again),
+        T(no_device),
+        T(another_history),
+        T(comparisons),
         T(allocations_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

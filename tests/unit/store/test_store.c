@@ -14,12 +14,14 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-static const char task_text[] = "#pragma hone size N=1024\n#pragma hone in a float[N]\n#pragma hone out b float[N]\n"
-                                "#pragma hone launch k<<<cdiv(N,256),256>>>(a,b,N)\n"
-                                "extern \"C\" __global__ void k(const float *a, float *b, int n) {\n  int i = blockIdx.x*blockDim.x+threadIdx.x;\n"
-                                "  if (i < n) b[i] = 2.0f * a[i];\n}\n";
-static const char outcome_json[] = "{\"schema\":\"hone.outcome/1\",\"verdict\":\"fail\",\"findings\":[{\"kind\":\"memory.out-of-bounds\",\"stage\":\"sanitize\","
-                                   "\"message\":\"reads behind a\"}],\"time\":{\"sizes\":[{\"pair\":{\"a_samples_us\":[1.5,2.5],\"b_samples_us\":[1.25]}}]}}";
+static const char task_text[] =
+    "#pragma hone size N=1024\n#pragma hone in a float[N]\n#pragma hone out b float[N]\n"
+    "#pragma hone launch k<<<cdiv(N,256),256>>>(a,b,N)\n"
+    "extern \"C\" __global__ void k(const float *a, float *b, int n) {\n  int i = blockIdx.x*blockDim.x+threadIdx.x;\n"
+    "  if (i < n) b[i] = 2.0f * a[i];\n}\n";
+static const char outcome_json[] =
+    "{\"schema\":\"hone.outcome/1\",\"verdict\":\"fail\",\"findings\":[{\"kind\":\"memory.out-of-bounds\",\"stage\":\"sanitize\","
+    "\"message\":\"reads behind a\"}],\"time\":{\"sizes\":[{\"pair\":{\"a_samples_us\":[1.5,2.5],\"b_samples_us\":[1.25]}}]}}";
 
 static int setup(void **state) {
     char path[] = "/tmp/hone-store-XXXXXX";
@@ -39,9 +41,22 @@ static int teardown(void **state) {
 static hone_store_run a_run(void) { return (hone_store_run){"abc", "virtual:h200", "{}", 7}; }
 
 static hone_row a_row(uint64_t seq, const char *text) {
-    return (hone_row){.seq = seq, .candidate = seq, .hash = "deadbeef", .text = text, .len = strlen(text), .tuning_json = "{\"BM\":64}", .proposer = "tune",
-                      .move = "parameters", .note = "BM=64", .outcome_json = outcome_json, .parents = {0, 0}, .n_parents = seq > 0, .ptx_hash = "cafe",
-                      .ok = true, .time_us = 12.25, .seconds = 0.5};
+    return (hone_row){.seq = seq,
+                      .candidate = seq,
+                      .hash = "deadbeef",
+                      .text = text,
+                      .len = strlen(text),
+                      .tuning_json = "{\"BM\":64}",
+                      .proposer = "tune",
+                      .move = "parameters",
+                      .note = "BM=64",
+                      .outcome_json = outcome_json,
+                      .parents = {0, 0},
+                      .n_parents = seq > 0,
+                      .ptx_hash = "cafe",
+                      .ok = true,
+                      .time_us = 12.25,
+                      .seconds = 0.5};
 }
 
 static hone_store *open_ok(const char *dir) {
@@ -60,7 +75,12 @@ static uint64_t begin_ok(hone_store *s) {
     return run;
 }
 
-typedef struct seen { size_t n; char last_text[4096]; hone_row last; uint64_t stop_after; } seen;
+typedef struct seen {
+    size_t n;
+    char last_text[4096];
+    hone_row last;
+    uint64_t stop_after;
+} seen;
 
 static int count_row(void *ctx, const hone_row *row) {
     seen *k = ctx;
@@ -146,7 +166,7 @@ static void another_seed_is_another_run(void **state) {
     assert_int_not_equal(run, other);
     assert_int_equal(hone_store_latest_run(s, &latest, NULL), HONE_OK);
     assert_int_equal(latest, other);
-    begin_ok(s);                        // the older one again: now that is the latest
+    begin_ok(s);   // the older one again: now that is the latest
     assert_int_equal(hone_store_latest_run(s, &latest, NULL), HONE_OK);
     assert_int_equal(latest, run);
     hone_store_close(s);
@@ -172,7 +192,7 @@ static void a_parent_must_exist(void **state) {
     hone_row orphan = a_row(1, "x"), root = a_row(0, task_text);
     orphan.parents[0] = 99;
     assert_int_not_equal(hone_store_append(s, run, &orphan, NULL), HONE_OK);
-    assert_int_equal(hone_store_append(s, run, &root, NULL), HONE_OK);      // the refused one left nothing behind
+    assert_int_equal(hone_store_append(s, run, &root, NULL), HONE_OK);   // the refused one left nothing behind
     seen k;
     assert_int_equal(count(s, run, &k), 1);
     hone_store_close(s);
@@ -190,7 +210,7 @@ static void two_writers(void **state) {
     hone_row r = a_row(0, task_text);
     assert_int_equal(hone_store_append(s, run, &r, NULL), HONE_OK);
     hone_store *reader = NULL;
-    assert_int_equal(hone_store_open(*state, true, &reader, NULL), HONE_OK);      // readers are welcome
+    assert_int_equal(hone_store_open(*state, true, &reader, NULL), HONE_OK);   // readers are welcome
     seen k;
     assert_int_equal(count(reader, run, &k), 1);
     assert_int_not_equal(hone_store_append(reader, run, &r, NULL), HONE_OK);
@@ -218,7 +238,8 @@ static void expect_corrupt(const char *dir) {
 }
 
 static void foreign_file(void **state) {
-    write_file(*state, "this is no database at all, just some text that is rather longer than the hundred bytes of a database's header.", 110);
+    write_file(*state, "this is no database at all, just some text that is rather longer than the hundred bytes of a database's header.",
+               110);
     expect_corrupt(*state);
 }
 
@@ -254,7 +275,7 @@ static void another_version(void **state) {
     char path[256];
     snprintf(path, sizeof path, "%s/archive.db", (char *)*state);
     FILE *f = fopen(path, "r+b");
-    fseek(f, 60, SEEK_SET);                       // user_version, big-endian
+    fseek(f, 60, SEEK_SET);   // user_version, big-endian
     unsigned char v[4] = {0, 0, 0, 99};
     assert_int_equal(fwrite(v, 1, 4, f), 4);
     fclose(f);
@@ -431,8 +452,22 @@ static void growth(void **state) {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void) {
     const struct CMUnitTest tests[] = {
-        T(round_trip), T(tables_for_sql), T(another_seed_is_another_run), T(facts), T(a_parent_must_exist), T(two_writers), T(foreign_file), T(truncated), T(another_version),
-        T(empty_file_is_a_new_archive), T(no_runs_yet), T(unwritable_directory), T(killed_writer), T(disk_full), T(each_allocation_fails), T(growth),
+        T(round_trip),
+        T(tables_for_sql),
+        T(another_seed_is_another_run),
+        T(facts),
+        T(a_parent_must_exist),
+        T(two_writers),
+        T(foreign_file),
+        T(truncated),
+        T(another_version),
+        T(empty_file_is_a_new_archive),
+        T(no_runs_yet),
+        T(unwritable_directory),
+        T(killed_writer),
+        T(disk_full),
+        T(each_allocation_fails),
+        T(growth),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

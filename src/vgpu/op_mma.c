@@ -1,0 +1,405 @@
+// op_mma: matrix instructions of a warp: mma.sync, wmma, ldmatrix, stmatrix, movmatrix. Fragments are gathered into whole matrices, multiplied
+// there, and scattered back, so that one routine serves every shape.
+//
+// Arithmetic: products are exact; f16, bf16, tf32 and fp8 products and the accumulator are summed in binary64 in order of k and rounded once to the
+// accumulator's type. Tensor cores keep fewer bits of the sum (they align and truncate products), so hardware differs from this in the
+// last places. f64 uses one fused multiply-add per k; integers wrap, or saturate with .satfinite.
+//
+// Fragments of mma.sync, ldmatrix and stmatrix are those of the PTX ISA; those of wmma are opaque by definition, and here simply the
+// matrix in row-major order cut into 32 equal pieces (repeated when the fragment is larger than a piece).
+#include "vgpu/access.h"
+#include "vgpu/cvt_any.h"
+#include "vgpu/fp.h"
+
+enum { MAX_M = 32, MAX_N = 32, MAX_K = 64, MAX_REGS = 32 };
+
+// --- shapes -----------------------------------------------------------------------------------------------------------------------
+typedef struct shape { uint8_t m, n, k; } shape;
+static const shape shapes[] = {
+    [PTX_M8N8K4] = {8, 8, 4}, [PTX_M8N8K16] = {8, 8, 16}, [PTX_M8N8K32] = {8, 8, 32}, [PTX_M16N8K4] = {16, 8, 4}, [PTX_M16N8K8] = {16, 8, 8},
+    [PTX_M16N8K16] = {16, 8, 16}, [PTX_M16N8K32] = {16, 8, 32}, [PTX_M16N8K64] = {16, 8, 64}, [PTX_M16N16K16] = {16, 16, 16}, [PTX_M32N8K16] = {32, 8, 16},
+    [PTX_M8N32K16] = {8, 32, 16}, [PTX_M16N16K8] = {16, 16, 8},
+};
+
+// What a vg_inst of this family points to by imm: rows of the registers of each operand.
+typedef struct fragment { uint32_t row[MAX_REGS]; uint8_t regs, elems, bits; bool wide; ptx_type type; } fragment;
+typedef struct matrix_op {
+    fragment d, a, b, c;
+    shape s;
+    bool wmma, satfinite;
+} matrix_op;
+
+static unsigned bits_of(ptx_type t) { return t == PTX_B1 ? 1 : t == PTX_S4 || t == PTX_U4 ? 4 : 8 * cvt_element_bytes(t); }
+static bool is_integer(ptx_type t) { return t == PTX_S8 || t == PTX_U8 || t == PTX_S4 || t == PTX_U4 || t == PTX_S32; }
+
+static uint64_t get_bits(vg_warp *w, const fragment *f, unsigned lane, unsigned reg, unsigned elem) {
+    const uint64_t x = f->wide ? vg_u64(w, f->row[reg])[lane] : vg_u32(w, f->row[reg])[lane];
+    const uint64_t y = x >> (elem * f->bits);
+    return f->bits == 64 ? y : y & ((1ull << f->bits) - 1);
+}
+static void put_bits(vg_warp *w, const fragment *f, unsigned lane, unsigned reg, unsigned elem, uint64_t value) {
+    if (f->wide) {
+        vg_u64(w, f->row[reg])[lane] = value;
+        return;
+    }
+    uint32_t *x = &vg_u32(w, f->row[reg])[lane];
+    const uint32_t keep = f->bits == 32 ? 0 : ~(((1u << f->bits) - 1) << (elem * f->bits));
+    *x = (*x & keep) | (uint32_t)(value << (elem * f->bits));
+}
+
+// --- where an element of a fragment lies in its matrix ---------------------------------------------------------------------------
+typedef enum part { PART_A, PART_B, PART_CD } part;
+
+// PTX ISA 9.7.14.5: lane = 4·group + t. A: rows group (+8 in odd registers), columns t·E + e, 4E further every second register.
+// B: rows (k) t·E + e, 4E further every register, column group. C and D: rows group, +8 further on, columns 2t and 2t+1.
+static void place_mma(const fragment *f, part p, unsigned lane, unsigned reg, unsigned elem, unsigned m, unsigned *row, unsigned *col) {
+    const unsigned group = lane / 4, t = lane % 4, e = f->elems;
+    if (p == PART_A) {
+        const unsigned high = m == 16 ? reg & 1u : 0, step = m == 16 ? reg / 2 : reg;
+        *row = group + 8 * high;
+        *col = step * 4 * e + t * e + elem;
+    } else if (p == PART_B) {
+        *row = reg * 4 * e + t * e + elem;
+        *col = group;
+    } else {
+        const unsigned i = reg * e + elem;
+        *row = group + 8 * (i / 2);
+        *col = 2 * t + i % 2;
+    }
+}
+
+static void place_wmma(const fragment *f, unsigned lane, unsigned reg, unsigned elem, unsigned rows, unsigned cols, unsigned *row, unsigned *col) {
+    const unsigned piece = rows * cols / VG_LANES, at = lane * piece + (reg * f->elems + elem) % piece;
+    *row = at / cols;
+    *col = at % cols;
+}
+
+static void place(const matrix_op *o, const fragment *f, part p, unsigned lane, unsigned reg, unsigned elem, unsigned *row, unsigned *col) {
+    const unsigned rows = p == PART_B ? o->s.k : o->s.m, cols = p == PART_A ? o->s.k : o->s.n;
+    if (o->wmma)
+        place_wmma(f, lane, reg, elem, rows, cols, row, col);
+    else
+        place_mma(f, p, lane, reg, elem, o->s.m, row, col);
+}
+
+// --- values -----------------------------------------------------------------------------------------------------------------------
+static double value_of(uint64_t bits, ptx_type t) {
+    static const cvt_rules none = {0};
+    switch (t) {
+    case PTX_F16: return (double)fp_f32_of_f16((uint32_t)bits);
+    case PTX_BF16: return (double)fp_f32_of_bf16((uint32_t)bits);
+    case PTX_TF32: return (double)vg_f32_of((uint32_t)bits & 0xffffe000u);   // the low bits are ignored
+    case PTX_F32: return (double)vg_f32_of((uint32_t)bits);
+    case PTX_F64: return vg_f64_of(bits);
+    case PTX_E4M3: case PTX_E5M2: return vg_f64_of(cvt_any(bits, t, PTX_F64, &none));
+    case PTX_S8: return (double)(int8_t)bits;
+    case PTX_S4: return (double)((int)(bits ^ 8u) - 8);
+    case PTX_S32: return (double)(int32_t)(uint32_t)bits;
+    default: return (double)bits;
+    }
+}
+static uint64_t bits_of_value(double x, ptx_type t) {
+    switch (t) {
+    case PTX_F16: {   // one rounding: binary64 → odd binary32 → f16
+        const float f = (float)x;
+        return fp_f16_of_f32(fp_odd32(f, fp_sign64(x - (double)f)));
+    }
+    case PTX_F32: return vg_bits_f32(vg_nan32((float)x));
+    default: return vg_bits_f64(vg_nan64(x));
+    }
+}
+
+typedef struct matrices { double a[MAX_M][MAX_K], b[MAX_K][MAX_N], c[MAX_M][MAX_N]; } matrices;
+
+static void gather(vg_warp *w, const matrix_op *o, const fragment *f, part p, matrices *x) {
+    unsigned r, c;
+    for (unsigned lane = 0; lane < VG_LANES; lane++)
+        for (unsigned reg = 0; reg < f->regs; reg++)
+            for (unsigned e = 0; e < f->elems; e++) {
+                place(o, f, p, lane, reg, e, &r, &c);
+                const double v = value_of(get_bits(w, f, lane, reg, e), f->type);
+                *(p == PART_A ? &x->a[r][c] : p == PART_B ? &x->b[r][c] : &x->c[r][c]) = v;
+            }
+}
+
+static double integer_result(double x, bool saturate) {
+    const int64_t v = (int64_t)x;   // |x| < 2^53: sums of 64 products of bytes and one s32
+    if (saturate)
+        return v > INT32_MAX ? INT32_MAX : v < INT32_MIN ? INT32_MIN : (double)v;
+    return (double)(int32_t)(uint32_t)(uint64_t)v;
+}
+
+static void multiply(const matrix_op *o, matrices *x) {
+    const bool exact64 = o->d.type == PTX_F64, integer = is_integer(o->d.type);
+    for (unsigned i = 0; i < o->s.m; i++)
+        for (unsigned j = 0; j < o->s.n; j++) {
+            double sum = exact64 ? x->c[i][j] : 0.0;
+            for (unsigned k = 0; k < o->s.k; k++)
+                sum = exact64 ? fma(x->a[i][k], x->b[k][j], sum) : sum + x->a[i][k] * x->b[k][j];
+            if (!exact64)
+                sum += x->c[i][j];
+            x->c[i][j] = integer ? integer_result(sum, o->satfinite) : sum;
+        }
+}
+
+static void scatter(vg_warp *w, const matrix_op *o, const matrices *x) {
+    const fragment *f = &o->d;
+    unsigned r, c;
+    for (unsigned lane = 0; lane < VG_LANES; lane++)
+        for (unsigned reg = 0; reg < f->regs; reg++)
+            for (unsigned e = 0; e < f->elems; e++) {
+                place(o, f, PART_CD, lane, reg, e, &r, &c);
+                const double v = x->c[r][c];
+                put_bits(w, f, lane, reg, e, is_integer(f->type) ? (uint32_t)(int32_t)v : bits_of_value(v, f->type));
+            }
+}
+
+static const void *op_data(const vg_inst *in) { return (const void *)(uintptr_t)in->imm; }
+
+// PTX ISA 9.7.14.5.14: every lane of the warp executes mma, or the behaviour is undefined.
+static bool whole_warp(vg_warp *w, const vg_inst *in, uint32_t mask) {
+    if (mask == 0xffffffffu)
+        return true;
+    const unsigned lane = (unsigned)__builtin_ctz(~mask);
+    vg_report(w, in, lane, "warp.partial-matrix", 0, 0, false, "a matrix instruction is executed by the lanes 0x%08x only; all 32 must take part", mask);
+    return false;
+}
+
+VG_HANDLER(mma) {
+    const matrix_op *o = op_data(in);
+    matrices x;
+    if (!whole_warp(w, in, mask))
+        return;
+    gather(w, o, &o->a, PART_A, &x);
+    gather(w, o, &o->b, PART_B, &x);
+    gather(w, o, &o->c, PART_CD, &x);
+    multiply(o, &x);
+    scatter(w, o, &x);
+}
+
+// --- memory -----------------------------------------------------------------------------------------------------------------------
+typedef struct matrix_memory {
+    fragment f;
+    uint32_t base, stride;      // rows; VG_NO_ROW when absent
+    bool wide, column_major, transposed;
+    int64_t offset;
+    uint8_t where;              // vg_where
+    uint8_t rows, cols, matrices;
+    part p;
+} matrix_memory;
+
+static uint64_t address_of(vg_warp *w, const matrix_memory *o, unsigned lane) {
+    const uint64_t base = o->base == VG_NO_ROW ? 0 : o->wide ? vg_u64(w, o->base)[lane] : vg_u32(w, o->base)[lane];
+    return base + (uint64_t)o->offset;
+}
+
+// ldmatrix: lanes 8i … 8i+7 give the addresses of the rows of matrix i; register i of a lane holds row lane/4, columns 2(lane%4), +1.
+VG_HANDLER(ldmatrix) {
+    const matrix_memory *o = op_data(in);
+    uint16_t m[4][8][8];
+    if (!whole_warp(w, in, mask))
+        return;
+    memset(m, 0, sizeof m);
+    for (unsigned l = 0; l < 8u * o->matrices; l++) {
+        const uint8_t *p = vg_lane_access(w, in, l, (vg_where)o->where, address_of(w, o, l), 16, 'l');
+        if (p)
+            memcpy(m[l / 8][l % 8], p, 16);
+    }
+    for (unsigned i = 0; i < o->matrices; i++)
+        for (unsigned l = 0; l < VG_LANES; l++) {
+            const unsigned r = l / 4, c = 2 * (l % 4);
+            const uint32_t lo = o->transposed ? m[i][c][r] : m[i][r][c], hi = o->transposed ? m[i][c + 1][r] : m[i][r][c + 1];
+            vg_u32(w, o->f.row[i])[l] = lo | hi << 16;
+        }
+}
+
+VG_HANDLER(stmatrix) {
+    const matrix_memory *o = op_data(in);
+    uint16_t m[4][8][8];
+    if (!whole_warp(w, in, mask))
+        return;
+    for (unsigned i = 0; i < o->matrices; i++)
+        for (unsigned l = 0; l < VG_LANES; l++) {
+            const unsigned r = l / 4, c = 2 * (l % 4);
+            const uint32_t x = vg_u32(w, o->f.row[i])[l];
+            *(o->transposed ? &m[i][c][r] : &m[i][r][c]) = (uint16_t)x;
+            *(o->transposed ? &m[i][c + 1][r] : &m[i][r][c + 1]) = (uint16_t)(x >> 16);
+        }
+    for (unsigned l = 0; l < 8u * o->matrices; l++) {
+        uint8_t *p = vg_lane_access(w, in, l, (vg_where)o->where, address_of(w, o, l), 16, 's');
+        if (p)
+            memcpy(p, m[l / 8][l % 8], 16);
+    }
+}
+
+VG_HANDLER(movmatrix) {   // transposes one 8×8 matrix held as ldmatrix leaves it
+    uint16_t m[8][8];
+    if (!whole_warp(w, in, mask))
+        return;
+    for (unsigned l = 0; l < VG_LANES; l++) {
+        const uint32_t x = vg_u32(w, in->a)[l];
+        m[l / 4][2 * (l % 4)] = (uint16_t)x;
+        m[l / 4][2 * (l % 4) + 1] = (uint16_t)(x >> 16);
+    }
+    for (unsigned l = 0; l < VG_LANES; l++)
+        vg_u32(w, in->d)[l] = m[2 * (l % 4)][l / 4] | (uint32_t)m[2 * (l % 4) + 1][l / 4] << 16;
+}
+
+// wmma.load and wmma.store: element (r, c) is at base + (r·stride + c)·bytes, or (c·stride + r) column-major.
+static void move_fragment(vg_warp *w, const vg_inst *in, const matrix_memory *o, bool store) {
+    const unsigned bytes = o->f.bits / 8;
+    unsigned r, c;
+    for (unsigned l = 0; l < VG_LANES; l++) {
+        const uint64_t base = address_of(w, o, l);
+        const uint64_t stride = o->stride == VG_NO_ROW ? (o->column_major ? o->rows : o->cols) : vg_u32(w, o->stride)[l];
+        for (unsigned reg = 0; reg < o->f.regs; reg++)
+            for (unsigned e = 0; e < o->f.elems; e++) {
+                place_wmma(&o->f, l, reg, e, o->rows, o->cols, &r, &c);
+                const uint64_t at = o->column_major ? c * stride + r : r * stride + c;
+                uint64_t v = store ? get_bits(w, &o->f, l, reg, e) : 0;
+                uint8_t *p = vg_lane_access(w, in, l, (vg_where)o->where, base + at * bytes, bytes, store ? 's' : 'l');
+                if (p)
+                    memcpy(store ? (void *)p : (void *)&v, store ? (const void *)&v : (const void *)p, bytes);
+                if (!store)
+                    put_bits(w, &o->f, l, reg, e, v);
+            }
+    }
+}
+VG_HANDLER(wmma_load) {
+    if (whole_warp(w, in, mask))
+        move_fragment(w, in, op_data(in), false);
+}
+VG_HANDLER(wmma_store) {
+    if (whole_warp(w, in, mask))
+        move_fragment(w, in, op_data(in), true);
+}
+
+// --- binding ----------------------------------------------------------------------------------------------------------------------
+static void *new_data(vg_binder *b, const ptx_inst *in, vg_inst *out, size_t bytes) {
+    void *p = hone_arena_alloc(vg_bind_module(b)->arena, bytes);
+    if (!p)
+        vg_unsupported(b, in, "out of memory");
+    out->imm = (int64_t)(uintptr_t)p;
+    return p;
+}
+
+// A vector operand as a fragment of elements of type t; want: elements that the layout needs per lane.
+static bool bind_fragment(vg_binder *b, const ptx_inst *in, const ptx_operand *o, ptx_type t, unsigned want, fragment *f) {
+    const bool one = o->kind != PTX_O_VEC;
+    const unsigned n = one ? 1 : o->n_elems, bits = bits_of(t);
+    const ptx_type reg = bits == 64 ? PTX_B64 : PTX_B32;
+    *f = (fragment){.regs = (uint8_t)n, .bits = (uint8_t)bits, .wide = bits == 64, .type = t, .elems = (uint8_t)(bits == 64 ? 1 : 32 / (bits ? bits : 1))};
+    if (n > MAX_REGS || n * f->elems != want)
+        return vg_unsupported(b, in, "a fragment with another number of registers");
+    for (unsigned i = 0; i < n; i++) {
+        const ptx_operand *e = one ? o : &o->elems[i];
+        const ptx_type have = vg_bind_reg_type(b, e);
+        if (have != PTX_NOTYPE && ptx_type_bytes(have) != ptx_type_bytes(reg))
+            return vg_unsupported(b, in, "a fragment of registers of another width");
+        f->row[i] = vg_bind_row(b, e, reg);
+    }
+    return true;
+}
+
+// Elements per lane of a wmma fragment: f16 a and b fragments are twice as large as their share of a 16×16 matrix (PTX ISA 9.7.14.4).
+static unsigned wmma_elems(ptx_type t, unsigned rows, unsigned cols, bool input) {
+    if (input && t == PTX_F16)
+        return 16;
+    return rows * cols / VG_LANES;
+}
+
+static bool legal_types(const ptx_type t[4]) {   // d, a, b, c
+    const bool ints = is_integer(t[1]) && is_integer(t[2]) && t[1] != PTX_S32 && t[2] != PTX_S32;
+    if (ints)
+        return t[0] == PTX_S32 && t[3] == PTX_S32;
+    const bool small = t[1] == PTX_F16 || t[1] == PTX_BF16 || t[1] == PTX_TF32 || t[1] == PTX_E4M3 || t[1] == PTX_E5M2;
+    if (small && (t[1] == t[2] || ((t[1] == PTX_E4M3 || t[1] == PTX_E5M2) && (t[2] == PTX_E4M3 || t[2] == PTX_E5M2))))
+        return (t[0] == PTX_F32 || (t[0] == PTX_F16 && (t[1] == PTX_F16 || t[1] == PTX_E4M3 || t[1] == PTX_E5M2))) && (t[3] == PTX_F32 || t[3] == PTX_F16);
+    return t[0] == PTX_F64 && t[1] == PTX_F64 && t[2] == PTX_F64 && t[3] == PTX_F64;
+}
+
+static bool bind_product(vg_binder *b, const ptx_inst *in, vg_inst *out) {
+    ptx_type t[4] = {(ptx_type)in->type[0], (ptx_type)in->type[1], (ptx_type)in->type[2], (ptx_type)in->type[3]};
+    const bool wmma = in->op == PTX_OP_WMMA;
+    if (wmma && in->n_types == 2) {   // .f32.f16: d and c, with f16 inputs
+        t[3] = t[1];
+        t[1] = t[2] = PTX_F16;
+    }
+    if (in->shape >= HONE_COUNT(shapes) || !shapes[in->shape].m || in->n_operands != 4 || !legal_types(t) || in->atom != PTX_ATOM_NONE)
+        return vg_unsupported(b, in, "this shape and these types");
+    const shape s = shapes[in->shape];
+    if (!wmma && (in->mods2 & PTX_M2_COL_A || !(in->mods2 & PTX_M2_COL_B) || (in->shape == PTX_M8N8K4 && t[0] != PTX_F64) || s.n != 8))
+        return vg_unsupported(b, in, "only .row.col fragments");
+    if (wmma && in->shape == PTX_M8N8K32)
+        return vg_unsupported(b, in, "sub-byte wmma");
+    matrix_op *o = new_data(b, in, out, sizeof *o);
+    if (!o)
+        return false;
+    o->s = s;
+    o->wmma = wmma;
+    o->satfinite = in->mods & PTX_M_SATFINITE;
+    const unsigned ea = wmma ? wmma_elems(t[1], s.m, s.k, true) : s.m * s.k / VG_LANES, eb = wmma ? wmma_elems(t[2], s.k, s.n, true) : s.k * s.n / VG_LANES;
+    out->full = out->masked = mma;
+    return bind_fragment(b, in, &in->operand[0], t[0], s.m * s.n / VG_LANES, &o->d) && bind_fragment(b, in, &in->operand[1], t[1], ea, &o->a) &&
+           bind_fragment(b, in, &in->operand[2], t[2], eb, &o->b) && bind_fragment(b, in, &in->operand[3], t[3], s.m * s.n / VG_LANES, &o->c);
+}
+
+static bool bind_address(vg_binder *b, const ptx_inst *in, const ptx_operand *a, matrix_memory *o) {
+    ptx_space symbol;
+    bool frame;
+    if (!vg_bind_addr(b, in, a, &o->base, &o->wide, &o->offset, &symbol, &frame))
+        return false;
+    const unsigned space = in->space ? in->space : (unsigned)symbol;
+    switch (space) {
+    case PTX_GLOBAL: o->where = VG_IN_GLOBAL; return true;
+    case PTX_SHARED: o->where = VG_IN_SHARED; return true;
+    case PTX_GENERIC: o->where = VG_IN_GENERIC; return true;
+    default: return vg_unsupported(b, in, "its state space");
+    }
+}
+
+static bool bind_matrix8(vg_binder *b, const ptx_inst *in, vg_inst *out) {
+    const bool load = in->op == PTX_OP_LDMATRIX;
+    matrix_memory *o = new_data(b, in, out, sizeof *o);
+    if (!o)
+        return false;
+    if (in->shape != PTX_M8N8 || in->type[0] != PTX_B16 || in->n_operands != 2)
+        return vg_unsupported(b, in, "only .m8n8 with .b16");
+    o->matrices = in->vec;
+    o->transposed = in->mods & PTX_M_TRANS;
+    out->full = out->masked = load ? ldmatrix : stmatrix;
+    return bind_fragment(b, in, &in->operand[load ? 0 : 1], PTX_B32, in->vec, &o->f) && bind_address(b, in, &in->operand[load ? 1 : 0], o);
+}
+
+static bool bind_wmma_memory(vg_binder *b, const ptx_inst *in, vg_inst *out) {
+    const bool store = in->sub == PTX_WMMA_STORE_D;
+    const ptx_type t = (ptx_type)in->type[0];
+    if (in->shape >= HONE_COUNT(shapes) || !shapes[in->shape].m || bits_of(t) < 8 || in->n_operands < 2)
+        return vg_unsupported(b, in, "this shape and type");
+    const shape s = shapes[in->shape];
+    matrix_memory *o = new_data(b, in, out, sizeof *o);
+    if (!o)
+        return false;
+    const bool is_a = in->sub == PTX_WMMA_LOAD_A, is_b = in->sub == PTX_WMMA_LOAD_B;
+    o->rows = is_b ? s.k : s.m;
+    o->cols = is_a ? s.k : s.n;
+    o->column_major = in->mods2 & PTX_M2_COL_A;
+    o->stride = in->n_operands > 2 ? vg_bind_row(b, &in->operand[2], PTX_B32) : VG_NO_ROW;
+    out->full = out->masked = store ? wmma_store : wmma_load;
+    return bind_fragment(b, in, &in->operand[store ? 1 : 0], t, wmma_elems(t, o->rows, o->cols, is_a || is_b), &o->f) &&
+           bind_address(b, in, &in->operand[store ? 0 : 1], o);
+}
+
+bool VG_NAME(vg_bind_mma)(vg_binder *b, const ptx_inst *in, vg_inst *out) {
+    switch (in->op) {
+    case PTX_OP_MMA: return bind_product(b, in, out);
+    case PTX_OP_WMMA: return in->sub == PTX_WMMA_MMA ? bind_product(b, in, out) : bind_wmma_memory(b, in, out);
+    case PTX_OP_LDMATRIX: case PTX_OP_STMATRIX: return bind_matrix8(b, in, out);
+    case PTX_OP_MOVMATRIX:
+        out->full = out->masked = movmatrix;
+        out->d = vg_bind_row(b, &in->operand[0], PTX_B32);
+        out->a = vg_bind_row(b, &in->operand[1], PTX_B32);
+        return true;
+    default: return vg_unsupported(b, in, "not a matrix instruction");
+    }
+}
