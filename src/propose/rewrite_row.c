@@ -363,7 +363,7 @@ void row_to_warp_frame(rw *r, const rw_unit *u, const rw_frame *f, row_names *na
     const rw_axis *x = &f->axis[0];
     const char *warps = rw_fresh(r, "WARPS"), *indent = rw_indent(r, hone_node_at(&u->ast, x->decl));
     names->lane = rw_local(r, u, "lane");
-    names->lanes = "64";
+    names->lanes = "32";
     names->scope = "warp";
     rw_replace_node(
         r, u, x->decl,
