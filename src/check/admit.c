@@ -1,11 +1,12 @@
-// Is the test itself any good? Wrong results are put in place of a candidate's (no device is needed for that) and must be refused; and every
-// input is changed in turn to see whether any output notices. Also the comparison of timed outputs, which have no shadow.
+// Is the test itself any good? Wrong results are put in place of a candidate's (no device is needed for that) and must be refused; and
+// every input is changed in turn to see whether any output notices. Also the comparison of timed outputs, which have no shadow.
 #include "check/judge_internal.h"
 #include <string.h>
 
 enum { CHUNK = 1 << 20 };
 
-typedef enum mutant { MUTANT_ZERO, MUTANT_CONSTANT, MUTANT_COPIED_INPUT, MUTANT_DROPPED_TILE, MUTANT_LOWER_PRECISION, MUTANT_PREVIOUS, MUTANT_COUNT } mutant;
+typedef enum mutant { MUTANT_ZERO, MUTANT_CONSTANT, MUTANT_COPIED_INPUT, MUTANT_DROPPED_TILE, MUTANT_LOWER_PRECISION, MUTANT_PREVIOUS,
+                     MUTANT_COUNT } mutant;
 static const char *const mutant_names[MUTANT_COUNT] = {"zeros", "a constant", "a copy of an input", "an answer with a part missing",
                                                        "an answer of lower precision", "the answer to earlier inputs"};
 
@@ -19,7 +20,8 @@ static double lowered(double x) {
 
 static const uint8_t *input_like(const judge_size *s, const judge_case *k, const hone_plan_buffer *out) {
     for (size_t i = 0; i < s->base->n_buffers; i++)
-        if (s->base->buffers[i].arg->role == HONE_IN && s->base->buffers[i].arg->type == out->arg->type && s->base->buffers[i].n_elems >= out->n_elems)
+        if (s->base->buffers[i].arg->role == HONE_IN && s->base->buffers[i].arg->type == out->arg->type &&
+            s->base->buffers[i].n_elems >= out->n_elems)
             return k->inputs[i];
     return NULL;
 }
@@ -79,7 +81,8 @@ static hone_code try_mutant(hone_judge *j, judge_case *k, judge_case *before, mu
     }
     if (tried && !caught)
         hone_findings_add(f, HONE_F_TASK_WEAK, j->c.task->path, 0, json_pack("{s:s, s:s}", "mutant", mutant_names[m], "buffer", name),
-                          "the task's test would accept %s as its result; give inputs or a tolerance that tell them apart", mutant_names[m]);
+                          "the task's test would accept %s as its result; give inputs or a tolerance that tell them apart",
+                              mutant_names[m]);
     return HONE_OK;
 }
 
@@ -106,8 +109,8 @@ static hone_code try_input(hone_judge *j, judge_case *k, judge_case *other, size
     HONE_TRY(c);
     c = hone_judge_run(j, j->base_program, s->base, &im, 0, 0, e);
     if (c == HONE_OK && !outputs_differ(s, k, &im))
-        hone_findings_add(f, HONE_F_TASK_DEAD_INPUT, j->c.task->path, s->base->buffers[input].arg->line, NULL, "no output depends on the input '%s'",
-                          s->base->buffers[input].arg->name);
+        hone_findings_add(f, HONE_F_TASK_DEAD_INPUT, j->c.task->path, s->base->buffers[input].arg->line, NULL,
+                          "no output depends on the input '%s'", s->base->buffers[input].arg->name);
     hone_images_free(&im);
     return c;
 }
@@ -139,7 +142,8 @@ hone_code hone_judge_admit(hone_judge *j, hone_findings *f, hone_err *e) {
 }
 
 // In chunks of whole rows, so that a buffer of gigabytes needs no copy in double precision.
-bool hone_judge_same_output(const hone_judge *j, const hone_plan *p, size_t buffer, const void *baseline, const void *candidate, hone_findings *f) {
+bool hone_judge_same_output(const hone_judge *j, const hone_plan *p, size_t buffer, const void *baseline, const void *candidate,
+                            hone_findings *f) {
     const hone_plan_buffer *b = &p->buffers[buffer];
     size_t row = hone_row_length(b), step = row >= CHUNK ? row : CHUNK / row * row, size = hone_dtype_bytes(b->arg->type);
     hone_tolerance tol = hone_task_tolerance(j->c.task, b->arg->name);
@@ -163,7 +167,8 @@ bool hone_judge_same_output(const hone_judge *j, const hone_plan *p, size_t buff
             hone_reference_free(&r);
         }
         if (d.kind != HONE_F_COUNT || e.code != HONE_OK) {
-            hone_findings_add(f, HONE_F_TIME_WRONG_OUTPUT, NULL, 0, NULL, "output '%s' of a timed run is wrong at element %zu: %.9g, the baseline has %.9g",
+            hone_findings_add(f, HONE_F_TIME_WRONG_OUTPUT, NULL, 0, NULL,
+                              "output '%s' of a timed run is wrong at element %zu: %.9g, the baseline has %.9g",
                               b->arg->name, d.at, d.got, d.expected);
             return false;
         }

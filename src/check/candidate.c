@@ -1,5 +1,5 @@
-// Stages 2 and 3 for one candidate: each case is run with poisoned outputs and compared; the first case of each size a second time with other
-// poison, addresses and schedule, which must change nothing. Stops after the first size with a refusal.
+// Stages 2 and 3 for one candidate: each case is run with poisoned outputs and compared; the first case of each size a second time with
+// other poison, addresses and schedule, which must change nothing. Stops after the first size with a refusal.
 #include "check/judge_internal.h"
 #include <math.h>
 #include <stdio.h>
@@ -115,8 +115,8 @@ static void check_guards(trial *t, const judge_case *k, const hone_images *im) {
         json_t *ev = case_evidence(t, k);
         if (ev)
             json_object_set_new(ev, "offset", json_integer(at));
-        hone_findings_add(t->f, HONE_F_MEMORY_GUARD, t->candidate->path, 0, ev, "wrote outside buffer '%s' of %zu bytes, at byte offset %lld", im->v[i].name,
-                          im->v[i].bytes, (long long)at);
+        hone_findings_add(t->f, HONE_F_MEMORY_GUARD, t->candidate->path, 0, ev,
+                          "wrote outside buffer '%s' of %zu bytes, at byte offset %lld", im->v[i].name, im->v[i].bytes, (long long)at);
     }
 }
 
@@ -125,7 +125,8 @@ static void check_inputs(trial *t, const judge_case *k, const hone_images *im) {
     for (size_t i = 0; i < im->n; i++) {
         int at = im->v[i].role == HONE_IN ? hone_plan_find(base, im->v[i].name) : -1;
         if (at >= 0 && memcmp(hone_image_data(&im->v[i]), k->inputs[at], im->v[i].bytes) != 0)
-            hone_findings_add(t->f, HONE_F_MEMORY_INPUT_CHANGED, t->candidate->path, 0, case_evidence(t, k), "changed the input buffer '%s'", im->v[i].name);
+            hone_findings_add(t->f, HONE_F_MEMORY_INPUT_CHANGED, t->candidate->path, 0, case_evidence(t, k),
+                              "changed the input buffer '%s'", im->v[i].name);
     }
 }
 
@@ -161,11 +162,12 @@ static void report_diff(trial *t, const judge_case *k, size_t buffer, const hone
     else if (d->kind == HONE_F_DIFF_UNWRITTEN)
         hone_findings_add(t->f, d->kind, file, 0, ev, "output '%s' is not written at %s (%zu places)", b->arg->name, index, d->count);
     else if (d->kind == HONE_F_DIFF_PRECISION)
-        hone_findings_add(t->f, d->kind, file, 0, ev, "output '%s' has error %.3g (%s, relative), %.3g allowed; the baseline's own is %.3g", b->arg->name,
+        hone_findings_add(t->f, d->kind, file, 0, ev,
+                          "output '%s' has error %.3g (%s, relative), %.3g allowed; the baseline's own is %.3g", b->arg->name,
                           d->metric_candidate, d->metric, d->metric_allowed, d->metric_baseline);
     else
-        hone_findings_add(t->f, d->kind, file, 0, ev, "output '%s' is wrong at %s: %.9g, the baseline has %.9g (inputs: %s)", b->arg->name, index, d->got,
-                          d->expected, hone_input_name(k->input));
+        hone_findings_add(t->f, d->kind, file, 0, ev, "output '%s' is wrong at %s: %.9g, the baseline has %.9g (inputs: %s)", b->arg->name,
+                          index, d->got, d->expected, hone_input_name(k->input));
 }
 
 static hone_code check_values(trial *t, const judge_case *k, const hone_images *im, hone_err *e) {
@@ -218,8 +220,8 @@ static void report_history(trial *t, const judge_case *k, size_t buffer, const h
         json_object_set_new(ev, "buffer", json_string(pb->arg->name));
     if (h->unwritten) {
         index_text(pb, h->at_unwritten, index);
-        hone_findings_add(t->f, HONE_F_DIFF_UNWRITTEN, t->candidate->path, 0, ev, "output '%s' is not written at %s (%zu places)", pb->arg->name, index,
-                          h->unwritten);
+        hone_findings_add(t->f, HONE_F_DIFF_UNWRITTEN, t->candidate->path, 0, ev, "output '%s' is not written at %s (%zu places)",
+                          pb->arg->name, index, h->unwritten);
         return;
     }
     double x = hone_dtype_get(pb->arg->type, a, h->at_changed), y = hone_dtype_get(pb->arg->type, b, h->at_changed);
@@ -229,7 +231,8 @@ static void report_history(trial *t, const judge_case *k, size_t buffer, const h
         json_object_set_new(ev, "second", number(y));
     }
     hone_findings_add(t->f, HONE_F_DIFF_HISTORY, t->candidate->path, 0, ev,
-                      "the same inputs gave '%s'%s = %.9g, then %.9g with other poison, addresses and schedule (%zu places)", pb->arg->name, index, x, y,
+                      "the same inputs gave '%s'%s = %.9g, then %.9g with other poison, addresses and schedule (%zu places)",
+                          pb->arg->name, index, x, y,
                       h->changed);
 }
 
@@ -260,7 +263,8 @@ static hone_code second_run(trial *t, const judge_case *k, const hone_plan *plan
     if (vary && t->f->refused == t->refused_before)
         c = check_values(t, k, &im, e);
     if (vary && !t->told_nondeterministic && t->f->refused == t->refused_before) {
-        hone_findings_add(t->f, HONE_F_DIFF_NONDETERMINISTIC, t->candidate->path, 0, case_evidence(t, k), "results vary from run to run, within the tolerance");
+        hone_findings_add(t->f, HONE_F_DIFF_NONDETERMINISTIC, t->candidate->path, 0, case_evidence(t, k),
+                          "results vary from run to run, within the tolerance");
         t->told_nondeterministic = true;
     }
     hone_images_free(&im);
@@ -315,7 +319,8 @@ static bool load_candidate(trial *t, hone_code *c, hone_err *e) {
         hone_fail(e, *c, why.sub, "%s", why.msg);
         return false;
     }
-    hone_finding_kind kind = *c == HONE_E_COMPILE ? HONE_F_COMPILE_ERROR : *c == HONE_E_UNSUPPORTED ? HONE_F_RUN_UNSUPPORTED : HONE_F_COMPILE_RESOURCES;
+    hone_finding_kind kind = *c == HONE_E_COMPILE ? HONE_F_COMPILE_ERROR : *c == HONE_E_UNSUPPORTED ? HONE_F_RUN_UNSUPPORTED :
+        HONE_F_COMPILE_RESOURCES;
     hone_findings_add(t->f, kind, t->candidate->path, 0, NULL, "%.900s", why.msg);
     *c = HONE_OK;
     return false;
@@ -323,7 +328,8 @@ static bool load_candidate(trial *t, hone_code *c, hone_err *e) {
 
 hone_code hone_judge_candidate(hone_judge *j, const hone_task *candidate, const hone_env *tuning, bool float_atomics, hone_findings *f,
                                hone_judged *r, hone_err *e) {
-    trial t = {.j = j, .candidate = candidate, .tuning = tuning, .float_atomics = float_atomics, .f = f, .r = r, .refused_before = f->refused};
+    trial t = {.j = j, .candidate = candidate, .tuning = tuning, .float_atomics = float_atomics, .f = f, .r = r,
+               .refused_before = f->refused};
     *r = (hone_judged){.errors = json_object()};
     if (!r->errors)
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for the judgement");

@@ -1,5 +1,6 @@
-// References of one case: the baseline is run twice (different poison, addresses and schedule), its double-precision shadow once, and once or
-// twice more with inputs moved in their last bits. Without a usable shadow the baseline stands for itself, with a bound for reordered sums.
+// References of one case: the baseline is run twice (different poison, addresses and schedule), its double-precision shadow once, and once
+// or twice more with inputs moved in their last bits. Without a usable shadow the baseline stands for itself, with a bound for reordered
+// sums.
 #include "check/judge_internal.h"
 #include <math.h>
 #include <string.h>
@@ -14,8 +15,8 @@ hone_code hone_judge_run(const hone_judge *j, void *program, const hone_plan *pl
     return j->c.runner.run(j->c.runner.self, program, &r, e);
 }
 
-static hone_code run_once(const hone_judge *j, void *program, const hone_plan *plan, const hone_plan *base, uint8_t *const *inputs, uint8_t poison,
-                          hone_perturbation p, hone_images *out, hone_err *e) {
+static hone_code run_once(const hone_judge *j, void *program, const hone_plan *plan, const hone_plan *base, uint8_t *const *inputs,
+                          uint8_t poison, hone_perturbation p, hone_images *out, hone_err *e) {
     HONE_TRY(hone_images_make(plan, base, inputs, poison, j->c.runner.guard_bytes, p, out, e));
     bool second = poison == HONE_POISON_B;
     hone_code c = hone_judge_run(j, program, plan, out, second, second ? 0x9e3779b9u : 0, e);
@@ -47,8 +48,8 @@ static void truth_free(truth *t) {
 }
 
 // plan and program: the shadow's, or the baseline's own with `relative` one ulp of its type
-static hone_code truth_run(const hone_judge *j, const judge_case *k, void *program, const hone_plan *plan, double relative, bool want_ref, truth *t,
-                           hone_err *e) {
+static hone_code truth_run(const hone_judge *j, const judge_case *k, void *program, const hone_plan *plan, double relative, bool want_ref,
+                           truth *t, hone_err *e) {
     const hone_plan *base = j->sizes[k->size].base;
     *t = (truth){.plan = plan};
     hone_code c = want_ref ? run_once(j, program, plan, base, k->inputs, HONE_POISON_A, (hone_perturbation){0}, &t->ref, e) : HONE_OK;
@@ -74,8 +75,8 @@ static hone_code make_reference(const judge_size *s, size_t i, const hone_images
         moved[m] = as_doubles(tb, &t->moved[m], (size_t)at);
     if ((by_shadow && !shadow) || !moved[0] || !moved[MOVES - 1])
         c = hone_fail(e, HONE_E_NOMEM, 0, "out of memory for the reference of '%s'", buffer->arg->name);
-    hone_ref_spec spec = {.buffer = buffer, .n = buffer->n_elems, .base = hone_image_data(&a->v[i]), .base2 = hone_image_data(&b->v[i]), .shadow = shadow,
-                          .moved = (const double *const *)moved, .n_moved = MOVES,
+    hone_ref_spec spec = {.buffer = buffer, .n = buffer->n_elems, .base = hone_image_data(&a->v[i]), .base2 = hone_image_data(&b->v[i]),
+                          .shadow = shadow, .moved = (const double *const *)moved, .n_moved = MOVES,
                           .bound = by_shadow ? 0 : hone_sum_bound(buffer->arg->type, s->conditioning)};
     if (c == HONE_OK)
         c = hone_reference_make(&spec, out, e);
@@ -92,8 +93,8 @@ static void free_refs(judge_case *k, size_t n) {
     k->refs = NULL;
 }
 
-static hone_code make_references(const judge_size *s, judge_case *k, const hone_images *a, const hone_images *b, const truth *t, bool by_shadow,
-                                 hone_err *e) {
+static hone_code make_references(const judge_size *s, judge_case *k, const hone_images *a, const hone_images *b, const truth *t,
+                                 bool by_shadow, hone_err *e) {
     k->refs = hone_calloc(s->base->n_buffers + 1, sizeof *k->refs);
     hone_code c = k->refs ? HONE_OK : hone_fail(e, HONE_E_NOMEM, 0, "out of memory for references");
     for (size_t i = 0; c == HONE_OK && i < s->base->n_buffers; i++)

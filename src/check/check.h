@@ -1,6 +1,7 @@
 // check: is a candidate allowed to call itself correct? Static rules on source and PTX, then differential tests against the baseline with
 // poisoned outputs, guard zones and several input distributions. It needs from a device only a hone_runner (implemented by evaluate/), so
-// everything here runs without any GPU in unit tests. It does not compile, time, or know who proposed the candidate. See docs/verification.md.
+// everything here runs without any GPU in unit tests. It does not compile, time, or know who proposed the candidate. See
+// docs/verification.md.
 #ifndef HONE_CHECK_H
 #define HONE_CHECK_H
 #include "task/task.h"
@@ -43,8 +44,8 @@ bool hone_ptx_float_atomics(const char *ptx, size_t len);
 
 // ---- the device, as far as check/ needs it
 // One buffer of a run. `image` is guard_bytes, then bytes of contents, then guard_bytes. The runner makes a device allocation of at least
-// image_bytes (256-aligned start; guard_bytes is 0 or a multiple of 256), copies the image there, passes start + guard_bytes to the kernels,
-// and after the run copies everything back.
+// image_bytes (256-aligned start; guard_bytes is 0 or a multiple of 256), copies the image there, passes start + guard_bytes to the
+// kernels, and after the run copies everything back.
 typedef struct hone_run_buffer {
     const char *name;
     hone_role role;
@@ -56,18 +57,19 @@ typedef struct hone_run {
     const hone_plan *plan;     // of the program's own task
     hone_run_buffer *buffers;  // in the order of plan->buffers
     size_t n_buffers;
-    unsigned placement;        // runs of one program with equal plans and placements use the same device addresses, with different ones different
+    // Runs of one program with equal plans and placements use the same device addresses, with another placement other ones.
+    unsigned placement;
     uint64_t schedule_seed;    // virtual GPU: honeVgpuOptions.schedule_seed; ignored elsewhere
 } hone_run;
 typedef struct hone_runner {
     void *self;
     size_t guard_bytes;        // 0 when the device itself refuses any access outside a buffer (virtual GPU with checks), else 4096
-    // Makes a task runnable (compiling it, or from the cache). *program stays valid until unload; one program keeps one module loaded, so that
-    // state in __device__ variables survives between its runs, as it would for a user. owns: the runner.
+    // Makes a task runnable (compiling it, or from the cache). *program stays valid until unload; one program keeps one module loaded, so
+    // that state in __device__ variables survives between its runs, as it would for a user. owns: the runner.
     hone_code (*load)(void *self, const hone_task *t, const hone_env *tuning, void **program, hone_err *e);
     void (*unload)(void *self, void *program);
-    // errors: HONE_E_DEVICE (fault, bad launch), HONE_E_TIMEOUT, HONE_E_WRONG (the device's own sanitizer found something; the runner reports it
-    // itself where it keeps findings), HONE_E_UNSUPPORTED. The candidate's run failing is a finding, anything else's an error.
+    // errors: HONE_E_DEVICE (fault, bad launch), HONE_E_TIMEOUT, HONE_E_WRONG (the device's own sanitizer found something; the runner
+    // reports it itself where it keeps findings), HONE_E_UNSUPPORTED. The candidate's run failing is a finding, anything else's an error.
     hone_code (*run)(void *self, void *program, hone_run *r, hone_err *e);
 } hone_runner;
 
@@ -91,18 +93,19 @@ const json_t *hone_judge_facts(const hone_judge *j);
 
 typedef struct hone_judged {
     unsigned cases, runs;                  // done
-    json_t *errors;                        // {"buffer": {"metric","baseline","candidate","allowed","share","multiple"?}} of its worst case; owned
+    json_t *errors;   // owned; by buffer, its worst case: {"metric","baseline","candidate","allowed","share","multiple"?}
 } hone_judged;
 void hone_judged_free(hone_judged *r);
-// Runs all cases, cheap sizes first, and stops after the first size with a refusal. float_atomics: results may vary in the last bits from run to
-// run (hone_ptx_float_atomics). Candidate and tuning are borrowed for the call. Refused ⇔ f->refused grew.
+// Runs all cases, cheap sizes first, and stops after the first size with a refusal. float_atomics: results may vary in the last bits from
+// run to run (hone_ptx_float_atomics). Candidate and tuning are borrowed for the call. Refused ⇔ f->refused grew.
 // errors: only when it could not be judged (out of memory, the baseline stopped running, device lost while running the baseline).
 hone_code hone_judge_candidate(hone_judge *j, const hone_task *candidate, const hone_env *tuning, bool float_atomics, hone_findings *f,
                                hone_judged *r, hone_err *e);
-// Outputs of a timed run at any size: both are host copies of one output buffer, computed from the same inputs. Uses the wider, reference-free
-// bound of docs/verification.md ("without a shadow"). true when they agree; otherwise a finding was added.
-bool hone_judge_same_output(const hone_judge *j, const hone_plan *p, size_t buffer, const void *baseline, const void *candidate, hone_findings *f);
-// Is the task's test strong enough? Refuses (findings task.weak) a task for which zero, constant, copied-input, dropped-tile, lower-precision or
-// previous output would pass, or an input that influences nothing.
+// Outputs of a timed run at any size: both are host copies of one output buffer, computed from the same inputs. Uses the wider,
+// reference-free bound of docs/verification.md ("without a shadow"). true when they agree; otherwise a finding was added.
+bool hone_judge_same_output(const hone_judge *j, const hone_plan *p, size_t buffer, const void *baseline, const void *candidate,
+                            hone_findings *f);
+// Is the task's test strong enough? Refuses (findings task.weak) a task for which zero, constant, copied-input, dropped-tile,
+// lower-precision or previous output would pass, or an input that influences nothing.
 hone_code hone_judge_admit(hone_judge *j, hone_findings *f, hone_err *e);
 #endif

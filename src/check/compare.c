@@ -1,5 +1,6 @@
 // A candidate's output against its reference. Each element's error is its distance to the nearer of the higher-precision result and the
-// baseline's own (which is right by definition); rows, maxima and magnitude buckets must each stay within a multiple of the baseline's error.
+// baseline's own (which is right by definition); rows, maxima and magnitude buckets must each stay within a multiple of the baseline's
+// error.
 #include "check/internal.h"
 #include <math.h>
 #include <stdlib.h>

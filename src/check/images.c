@@ -70,8 +70,8 @@ static void copy_input(const hone_plan_buffer *from, const uint8_t *data, size_t
         hone_dtype_set(type, dst, i, hone_dtype_get(from->arg->type, data, i) * nudge(p, k, i));
 }
 
-static hone_code make_one(const hone_plan_buffer *b, const hone_plan *base, uint8_t *const *inputs, uint8_t poison, size_t guard, hone_perturbation p,
-                          hone_run_buffer *out, hone_err *e) {
+static hone_code make_one(const hone_plan_buffer *b, const hone_plan *base, uint8_t *const *inputs, uint8_t poison, size_t guard,
+                          hone_perturbation p, hone_run_buffer *out, hone_err *e) {
     bool contract = b->arg->role != HONE_SCRATCH;
     int k = contract ? hone_plan_find(base, b->arg->name) : -1;
     if (contract && (k < 0 || base->buffers[k].n_elems != b->n_elems))
@@ -79,7 +79,8 @@ static hone_code make_one(const hone_plan_buffer *b, const hone_plan *base, uint
     size_t bytes;
     HONE_TRY(hone_add_size(b->bytes, 2 * guard, &bytes, e));
     *out = (hone_run_buffer){.name = b->arg->name, .role = b->arg->role, .image = hone_malloc(bytes ? bytes : 1), .image_bytes = bytes,
-                             .guard_bytes = guard, .bytes = b->bytes, .undefined = b->arg->role == HONE_OUT || b->arg->role == HONE_SCRATCH};
+                             .guard_bytes = guard, .bytes = b->bytes, .undefined = b->arg->role == HONE_OUT ||
+                                 b->arg->role == HONE_SCRATCH};
     if (!out->image)
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for buffer '%s' of %zu bytes", b->arg->name, bytes);
     memset(out->image, poison, bytes);
@@ -88,8 +89,8 @@ static hone_code make_one(const hone_plan_buffer *b, const hone_plan *base, uint
     return HONE_OK;
 }
 
-hone_code hone_images_make(const hone_plan *plan, const hone_plan *base, uint8_t *const *inputs, uint8_t poison, size_t guard, hone_perturbation p,
-                           hone_images *out, hone_err *e) {
+hone_code hone_images_make(const hone_plan *plan, const hone_plan *base, uint8_t *const *inputs, uint8_t poison, size_t guard,
+                           hone_perturbation p, hone_images *out, hone_err *e) {
     *out = (hone_images){.v = hone_calloc(plan->n_buffers + 1, sizeof *out->v), .n = plan->n_buffers, .poison = poison};
     hone_code c = out->v ? HONE_OK : hone_fail(e, HONE_E_NOMEM, 0, "out of memory for the buffers of a run");
     for (size_t i = 0; c == HONE_OK && i < plan->n_buffers; i++)

@@ -18,10 +18,10 @@ typedef struct hone_perturbation { double relative; uint64_t seed; } hone_pertur
 // Inputs of one case as the baseline's plan wants them: inputs[k] for its buffer k, NULL for outputs. owns: the caller, hone_inputs_free.
 hone_code hone_inputs_fill(const hone_plan *base, hone_input input, uint64_t seed, uint8_t ***out, hone_err *e);
 void hone_inputs_free(uint8_t **inputs, const hone_plan *base);
-// Buffers for `plan` (the baseline's own, a candidate's, or the shadow's): contract inputs from `inputs`, by name; outputs, scratch and guards with
-// the poison. Where plan's type is double and base's is not, inputs are converted exactly, then perturbed.
-hone_code hone_images_make(const hone_plan *plan, const hone_plan *base, uint8_t *const *inputs, uint8_t poison, size_t guard, hone_perturbation p,
-                           hone_images *out, hone_err *e);
+// Buffers for `plan` (the baseline's own, a candidate's, or the shadow's): contract inputs from `inputs`, by name; outputs, scratch and
+// guards with the poison. Where plan's type is double and base's is not, inputs are converted exactly, then perturbed.
+hone_code hone_images_make(const hone_plan *plan, const hone_plan *base, uint8_t *const *inputs, uint8_t poison, size_t guard,
+                           hone_perturbation p, hone_images *out, hone_err *e);
 void hone_images_free(hone_images *im);
 static inline uint8_t *hone_image_data(const hone_run_buffer *b) { return b->image + b->guard_bytes; }
 int hone_plan_find(const hone_plan *p, const char *buffer);   // index or -1

@@ -24,7 +24,8 @@ static hone_code make_sizes(hone_judge *j, hone_err *e) {
     size_t n;
     HONE_TRY(hone_task_check_sizes(j->c.task, j->c.max_size_bytes, j->arena, &sizes, &n, e));
     if (!n)
-        return hone_fail(e, HONE_E_LIMIT, 0, "cannot check '%s': no size fits into %zu MiB of buffers", j->c.task->name, j->c.max_size_bytes >> 20);
+        return hone_fail(e, HONE_E_LIMIT, 0, "cannot check '%s': no size fits into %zu MiB of buffers", j->c.task->name,
+                         j->c.max_size_bytes >> 20);
     j->sizes = hone_arena_array(j->arena, n, sizeof *j->sizes);
     if (!j->sizes)
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for check sizes");
@@ -60,7 +61,8 @@ static void add_case(hone_judge *j, size_t size, unsigned nth, hone_input input)
     j->cases[j->n_cases++] = (judge_case){.size = size, .input = input, .seed = seed, .first_of_size = !nth};
 }
 
-// Per size: the task's own distribution first, then the others that apply; never fewer than two cases, so that an answer to earlier inputs shows.
+// Per size: the task's own distribution first, then the others that apply; never fewer than two cases, so that an answer to earlier inputs
+// shows.
 static hone_code make_cases(hone_judge *j, hone_err *e) {
     j->cases = hone_arena_array(j->arena, j->n_sizes * (HONE_INPUT_COUNT + 1), sizeof *j->cases);
     if (!j->cases)
@@ -174,7 +176,8 @@ const json_t *hone_judge_facts(const hone_judge *j) {
     json_t *sizes = json_array();
     for (size_t i = 0; i < j->n_sizes; i++)
         json_array_append_new(sizes, size_facts(&j->sizes[i]));
-    json_t *o = json_pack("{s:o, s:i, s:i, s:i, s:b, s:b, s:I}", "sizes", sizes, "cases", (int)j->n_cases, "shadow_cases", (int)j->shadow_cases,
+    json_t *o = json_pack("{s:o, s:i, s:i, s:i, s:b, s:b, s:I}", "sizes", sizes, "cases", (int)j->n_cases, "shadow_cases",
+                          (int)j->shadow_cases,
                           "bound_cases", (int)j->bound_cases, "shadow", j->shadow_program != NULL, "deterministic", !j->varying, "seed",
                           (json_int_t)j->c.seed);
     if (o)

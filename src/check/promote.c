@@ -1,6 +1,6 @@
-// The higher-precision shadow: the baseline's own source with every float, half and bfloat16 spelled double, still a task file, so that it runs
-// through the same compiler and runner. Token by token, without types: what does not survive that (reinterpreted bits, tensor-core fragments,
-// inline assembly) is refused here, fails to compile, or diverges from the baseline, and then the judge falls back to a bound.
+// The higher-precision shadow: the baseline's own source with every float, half and bfloat16 spelled double, still a task file, so that it
+// runs through the same compiler and runner. Token by token, without types: what does not survive that (reinterpreted bits, tensor-core
+// fragments, inline assembly) is refused here, fails to compile, or diverges from the baseline, and then the judge falls back to a bound.
 // Literals keep their single-precision value ((double)0.1f), because that value is what the baseline means.
 #include "check/internal.h"
 #include <ctype.h>
@@ -27,7 +27,8 @@ static const char prelude[] =
 #define RELATION(name, op) "__device__ __forceinline__ bool hone_p_" name "(double a, double b) { return a " op " b; }\n"
     RELATION("gt", ">") RELATION("lt", "<") RELATION("ge", ">=") RELATION("le", "<=") RELATION("eq", "==") RELATION("ne", "!=")
 #undef RELATION
-    "__device__ __forceinline__ double2 hone_p_fma2(double2 a, double2 b, double2 c) { return make_double2(fma(a.x, b.x, c.x), fma(a.y, b.y, c.y)); }\n"
+    "__device__ __forceinline__ double2 hone_p_fma2(double2 a, double2 b, double2 c)"
+    " { return make_double2(fma(a.x, b.x, c.x), fma(a.y, b.y, c.y)); }\n"
     "__device__ __forceinline__ double2 hone_p_max2(double2 a, double2 b) { return make_double2(fmax(a.x, b.x), fmax(a.y, b.y)); }\n"
     "__device__ __forceinline__ double2 hone_p_min2(double2 a, double2 b) { return make_double2(fmin(a.x, b.x), fmin(a.y, b.y)); }\n";
 
@@ -118,7 +119,8 @@ static const char *skip_word(const char *p, const char *end) {
         p++;
     return p;
 }
-static bool is_word(const char *from, const char *to, const char *w) { return (size_t)(to - from) == strlen(w) && memcmp(from, w, strlen(w)) == 0; }
+static bool is_word(const char *from, const char *to, const char *w) { return (size_t)(to - from) == strlen(w) && memcmp(from, w,
+                                                                                                                         strlen(w)) == 0; }
 
 // in NAME type[dims] … : only the type changes
 static void promote_buffer_line(promoter *p, const char *start, const char *after_role, const char *end) {

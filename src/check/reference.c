@@ -1,6 +1,6 @@
-// How accurate is the baseline? For one output buffer of one case: its error against the higher-precision run, and how far that run moves when
-// the inputs move in their last bits. Rows (or tiles of 256 elements) and buckets of similar magnitude are kept apart, so that a large row
-// cannot pay for a small one. See docs/verification.md, "tolerance auto".
+// How accurate is the baseline? For one output buffer of one case: its error against the higher-precision run, and how far that run moves
+// when the inputs move in their last bits. Rows (or tiles of 256 elements) and buckets of similar magnitude are kept apart, so that a large
+// row cannot pay for a small one. See docs/verification.md, "tolerance auto".
 #include "check/internal.h"
 #include <math.h>
 #include <string.h>
@@ -83,8 +83,8 @@ static void scale_finish(hone_scale *s) {
     s->sens_rms = sqrt(s->sens_rms / (double)s->n);
 }
 
-// Exponents with fewer than BUCKET_MIN elements join the next larger one (the last joins the one below it); zeros have no scale of their own and
-// join the smallest numbers.
+// Exponents with fewer than BUCKET_MIN elements join the next larger one (the last joins the one below it); zeros have no scale of their
+// own and join the smallest numbers.
 static void assign_buckets(hone_reference *r, const uint32_t *count) {
     uint32_t held = 0;
     r->n_buckets = 0;

@@ -73,7 +73,8 @@ static const char *statement_offence(const char *s, size_t n, char word[64]) {
     if (p == end)
         return NULL;
     if (*p == '.')                                     // .reg .pred p;
-        return word_is_reg(p, end) ? denied_word(p, (size_t)(end - p), word) : offence(word, p, (size_t)(end - p), "the directive '%s' is not allowed");
+        return word_is_reg(p, end) ? denied_word(p, (size_t)(end - p), word) : offence(word, p, (size_t)(end - p),
+                                                                                       "the directive '%s' is not allowed");
     const char *q = p;
     while (q < end && is_word(*q))
         q++;

@@ -113,7 +113,8 @@ static bool read_decl(ptx_scan *s, decl *d) {
             d->is_func |= hone_span_eq(w, "func");
             d->is_entry |= hone_span_eq(w, "entry");
             d->is_global |= hone_span_eq(w, "global");
-            if (hone_span_eq(w, "loc") || hone_span_eq(w, "file") || hone_span_eq(w, "version") || hone_span_eq(w, "target") || hone_span_eq(w, "address_size"))
+            if (hone_span_eq(w, "loc") || hone_span_eq(w, "file") || hone_span_eq(w, "version") || hone_span_eq(w, "target") ||
+                hone_span_eq(w, "address_size"))
                 return true;                            // lines without a terminator
         } else if (ident_char(c) && !isdigit((unsigned char)c) && !parens && !(d->is_func && d->name.n)) {
             d->name = w;

@@ -1,5 +1,6 @@
 // Stage 0 on the source: rules over tokens, from rules.def. It reads what is written, not what it means; whatever a macro could hide
-// (token pasting, _Pragma, spliced identifiers) is refused instead of expanded, and static_ptx.c looks again at what the compiler made of it.
+// (token pasting, _Pragma, spliced identifiers) is refused instead of expanded, and static_ptx.c looks again at what the compiler made of
+// it.
 #include "check/internal.h"
 #include <ctype.h>
 #include <stdlib.h>
@@ -47,14 +48,16 @@ static bool ident_matches(const ident_rule *r, hone_span w, bool call) {
 static void check_ident(scan *s, size_t i) {
     hone_span w = hone_tok_span(s->t, i);
     if (memchr(w.s, '\\', w.n)) {
-        hone_findings_add(s->f, HONE_F_STATIC_PRAGMA, s->task->path, line_of(s, i), evidence_of(s, i), "an identifier is spliced over lines or spelled with escapes");
+        hone_findings_add(s->f, HONE_F_STATIC_PRAGMA, s->task->path, line_of(s, i), evidence_of(s, i),
+                          "an identifier is spliced over lines or spelled with escapes");
         return;
     }
     bool call = hone_tok_is(s->t, i + 1, "(");
     bool member = i && (hone_tok_is(s->t, i - 1, ".") || hone_tok_is(s->t, i - 1, "->"));
     for (size_t k = 0; k < HONE_COUNT(ident_rules) && !member; k++)
         if (ident_matches(&ident_rules[k], w, call)) {
-            hone_findings_add(s->f, ident_rules[k].kind, s->task->path, line_of(s, i), evidence_of(s, i), "'%.*s' %s", (int)w.n, w.s, ident_rules[k].what);
+            hone_findings_add(s->f, ident_rules[k].kind, s->task->path, line_of(s, i), evidence_of(s, i), "'%.*s' %s", (int)w.n, w.s,
+                              ident_rules[k].what);
             return;
         }
 }
@@ -97,7 +100,8 @@ static void check_asm(scan *s, size_t i) {
             readable = false;
     }
     char word[64];
-    const char *why = readable && !text.failed ? hone_asm_offence(text.s, text.len, word) : "its text is not written out as string literals";
+    const char *why = readable && !text.failed ? hone_asm_offence(text.s, text.len, word) :
+        "its text is not written out as string literals";
     if (why)
         hone_findings_add(s->f, HONE_F_STATIC_ASM, s->task->path, line_of(s, i), json_pack("{s:s}", "text", text.s),
                           "inline assembly is refused: %s", why);
@@ -106,7 +110,8 @@ static void check_asm(scan *s, size_t i) {
 
 // ---- variables with static storage
 static bool skip_attribute(const hone_tokens *t, size_t *i) {
-    static const char *const with_parens[] = {"__align__", "alignas", "__attribute__", "__launch_bounds__", "__cluster_dims__", "__maxnreg__", "__declspec"};
+    static const char *const with_parens[] = {"__align__", "alignas", "__attribute__", "__launch_bounds__", "__cluster_dims__",
+                                              "__maxnreg__", "__declspec"};
     for (size_t k = 0; k < HONE_COUNT(with_parens); k++)
         if (hone_tok_is(t, *i, with_parens[k]) && hone_tok_is(t, *i + 1, "(") && t->v[*i + 1].match) {
             *i = t->v[*i + 1].match;
@@ -115,14 +120,16 @@ static bool skip_attribute(const hone_tokens *t, size_t *i) {
     return false;
 }
 
-// From a storage word to what decides: a parenthesis makes it a function, ; = [ { a variable. const anywhere but after a * makes it harmless.
+// From a storage word to what decides: a parenthesis makes it a function, ; = [ { a variable. const anywhere but after a * makes it
+// harmless.
 static bool declares_mutable(const hone_tokens *t, size_t i, size_t *name) {
     bool constant = false;
     *name = i;
     for (size_t steps = 0; i < t->n && t->v[i].kind != HONE_TOK_EOF && steps < 64; i++, steps++) {
         if (skip_attribute(t, &i))
             continue;
-        if (hone_tok_is(t, i, "(") || hone_tok_is(t, i, "__shared__") || hone_tok_is(t, i, "__constant__") || hone_tok_is(t, i, "operator") ||
+        if (hone_tok_is(t, i, "(") || hone_tok_is(t, i, "__shared__") || hone_tok_is(t, i, "__constant__") || hone_tok_is(t, i,
+                                                                                                                          "operator") ||
             hone_tok_is(t, i, "__global__"))
             return false;
         if (hone_tok_is(t, i, "const") || hone_tok_is(t, i, "constexpr"))
@@ -165,7 +172,8 @@ static void check_storage(scan *s, const hone_task *baseline, size_t i) {
 
 // ---- addresses as numbers
 static bool is_integer_word(hone_span w) {
-    static const char *const words[] = {"uintptr_t", "intptr_t", "size_t", "uint64_t", "int64_t", "unsigned", "long", "int", "ptrdiff_t", "uint32_t"};
+    static const char *const words[] = {"uintptr_t", "intptr_t", "size_t", "uint64_t", "int64_t", "unsigned", "long", "int", "ptrdiff_t",
+                                        "uint32_t"};
     for (size_t k = 0; k < HONE_COUNT(words); k++)
         if (hone_span_eq(w, words[k]))
             return true;
@@ -237,10 +245,11 @@ static void check_include(scan *s, size_t i, const char *p, const char *end) {
     char close = p < end && *p == '<' ? '>' : '"';
     const char *stop = p < end && (*p == '<' || *p == '"') ? memchr(p + 1, close, (size_t)(end - p - 1)) : NULL;
     if (!stop)
-        hone_findings_add(s->f, HONE_F_STATIC_INCLUDE, s->task->path, line_of(s, i), evidence_of(s, i), "an include whose name is not written out");
+        hone_findings_add(s->f, HONE_F_STATIC_INCLUDE, s->task->path, line_of(s, i), evidence_of(s, i),
+                          "an include whose name is not written out");
     else if (!header_allowed(p + 1, (size_t)(stop - p - 1)))
-        hone_findings_add(s->f, HONE_F_STATIC_INCLUDE, s->task->path, line_of(s, i), evidence_of(s, i), "the header '%.*s' is not on the allow-list",
-                          (int)(stop - p - 1), p + 1);
+        hone_findings_add(s->f, HONE_F_STATIC_INCLUDE, s->task->path, line_of(s, i), evidence_of(s, i),
+                          "the header '%.*s' is not on the allow-list", (int)(stop - p - 1), p + 1);
 }
 
 static void scan_tokens(scan *s, const hone_task *baseline, bool top);
@@ -258,7 +267,8 @@ static void check_directive_text(scan *s, const hone_task *baseline, size_t i, c
             size_t from = at;
             while (at < n && (isalnum((unsigned char)p[at]) || p[at] == '_'))
                 at++;
-            hone_tok one[2] = {{.kind = HONE_TOK_IDENT, .at = (uint32_t)from, .len = (uint32_t)(at - from), .line = 1}, {.kind = HONE_TOK_EOF, .at = (uint32_t)at}};
+            hone_tok one[2] = {{.kind = HONE_TOK_IDENT, .at = (uint32_t)from, .len = (uint32_t)(at - from), .line = 1},
+                               {.kind = HONE_TOK_EOF, .at = (uint32_t)at}};
             hone_tokens word = {p, n, one, 2};
             scan sub = {s->task, &word, line_of(s, i) - 1, s->f};
             if (at > from)
@@ -290,14 +300,17 @@ static void check_directive(scan *s, const hone_task *baseline, size_t i) {
     static const char *const hiding[] = {"line", "include_next", "import", "assert", "embed", "ident"};
     for (size_t k = 0; k < HONE_COUNT(hiding); k++)
         if (word_at(p, end, hiding[k]))
-            hone_findings_add(s->f, HONE_F_STATIC_PRAGMA, s->task->path, line_of(s, i), evidence_of(s, i), "the directive #%s is not allowed", hiding[k]);
+            hone_findings_add(s->f, HONE_F_STATIC_PRAGMA, s->task->path, line_of(s, i), evidence_of(s, i),
+                              "the directive #%s is not allowed", hiding[k]);
     if (word_at(p, end, "include"))
         check_include(s, i, p + strlen("include"), end);
     if (word_at(p, end, "define") && has_pasting(p, (size_t)(end - p)))
-        hone_findings_add(s->f, HONE_F_STATIC_TOKEN_PASTING, s->task->path, line_of(s, i), evidence_of(s, i), "a macro pastes tokens together");
+        hone_findings_add(s->f, HONE_F_STATIC_TOKEN_PASTING, s->task->path, line_of(s, i), evidence_of(s, i),
+                          "a macro pastes tokens together");
     bool splices = memmem(p, (size_t)(end - p), "\\u", 2) || memmem(p, (size_t)(end - p), "\\U", 2);
     if (splices && !word_at(p, end, "pragma"))
-        hone_findings_add(s->f, HONE_F_STATIC_PRAGMA, s->task->path, line_of(s, i), evidence_of(s, i), "a directive with escaped identifiers");
+        hone_findings_add(s->f, HONE_F_STATIC_PRAGMA, s->task->path, line_of(s, i), evidence_of(s, i),
+                          "a directive with escaped identifiers");
     if (word_at(p, end, "define") || word_at(p, end, "if") || word_at(p, end, "elif"))
         check_directive_text(s, baseline, i, p, (size_t)(end - p));
 }
@@ -318,7 +331,8 @@ static void scan_tokens(scan *s, const hone_task *baseline, bool top) {
         if (k->kind == HONE_TOK_DIRECTIVE && top)
             check_directive(s, baseline, i);
         if (k->kind == HONE_TOK_STRING && mentions_incbin(hone_tok_span(s->t, i)))
-            hone_findings_add(s->f, HONE_F_STATIC_INCBIN, s->task->path, line_of(s, i), evidence_of(s, i), "assembly text that reads a file");
+            hone_findings_add(s->f, HONE_F_STATIC_INCBIN, s->task->path, line_of(s, i), evidence_of(s, i),
+                              "assembly text that reads a file");
         if (k->kind == HONE_TOK_PUNCT)
             check_punct(s, i);
         check_address(s, i);

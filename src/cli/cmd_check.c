@@ -16,6 +16,12 @@ static void print_text(const cli_options *opt, const hone_outcome *o, const char
         printf("  (%u registers, %u B shared memory%s)", o->registers, o->static_shared_bytes, o->spill_bytes ? ", spills" : "");
     putchar('\n');
     cli_print_findings(o, &st, stdout);
+    const json_t *why = json_object_get(o->json, "error");
+    const char *message = json_string_value(json_object_get(why, "message")), *hint = json_string_value(json_object_get(why, "hint"));
+    if (message)
+        printf("  %s\n", message);
+    if (hint && *hint)
+        printf("  hint: %s\n", hint);
 }
 
 static int judge(const cli_options *opt, const hone_task *task, const hone_task *candidate, hone_pool *pool) {
@@ -31,9 +37,10 @@ static int judge(const cli_options *opt, const hone_task *task, const hone_task 
         json_t *out = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:O}", "schema", "hone.check/1", "task", task->path, "candidate", subject, "verdict",
                                 o->verdict == HONE_PASS ? "pass" : o->verdict == HONE_FAIL ? "fail" : "error", "findings", cli_findings_json(o), "stages",
                                 stages_json(o), "device", hone_pool_device(pool));
-        json_t *judged = json_object_get(o->json, "judged");
-        if (judged)
-            json_object_set(out, "judged", judged);
+        static const char *const extras[] = {"check", "error", "compile"};
+        for (size_t i = 0; i < HONE_COUNT(extras); i++)
+            if (json_object_get(o->json, extras[i]))
+                json_object_set(out, extras[i], json_object_get(o->json, extras[i]));
         cli_print_json(out);
     } else {
         print_text(opt, o, subject);

@@ -1,5 +1,5 @@
-// The compiler: options, the key, the in-memory LRU over entries, and the NVRTC call itself. One compilation for sm_XX gives PTX and cubin both,
-// and ptxas's statistics arrive in the same log, so a candidate costs one NVRTC call and nothing else.
+// The compiler: options, the key, the in-memory LRU over entries, and the NVRTC call itself. One compilation for sm_XX gives PTX and cubin
+// both, and ptxas's statistics arrive in the same log, so a candidate costs one NVRTC call and nothing else.
 #include "compile/internal.h"
 #include <ctype.h>
 #include <stdio.h>
@@ -179,7 +179,8 @@ static hone_code build_options(const hone_compiler *c, const hone_source *s, opt
     return HONE_OK;
 }
 
-static hone_code make_key(const hone_compiler *c, const hone_source *s, const char *file, const options *o, char key[HONE_HASH_HEX], hone_err *e) {
+static hone_code make_key(const hone_compiler *c, const hone_source *s, const char *file, const options *o, char key[HONE_HASH_HEX],
+                          hone_err *e) {
     hone_sha *h = hone_sha_new();
     if (!h)
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for a hash");
@@ -213,8 +214,8 @@ static char *fetch(hone_nvrtc_program p, hone_nvrtc_result (*size)(hone_nvrtc_pr
     return b;
 }
 
-static hone_code collect(hone_compiler *c, hone_nvrtc_program p, const char *key, const char *file, int result, double seconds, hone_entry **out,
-                         hone_err *e) {
+static hone_code collect(hone_compiler *c, hone_nvrtc_program p, const char *key, const char *file, int result, double seconds,
+                         hone_entry **out, hone_err *e) {
     const hone_nvrtc *nv = c->nvrtc;
     size_t ptx_len, cubin_len, log_len;
     bool ok = result == 0;
@@ -252,7 +253,8 @@ static hone_code run_nvrtc(hone_compiler *c, const hone_source *s, const char *f
     if (r == 0 || r == NVRTC_COMPILATION || r == NVRTC_INVALID_OPTION)
         code = collect(c, p, key, file, r, hone_now_s(&c->clock) - from, out, e);
     else
-        code = hone_fail(e, r == NVRTC_OUT_OF_MEMORY ? HONE_E_NOMEM : HONE_E_COMPILE, r, "NVRTC failed on '%s': %s", file, nv->GetErrorString(r));
+        code = hone_fail(e, r == NVRTC_OUT_OF_MEMORY ? HONE_E_NOMEM : HONE_E_COMPILE, r, "NVRTC failed on '%s': %s", file,
+                         nv->GetErrorString(r));
     nv->DestroyProgram(&p);
     return code;
 }
@@ -264,9 +266,10 @@ static bool says_why(const hone_entry *x) {
     return x->c.ok;
 }
 
-// With -v, ptxas's statistics take the place of its errors in NVRTC's log (seen with 13.0): a refusal without a reason is asked again without.
-static hone_code run_explained(hone_compiler *c, const hone_source *s, const char *file, const options *o, const char *key, hone_entry **out,
-                               hone_err *e) {
+// With -v, ptxas's statistics take the place of its errors in NVRTC's log (seen with 13.0): a refusal without a reason is asked again
+// without.
+static hone_code run_explained(hone_compiler *c, const hone_source *s, const char *file, const options *o, const char *key,
+                               hone_entry **out, hone_err *e) {
     HONE_TRY(run_nvrtc(c, s, file, o, key, out, e));
     if (says_why(*out))
         return HONE_OK;

@@ -1,5 +1,6 @@
-// compile: CUDA source → PTX, cubin and what each kernel needs, by one NVRTC compilation; with a cache keyed by everything that can change the
-// result. It does not judge candidates: a source that does not compile is HONE_E_COMPILE with diagnostics. threads: one compiler per thread.
+// compile: CUDA source → PTX, cubin and what each kernel needs, by one NVRTC compilation; with a cache keyed by everything that can change
+// the result. It does not judge candidates: a source that does not compile is HONE_E_COMPILE with diagnostics. threads: one compiler per
+// thread.
 #ifndef HONE_COMPILE_H
 #define HONE_COMPILE_H
 #include "gpu/device.h"
@@ -48,8 +49,8 @@ void hone_compiler_close(hone_compiler *c);
 const hone_toolkit *hone_compiler_toolkit(const hone_compiler *c);
 void hone_compiler_version(const hone_compiler *c, int *major, int *minor);
 
-// errors: HONE_E_COMPILE: the source is refused; *out is then set too (ok = false) and holds the diagnostics. HONE_E_USAGE: a flag that is not
-// allowed. owns: the compiler; release it with hone_compiled_release.
+// errors: HONE_E_COMPILE: the source is refused; *out is then set too (ok = false) and holds the diagnostics. HONE_E_USAGE: a flag that is
+// not allowed. owns: the compiler; release it with hone_compiled_release.
 hone_code hone_compile(hone_compiler *c, const hone_source *s, const hone_compiled **out, hone_err *e);
 void hone_compiled_release(hone_compiler *c, const hone_compiled *k);
 // The kernel that a launch line means: the symbol itself, or a C++-mangled one of that name. NULL when there is none.
@@ -58,7 +59,8 @@ const hone_kernel_info *hone_compiled_kernel(const hone_compiled *k, const char 
 bool hone_flag_allowed(const char *flag);
 
 // Checks every launch of a plan against the device: registers per block, shared memory, threads, a missing kernel.
-// errors: HONE_E_LIMIT "cannot launch 'k': needs 196608 B shared memory, device allows 101376"; HONE_E_PARSE for a kernel that is not there.
+// errors: HONE_E_LIMIT "cannot launch 'k': needs 196608 B shared memory, device allows 101376"; HONE_E_PARSE for a kernel that is not
+// there.
 hone_code hone_check_limits(const hone_compiled *k, const hone_plan *p, const hone_device_info *d, hone_err *e);
 
 // ---- parts, also used by tests

@@ -1,6 +1,6 @@
-// Reads what a kernel needs from a cubin: an ELF64 file with one .text.NAME per function, .nv.shared.NAME for static shared memory and .nv.info with
-// (attribute, symbol, value) records. Section names and attribute numbers as observed in cubins of CUDA 11–13 and shown by readelf; tests compare
-// with ptxas -v. Every offset is checked: a cubin is input.
+// Reads what a kernel needs from a cubin: an ELF64 file with one .text.NAME per function, .nv.shared.NAME for static shared memory and
+// .nv.info with (attribute, symbol, value) records. Section names and attribute numbers as observed in cubins of CUDA 11–13 and shown by
+// readelf; tests compare with ptxas -v. Every offset is checked: a cubin is input.
 #include "compile/compile.h"
 #include <elf.h>
 #include <stdio.h>
@@ -40,7 +40,8 @@ static const char *symbol_name(const elf *f, uint32_t index) {
         if (s->sh_type != SHT_SYMTAB || s->sh_link >= f->n || !inside(f, s->sh_offset, s->sh_size))
             continue;
         const Elf64_Shdr *names = &f->sections[s->sh_link];
-        if ((uint64_t)index * sizeof(Elf64_Sym) + sizeof(Elf64_Sym) > s->sh_size || !inside(f, names->sh_offset, names->sh_size) || !names->sh_size)
+        if ((uint64_t)index * sizeof(Elf64_Sym) + sizeof(Elf64_Sym) > s->sh_size || !inside(f, names->sh_offset, names->sh_size) ||
+            !names->sh_size)
             return NULL;
         Elf64_Sym sym;
         memcpy(&sym, f->at + s->sh_offset + (size_t)index * sizeof sym, sizeof sym);

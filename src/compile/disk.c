@@ -1,5 +1,6 @@
-// The compile cache on disk: one file per key, written to a temporary name and renamed, with a checksum instead of an fsync (a torn entry is found
-// and dropped). Bounded: when enough was written, the oldest entries go. Everything here is best effort; a cache that cannot be used is no error.
+// The compile cache on disk: one file per key, written to a temporary name and renamed, with a checksum instead of an fsync (a torn entry
+// is found and dropped). Bounded: when enough was written, the oldest entries go. Everything here is best effort; a cache that cannot be
+// used is no error.
 #include "compile/internal.h"
 #include <dirent.h>
 #include <errno.h>
@@ -148,7 +149,8 @@ void hone_disk_prune(hone_disk_cache *d) {
     for (struct dirent *f; (f = readdir(dir)) != NULL;) {
         struct stat st;
         aged a = {0};
-        if (f->d_name[0] == '.' || strlen(f->d_name) >= sizeof a.name || fstatat(dirfd(dir), f->d_name, &st, 0) != 0 || !S_ISREG(st.st_mode))
+        if (f->d_name[0] == '.' || strlen(f->d_name) >= sizeof a.name || fstatat(dirfd(dir), f->d_name, &st, 0) != 0 ||
+            !S_ISREG(st.st_mode))
             continue;
         strcpy(a.name, f->d_name);
         a.used = st.st_mtim;

@@ -1,5 +1,5 @@
-// A finished compilation: raw results plus what is derived from them (diagnostics, resources, PTX hash). Derived parts are rebuilt from the raw ones
-// when an entry comes back from disk, so that the disk format stays tiny.
+// A finished compilation: raw results plus what is derived from them (diagnostics, resources, PTX hash). Derived parts are rebuilt from the
+// raw ones when an entry comes back from disk, so that the disk format stays tiny.
 #include "compile/internal.h"
 #include <stdio.h>
 #include <string.h>
@@ -27,8 +27,8 @@ static hone_code derive(hone_entry *x, hone_err *e) {
     return code;
 }
 
-hone_code hone_entry_make(const char *key, const char *file, bool ok, double seconds, char *ptx, size_t ptx_len, void *cubin, size_t cubin_len,
-                          char *log, hone_entry **out, hone_err *e) {
+hone_code hone_entry_make(const char *key, const char *file, bool ok, double seconds, char *ptx, size_t ptx_len, void *cubin,
+                          size_t cubin_len, char *log, hone_entry **out, hone_err *e) {
     hone_entry *x = hone_calloc(1, sizeof *x);
     if (!x || !log) {
         hone_free(x);

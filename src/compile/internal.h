@@ -14,8 +14,8 @@ typedef struct hone_entry {
     char file[128];
 } hone_entry;
 // Makes an entry from raw results; takes ownership of ptx, cubin and log in every case.
-hone_code hone_entry_make(const char *key, const char *file, bool ok, double seconds, char *ptx, size_t ptx_len, void *cubin, size_t cubin_len,
-                          char *log, hone_entry **out, hone_err *e);
+hone_code hone_entry_make(const char *key, const char *file, bool ok, double seconds, char *ptx, size_t ptx_len, void *cubin,
+                          size_t cubin_len, char *log, hone_entry **out, hone_err *e);
 void hone_entry_free(hone_entry *x);
 
 typedef struct hone_disk_cache { char dir[768]; size_t max_bytes, written; } hone_disk_cache;

@@ -16,8 +16,8 @@ static hone_code check_launch(const hone_compiled *k, const hone_plan_launch *l,
     }
     uint64_t threads = (uint64_t)l->block[0] * l->block[1] * l->block[2], shared = (uint64_t)f->static_shared_bytes + l->smem_bytes;
     if (d->max_threads_per_block && threads > d->max_threads_per_block)
-        return hone_fail(e, HONE_E_LIMIT, 0, "cannot launch '%s': %llu threads per block, device allows %u", l->kernel, (unsigned long long)threads,
-                         d->max_threads_per_block);
+        return hone_fail(e, HONE_E_LIMIT, 0, "cannot launch '%s': %llu threads per block, device allows %u", l->kernel,
+                         (unsigned long long)threads, d->max_threads_per_block);
     if (d->shared_per_block_optin && shared > d->shared_per_block_optin)
         return hone_fail(e, HONE_E_LIMIT, 0, "cannot launch '%s': needs %llu B shared memory, device allows %u", l->kernel,
                          (unsigned long long)shared, d->shared_per_block_optin);

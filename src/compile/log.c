@@ -1,5 +1,5 @@
-// NVRTC's log → diagnostics with line and column, ptxas's statistics per kernel, and the remaining text. The formats are those of cudafe ("file(3):
-// error: …", the source line, a caret) and of ptxas -v; a line in neither format is kept as text.
+// NVRTC's log → diagnostics with line and column, ptxas's statistics per kernel, and the remaining text. The formats are those of cudafe
+// ("file(3): error: …", the source line, a caret) and of ptxas -v; a line in neither format is kept as text.
 #include "compile/compile.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -104,8 +104,16 @@ static CUresult launch_extended(const hone_driver *drv, CUfunction f, const hone
         attributes[n].id = CU_LAUNCH_COOPERATIVE;
         attributes[n++].value.cooperative = 1;
     }
-    CUlaunchConfig c = {.gridDimX = l->grid[0], .gridDimY = l->grid[1], .gridDimZ = l->grid[2], .blockDimX = l->block[0], .blockDimY = l->block[1],
-                        .blockDimZ = l->block[2], .sharedMemBytes = l->smem_bytes, .hStream = stream, .attrs = attributes, .numAttrs = n};
+    CUlaunchConfig c = {.gridDimX = l->grid[0],
+                        .gridDimY = l->grid[1],
+                        .gridDimZ = l->grid[2],
+                        .blockDimX = l->block[0],
+                        .blockDimY = l->block[1],
+                        .blockDimZ = l->block[2],
+                        .sharedMemBytes = l->smem_bytes,
+                        .hStream = stream,
+                        .attrs = attributes,
+                        .numAttrs = n};
     return drv->LaunchKernelEx(&c, f, params, NULL);
 }
 
@@ -134,16 +142,17 @@ static hone_code launch_one(hone_program *p, const hone_plan_launch *l, const CU
             return hone_fail(e, HONE_E_UNSUPPORTED, 0, "the driver has no extended launch, which '%s' needs", l->kernel);
         r = launch_extended(drv, k->f, l, stream, params);
     } else {
-        r = drv->LaunchKernel(k->f, l->grid[0], l->grid[1], l->grid[2], l->block[0], l->block[1], l->block[2], l->smem_bytes, stream, params, NULL);
+        r = drv->LaunchKernel(k->f, l->grid[0], l->grid[1], l->grid[2], l->block[0], l->block[1], l->block[2], l->smem_bytes, stream,
+                              params, NULL);
     }
     if (r != CUDA_SUCCESS)
-        return hone_driver_fail(drv, r, e, "launch '%s' <<<(%u,%u,%u), (%u,%u,%u), %u>>>", l->kernel, l->grid[0], l->grid[1], l->grid[2], l->block[0],
-                                l->block[1], l->block[2], l->smem_bytes);
+        return hone_driver_fail(drv, r, e, "launch '%s' <<<(%u,%u,%u), (%u,%u,%u), %u>>>", l->kernel, l->grid[0], l->grid[1], l->grid[2],
+                                l->block[0], l->block[1], l->block[2], l->smem_bytes);
     return HONE_OK;
 }
 
-hone_code hone_program_launch(hone_program *p, const hone_plan *plan, const CUdeviceptr *buffers, CUstream stream, const hone_launch_hook *hook,
-                              hone_err *e) {
+hone_code hone_program_launch(hone_program *p, const hone_plan *plan, const CUdeviceptr *buffers, CUstream stream,
+                              const hone_launch_hook *hook, hone_err *e) {
     for (size_t i = 0; i < plan->n_launches; i++) {
         HONE_TRY(launch_one(p, &plan->launches[i], buffers, stream, e));
         if (hook)

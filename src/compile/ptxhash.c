@@ -1,5 +1,5 @@
-// When are two PTX texts the same program? Without comments, line tables, debug sections and spacing. Two sources that normalise alike never need to
-// be run twice.
+// When are two PTX texts the same program? Without comments, line tables, debug sections and spacing. Two sources that normalise alike
+// never need to be run twice.
 #include "compile/compile.h"
 #include <string.h>
 

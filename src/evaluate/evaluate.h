@@ -1,12 +1,18 @@
-// evaluate: one self-contained job to a worker process, one outcome back. The parent side (pool.c) never loads a driver and never runs candidate code;
-// the worker (worker.c, `hone worker`) owns one device, stays warm, and is killed and replaced on hang, crash or sticky error.
+// evaluate: one self-contained job to a worker process, one outcome back. The parent side (pool.c) never loads a driver and never runs
+// candidate code; the worker (worker.c, `hone worker`) owns one device, stays warm, and is killed and replaced on hang, crash or sticky
+// error.
 #ifndef HONE_EVALUATE_H
 #define HONE_EVALUATE_H
 #include "task/task.h"
 #include <jansson.h>
 
-enum {   // stages, in order; a job names those it wants and each needs the ones before
-    HONE_STAGE_STATIC = 1, HONE_STAGE_COMPILE = 2, HONE_STAGE_SANITIZE = 4, HONE_STAGE_DIFFERENTIAL = 8, HONE_STAGE_TIME = 16, HONE_STAGE_PROFILE = 32,
+enum { // stages, in order; a job names those it wants and each needs the ones before
+    HONE_STAGE_STATIC = 1,
+    HONE_STAGE_COMPILE = 2,
+    HONE_STAGE_SANITIZE = 4,
+    HONE_STAGE_DIFFERENTIAL = 8,
+    HONE_STAGE_TIME = 16,
+    HONE_STAGE_PROFILE = 32,
     HONE_STAGE_ALL = 31
 };
 const char *hone_stage_name(unsigned stage);     // "static" …
@@ -32,7 +38,11 @@ typedef struct hone_finding {
     json_t *evidence;        // inputs, seed, location, both values; borrowed from the outcome
 } hone_finding;
 
-typedef enum hone_verdict { HONE_PASS, HONE_FAIL /* refused with findings */, HONE_ERROR /* could not be judged: device lost, out of memory */ } hone_verdict;
+typedef enum hone_verdict {
+    HONE_PASS,
+    HONE_FAIL /* refused with findings */,
+    HONE_ERROR /* could not be judged: device lost, out of memory */
+} hone_verdict;
 typedef struct hone_outcome {
     hone_arena *arena;
     uint64_t id;
@@ -67,8 +77,8 @@ void hone_pool_close(hone_pool *p);              // kills what runs
 unsigned hone_pool_workers(const hone_pool *p);
 unsigned hone_pool_free_slots(const hone_pool *p);
 hone_code hone_pool_submit(hone_pool *p, const hone_job *j, hone_err *e);         // copies the job; HONE_E_BUSY when no slot is free
-// The next finished job, in order of completion. HONE_E_TIMEOUT after timeout_ms. A worker that hangs or dies yields an outcome with a finding
-// (run.timeout, run.crash), not an error. errors: HONE_E_INTERRUPTED when *interrupt becomes non-zero (may be NULL).
+// The next finished job, in order of completion. HONE_E_TIMEOUT after timeout_ms. A worker that hangs or dies yields an outcome with a
+// finding (run.timeout, run.crash), not an error. errors: HONE_E_INTERRUPTED when *interrupt becomes non-zero (may be NULL).
 hone_code hone_pool_wait(hone_pool *p, int timeout_ms, const volatile int *interrupt, hone_outcome **out, hone_err *e);
 // What the device is: {"name","kind":"virtual|physical","sms",…,"driver","nvrtc"}; borrowed.
 const json_t *hone_pool_device(const hone_pool *p);

@@ -1,5 +1,5 @@
-// What the files of evaluate/ share: messages between pool and worker, the runner that check/ uses, the state a worker keeps, and one job's report.
-// Nothing outside evaluate/ includes this.
+// What the files of evaluate/ share: messages between pool and worker, the runner that check/ uses, the state a worker keeps, and one job's
+// report. Nothing outside evaluate/ includes this.
 #ifndef HONE_EVALUATE_INTERNAL_H
 #define HONE_EVALUATE_INTERNAL_H
 #include "check/check.h"
@@ -26,10 +26,11 @@ hone_code hone_outcome_from_json(json_t *stolen, hone_outcome **out, hone_err *e
 extern const char *const hone_verdict_names[3];
 
 // ---- sandbox.c
-// Lowers what this process can do from here on: no new programs, no network, no tracing, no core files, bounded files, an empty working folder, death with
-// the parent. is_virtual: also no device nodes are needed, so fewer calls stay. errors: HONE_E_INTERNAL when the kernel refuses the filter.
+// Lowers what this process can do from here on: no new programs, no network, no tracing, no core files, bounded files, an empty working
+// folder, death with the parent. errors: HONE_E_INTERNAL when the kernel
+// refuses the filter.
 hone_code hone_sandbox_enter(hone_err *e);
-void hone_sandbox_limit_memory(size_t bytes_more);                       // beyond what is mapped writable now; no effect under a sanitizer build
+void hone_sandbox_limit_memory(size_t bytes_more); // beyond what is mapped writable now; no effect under a sanitizer build
 
 // ---- runner.c: hone_runner over a device
 typedef struct hone_device_runner {
@@ -51,8 +52,8 @@ void hone_device_runner_init(hone_device_runner *r, hone_device *d, hone_compile
 void hone_device_runner_free(hone_device_runner *r);
 hone_runner hone_device_runner_face(hone_device_runner *r);
 // Compiles a task as jobs mean it: tune parameters complete (first values where env has none), the task's flags and then the extra ones.
-hone_code hone_compile_task(hone_compiler *c, const hone_task *t, const hone_env *tuning, const char *const *extra, size_t n_extra, uint32_t cc,
-                            const hone_compiled **out, hone_err *e);
+hone_code hone_compile_task(hone_compiler *c, const hone_task *t, const hone_env *tuning, const char *const *extra, size_t n_extra,
+                            uint32_t cc, const hone_compiled **out, hone_err *e);
 // After a failed driver call: virtual contexts are made anew, physical ones are lost.
 void hone_device_runner_recover(hone_device_runner *r, int result);
 

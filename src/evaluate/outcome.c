@@ -45,9 +45,12 @@ static hone_code read_findings(hone_outcome *o, hone_err *e) {
         if (!json_is_object(f))
             return hone_fail(e, HONE_E_CORRUPT, 0, "finding %zu of an outcome is no object", i);
         json_int_t line = json_integer_value(json_object_get(f, "line"));
-        o->findings[o->n_findings++] = (hone_finding){
-            .kind = text_of(f, "kind", "unknown"), .stage = text_of(f, "stage", ""), .message = text_of(f, "message", ""),
-            .file = text_of(f, "file", NULL), .line = line > 0 && line < UINT32_MAX ? (uint32_t)line : 0, .evidence = json_object_get(f, "evidence")};
+        o->findings[o->n_findings++] = (hone_finding){.kind = text_of(f, "kind", "unknown"),
+                                                      .stage = text_of(f, "stage", ""),
+                                                      .message = text_of(f, "message", ""),
+                                                      .file = text_of(f, "file", NULL),
+                                                      .line = line > 0 && line < UINT32_MAX ? (uint32_t)line : 0,
+                                                      .evidence = json_object_get(f, "evidence")};
     }
     return HONE_OK;
 }
@@ -141,8 +144,8 @@ char *hone_outcome_dump(const hone_outcome *o) {
 }
 
 json_t *hone_outcome_stub(uint64_t id, hone_verdict v, hone_findings *f, const hone_err *why, double seconds) {
-    json_t *o = json_pack("{s:s,s:I,s:s,s:[],s:O,s:f}", "schema", HONE_OUTCOME_SCHEMA, "id", (json_int_t)id, "verdict", hone_verdict_names[v], "stages",
-                          "findings", f->array, "seconds", seconds);
+    json_t *o = json_pack("{s:s,s:I,s:s,s:[],s:O,s:f}", "schema", HONE_OUTCOME_SCHEMA, "id", (json_int_t)id, "verdict",
+                          hone_verdict_names[v], "stages", "findings", f->array, "seconds", seconds);
     if (o && why && why->code != HONE_OK)
         json_object_set_new(o, "error", hone_err_json(why));
     return o;

@@ -1,5 +1,5 @@
-// The parent's side: worker processes, one job each at a time, time limits, and what becomes of a worker that hangs, dies or talks nonsense. Loads no
-// driver. A worker's end is an outcome with a finding, never an error of the pool.
+// The parent's side: worker processes, one job each at a time, time limits, and what becomes of a worker that hangs, dies or talks
+// nonsense. Loads no driver. A worker's end is an outcome with a finding, never an error of the pool.
 #include "evaluate/internal.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -212,7 +212,8 @@ static hone_code ready(hone_pool *p, slot *s, hone_err *e) {
 static hone_code send_job(hone_pool *p, slot *s, const hone_job *j, const char *text, hone_err *e) {
     HONE_TRY(ready(p, s, e));
     hone_err why = {0};
-    if (hone_msg_write(s->proc.in_fd, text, strlen(text), START_LIMIT_S * 1000, &why) != HONE_OK) {   // it died while idle: once more with a new one
+    if (hone_msg_write(s->proc.in_fd, text, strlen(text), START_LIMIT_S * 1000, &why) !=
+        HONE_OK) { // it died while idle: once more with a new one
         stop(s, NULL);
         HONE_TRY(ready(p, s, e));
         HONE_TRY(hone_msg_write(s->proc.in_fd, text, strlen(text), START_LIMIT_S * 1000, e));
@@ -246,14 +247,16 @@ hone_code hone_pool_submit(hone_pool *p, const hone_job *j, hone_err *e) {
     char *text = hone_job_dump(j);
     if (!text)
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for a job, or its text is not UTF-8");
-    hone_code c = strlen(text) > HONE_MAX_JOB ? hone_fail(e, HONE_E_LIMIT, 0, "a job of %zu bytes is too long", strlen(text)) : send_job(p, s, j, text, e);
+    hone_code c = strlen(text) > HONE_MAX_JOB ? hone_fail(e, HONE_E_LIMIT, 0, "a job of %zu bytes is too long", strlen(text))
+                                              : send_job(p, s, j, text, e);
     hone_free(text);
     return c;
 }
 
 // ---- waiting
 
-static hone_code stub(slot *s, double seconds, hone_verdict v, hone_finding_kind kind, json_t *evidence, const char *message, hone_outcome **out, hone_err *e) {
+static hone_code stub(slot *s, double seconds, hone_verdict v, hone_finding_kind kind, json_t *evidence, const char *message,
+                      hone_outcome **out, hone_err *e) {
     hone_findings f;
     hone_code c = hone_findings_init(&f, e);
     if (c != HONE_OK) {
@@ -284,7 +287,8 @@ static hone_code crashed(hone_pool *p, slot *s, const hone_err *why, hone_outcom
     stop(s, &status);
     json_t *evidence = json_object();
     if (WIFSIGNALED(status)) {
-        snprintf(message, sizeof message, "the evaluation ended its worker process with signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+        snprintf(message, sizeof message, "the evaluation ended its worker process with signal %d (%s)", WTERMSIG(status),
+                 strsignal(WTERMSIG(status)));
         json_object_set_new(evidence, "signal", json_integer(WTERMSIG(status)));
     } else if (WIFEXITED(status) && why->code == HONE_E_IO) {
         snprintf(message, sizeof message, "the worker process ended with status %d before it answered", WEXITSTATUS(status));
@@ -336,7 +340,8 @@ static hone_code read_outcome(hone_pool *p, slot *s, hone_outcome **out, hone_er
     hone_free(text);
     HONE_TRY(c);
     if ((*out)->id != s->job)
-        c = hone_fail(e, HONE_E_CORRUPT, 0, "the answer is for job %llu, not %llu", (unsigned long long)(*out)->id, (unsigned long long)s->job);
+        c = hone_fail(e, HONE_E_CORRUPT, 0, "the answer is for job %llu, not %llu", (unsigned long long)(*out)->id,
+                      (unsigned long long)s->job);
     if (c == HONE_OK)
         c = read_artifacts(p, s, *out, e);
     if (c != HONE_OK) {

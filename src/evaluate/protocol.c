@@ -10,10 +10,10 @@ char *hone_job_dump(const hone_job *j) {
         json_object_set_new(tuning, j->tuning[i].name, json_integer(j->tuning[i].value));
     for (size_t i = 0; i < j->n_flags; i++)
         json_array_append_new(flags, json_string(j->flags[i]));
-    json_t *o = json_pack("{s:s,s:I,s:s,s:s,s:s?,s:o,s:o,s:i,s:I,s:f,s:b,s:i}", "schema", HONE_JOB_SCHEMA, "id", (json_int_t)j->id, "task_path",
-                          j->task_path ? j->task_path : "task.cu", "task", j->task_text, "candidate", j->candidate_text, "tuning", tuning, "flags",
-                          flags, "stages", (int)j->stages, "seed", (json_int_t)j->seed, "time_limit_s", j->time_limit_s, "artifacts",
-                          j->want_artifacts, "timing_samples", (int)j->timing_samples);
+    json_t *o = json_pack("{s:s,s:I,s:s,s:s,s:s?,s:o,s:o,s:i,s:I,s:f,s:b,s:i}", "schema", HONE_JOB_SCHEMA, "id", (json_int_t)j->id,
+                          "task_path", j->task_path ? j->task_path : "task.cu", "task", j->task_text, "candidate", j->candidate_text,
+                          "tuning", tuning, "flags", flags, "stages", (int)j->stages, "seed", (json_int_t)j->seed, "time_limit_s",
+                          j->time_limit_s, "artifacts", j->want_artifacts, "timing_samples", (int)j->timing_samples);
     char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
     json_decref(o);
     char *own = text ? hone_strdup(text) : NULL;   // jansson's memory is not ours to hand out
@@ -52,9 +52,9 @@ static hone_code unpack(hone_job_message *m, hone_err *e) {
     json_int_t id, seed;
     int stages, artifacts, samples;
     double limit;
-    if (json_unpack_ex(m->json, &je, 0, "{s:s,s:I,s:s,s:s,s:o,s:o,s:o,s:i,s:I,s:F,s:b,s:i}", "schema", &schema, "id", &id, "task_path", &path, "task",
-                       &task, "candidate", &candidate_json, "tuning", &tuning, "flags", &flags, "stages", &stages, "seed", &seed, "time_limit_s",
-                       &limit, "artifacts", &artifacts, "timing_samples", &samples) != 0)
+    if (json_unpack_ex(m->json, &je, 0, "{s:s,s:I,s:s,s:s,s:o,s:o,s:o,s:i,s:I,s:F,s:b,s:i}", "schema", &schema, "id", &id, "task_path",
+                       &path, "task", &task, "candidate", &candidate_json, "tuning", &tuning, "flags", &flags, "stages", &stages, "seed",
+                       &seed, "time_limit_s", &limit, "artifacts", &artifacts, "timing_samples", &samples) != 0)
         return hone_fail(e, HONE_E_CORRUPT, 0, "a job message is not right: %s", je.text);
     if (strcmp(schema, HONE_JOB_SCHEMA) != 0)
         return hone_fail(e, HONE_E_CORRUPT, 0, "a job of schema '%s': this worker understands '%s'", schema, HONE_JOB_SCHEMA);
@@ -62,8 +62,15 @@ static hone_code unpack(hone_job_message *m, hone_err *e) {
         return hone_fail(e, HONE_E_CORRUPT, 0, "a job message has a member of the wrong kind");
     if (json_is_string(candidate_json))
         candidate = json_string_value(candidate_json);
-    m->job = (hone_job){.id = (uint64_t)id, .task_path = path, .task_text = task, .candidate_text = candidate, .stages = (unsigned)stages,
-                        .seed = (uint64_t)seed, .time_limit_s = limit, .want_artifacts = artifacts != 0, .timing_samples = (unsigned)samples};
+    m->job = (hone_job){.id = (uint64_t)id,
+                        .task_path = path,
+                        .task_text = task,
+                        .candidate_text = candidate,
+                        .stages = (unsigned)stages,
+                        .seed = (uint64_t)seed,
+                        .time_limit_s = limit,
+                        .want_artifacts = artifacts != 0,
+                        .timing_samples = (unsigned)samples};
     return fill_lists(tuning, flags, m, e);
 }
 
@@ -85,7 +92,8 @@ void hone_job_message_free(hone_job_message *m) {
 }
 
 json_t *hone_err_json(const hone_err *e) {
-    return json_pack("{s:s,s:i,s:i,s:s,s:s}", "code", hone_code_name(e->code), "number", (int)e->code, "sub", e->sub, "message", e->msg, "hint", e->hint);
+    return json_pack("{s:s,s:i,s:i,s:s,s:s}", "code", hone_code_name(e->code), "number", (int)e->code, "sub", e->sub, "message", e->msg,
+                     "hint", e->hint);
 }
 
 json_t *hone_device_json(const hone_device_info *i, const hone_compiler *c) {
@@ -96,12 +104,13 @@ json_t *hone_device_json(const hone_device_info *i, const hone_compiler *c) {
         snprintf(nvrtc, sizeof nvrtc, "%d.%d", major, minor);
     }
     snprintf(driver, sizeof driver, "%d.%d", i->driver_version / 1000, i->driver_version % 1000 / 10);
-    json_t *o = json_pack("{s:s,s:s,s:s,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:I,s:I,s:s,s:s}", "spec", i->spec, "name", i->name, "kind",
-                          i->is_virtual ? "virtual" : "physical", "compute_capability", (int)i->cc, "sms", (int)i->sms, "warp_size",
-                          (int)i->warp_size, "max_threads_per_block", (int)i->max_threads_per_block, "threads_per_sm", (int)i->threads_per_sm,
-                          "registers_per_sm", (int)i->registers_per_sm, "shared_per_block", (int)i->shared_per_block_optin, "shared_per_sm",
-                          (int)i->shared_per_sm, "blocks_per_sm", (int)i->blocks_per_sm, "l2_bytes", (json_int_t)i->l2_bytes, "memory_bytes",
-                          (json_int_t)i->memory_bytes, "driver", driver, "nvrtc", nvrtc);
+    json_t *o =
+        json_pack("{s:s,s:s,s:s,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:I,s:I,s:s,s:s}", "spec", i->spec, "name", i->name, "kind",
+                  i->is_virtual ? "virtual" : "physical", "compute_capability", (int)i->cc, "sms", (int)i->sms, "warp_size",
+                  (int)i->warp_size, "max_threads_per_block", (int)i->max_threads_per_block, "threads_per_sm", (int)i->threads_per_sm,
+                  "registers_per_sm", (int)i->registers_per_sm, "shared_per_block", (int)i->shared_per_block_optin, "shared_per_sm",
+                  (int)i->shared_per_sm, "blocks_per_sm", (int)i->blocks_per_sm, "l2_bytes", (json_int_t)i->l2_bytes, "memory_bytes",
+                  (json_int_t)i->memory_bytes, "driver", driver, "nvrtc", nvrtc);
     if (o && i->has_clock_mhz)
         json_object_set_new(o, "clock_mhz", json_real(i->clock_mhz));
     if (o && i->has_bandwidth)

@@ -1,5 +1,5 @@
-// The runner that check/ uses: programs of a task and runs over host images, on whatever device the table leads to. On the virtual GPU every run is
-// checked and its findings go to whoever is accused. Device addresses are kept per placement, as check.h asks.
+// The runner that check/ uses: programs of a task and runs over host images, on whatever device the table leads to. On the virtual GPU
+// every run is checked and its findings go to whoever is accused. Device addresses are kept per placement, as check.h asks.
 #include "evaluate/internal.h"
 #include <string.h>
 
@@ -28,8 +28,8 @@ static size_t complete_tuning(const hone_task *t, const hone_env *env, hone_bind
     return t->n_tunes;
 }
 
-hone_code hone_compile_task(hone_compiler *c, const hone_task *t, const hone_env *tuning, const char *const *extra, size_t n_extra, uint32_t cc,
-                            const hone_compiled **out, hone_err *e) {
+hone_code hone_compile_task(hone_compiler *c, const hone_task *t, const hone_env *tuning, const char *const *extra, size_t n_extra,
+                            uint32_t cc, const hone_compiled **out, hone_err *e) {
     hone_binding *b = hone_calloc(t->n_tunes + 1, sizeof *b);
     const char **flags = hone_calloc(t->n_flags + n_extra + 1, sizeof *flags);
     hone_code code = HONE_OK;
@@ -39,8 +39,14 @@ hone_code hone_compile_task(hone_compiler *c, const hone_task *t, const hone_env
             flags[i] = t->flags[i];
         for (size_t i = 0; i < n_extra; i++)
             flags[t->n_flags + i] = extra[i];
-        hone_source s = {.name = t->path, .text = t->text, .len = t->len, .tuning = b, .n_tuning = complete_tuning(t, tuning, b), .flags = flags,
-                         .n_flags = t->n_flags + n_extra, .cc = cc};
+        hone_source s = {.name = t->path,
+                         .text = t->text,
+                         .len = t->len,
+                         .tuning = b,
+                         .n_tuning = complete_tuning(t, tuning, b),
+                         .flags = flags,
+                         .n_flags = t->n_flags + n_extra,
+                         .cc = cc};
         code = hone_compile(c, &s, out, e);
     } else {
         code = hone_fail(e, HONE_E_NOMEM, 0, "out of memory for compiler options");
@@ -57,8 +63,8 @@ static hone_code load(void *self, const hone_task *t, const hone_env *tuning, vo
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for a program");
     l->task = t;
     bool accused = t == r->accused;
-    hone_code c = hone_compile_task(r->compiler, t, tuning, accused ? r->extra_flags : NULL, accused ? r->n_extra_flags : 0, r->device->info.cc,
-                                    &l->compiled, e);
+    hone_code c = hone_compile_task(r->compiler, t, tuning, accused ? r->extra_flags : NULL, accused ? r->n_extra_flags : 0,
+                                    r->device->info.cc, &l->compiled, e);
     if (c != HONE_OK) {
         hone_compiled_release(r->compiler, l->compiled);
         hone_free(l);
@@ -177,8 +183,8 @@ static hone_code make_layout(hone_device_runner *r, struct runner_layout *y, con
 
 static json_t *evidence_of(const honeVgpuFinding *f) {
     json_t *o = json_pack("{s:s,s:i,s:[iii],s:[iii],s:i,s:I}", "kernel", f->kernel, "ptx_line", (int)f->ptx_line, "block", (int)f->block[0],
-                          (int)f->block[1], (int)f->block[2], "thread", (int)f->thread[0], (int)f->thread[1], (int)f->thread[2], "bytes", (int)f->size,
-                          "count", (json_int_t)f->count);
+                          (int)f->block[1], (int)f->block[2], "thread", (int)f->thread[0], (int)f->thread[1], (int)f->thread[2], "bytes",
+                          (int)f->size, "count", (json_int_t)f->count);
     if (o && f->address)
         json_object_set_new(o, "access", json_string(f->is_write ? "write" : "read"));
     if (o && *f->allocation) {
@@ -219,7 +225,8 @@ static unsigned take_findings(hone_device_runner *r, const loaded *l, hone_err *
         if (refuses && refused++ == 0)
             hone_fail(e, HONE_E_WRONG, 0, "%s", f[i].message);
         if (r->findings && l->task == r->accused && !already_known(r->findings, name, &f[i]))
-            hone_findings_add_named(r->findings, name, r->stage, *f[i].file ? f[i].file : NULL, f[i].line, evidence_of(&f[i]), f[i].message);
+            hone_findings_add_named(r->findings, name, r->stage, *f[i].file ? f[i].file : NULL, f[i].line, evidence_of(&f[i]),
+                                    f[i].message);
     }
     return refused;
 }
@@ -267,7 +274,11 @@ static hone_code set_options(hone_device_runner *r, const loaded *l, const hone_
     const hone_driver *drv = r->device->driver;
     if (!drv->vgpu.SetOptions)
         return HONE_OK;
-    honeVgpuOptions o = {.size = sizeof o, .flags = r->vgpu_flags, .threads = r->threads, .max_findings = TAKE, .schedule_seed = run->schedule_seed,
+    honeVgpuOptions o = {.size = sizeof o,
+                         .flags = r->vgpu_flags,
+                         .threads = r->threads,
+                         .max_findings = TAKE,
+                         .schedule_seed = run->schedule_seed,
                          .max_warp_insts = l->task == r->accused ? r->max_warp_insts : 8 * r->max_warp_insts};
     CUresult c = drv->vgpu.SetOptions(&o);
     return c == CUDA_SUCCESS ? HONE_OK : hone_driver_fail(drv, c, e, "set the virtual GPU's options");

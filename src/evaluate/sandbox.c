@@ -1,6 +1,6 @@
-// Containment of a worker. Candidates are device code and never enter this process as machine code, but compilers and interpreters have bugs: so no
-// network, no new programs, no tracing, no core files, bounded memory and files, and a working folder that no longer exists. Calls that are refused
-// answer EPERM instead of killing, because libraries probe for them.
+// Containment of a worker. Candidates are device code and never enter this process as machine code, but compilers and interpreters have
+// bugs: so no network, no new programs, no tracing, no core files, bounded memory and files, and a working folder that no longer exists.
+// Calls that are refused answer EPERM instead of killing, because libraries probe for them.
 #include "evaluate/internal.h"
 #include <errno.h>
 #include <seccomp.h>
@@ -21,10 +21,34 @@
 #endif
 
 static const int refused[] = {
-    SCMP_SYS(socket), SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(accept), SCMP_SYS(accept4), SCMP_SYS(execve), SCMP_SYS(execveat),
-    SCMP_SYS(fork), SCMP_SYS(vfork), SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(kexec_load),
-    SCMP_SYS(mount), SCMP_SYS(umount2), SCMP_SYS(pivot_root), SCMP_SYS(chroot), SCMP_SYS(init_module), SCMP_SYS(finit_module), SCMP_SYS(bpf),
-    SCMP_SYS(perf_event_open), SCMP_SYS(keyctl), SCMP_SYS(add_key), SCMP_SYS(request_key), SCMP_SYS(userfaultfd), SCMP_SYS(setns), SCMP_SYS(unshare),
+    SCMP_SYS(socket),
+    SCMP_SYS(connect),
+    SCMP_SYS(bind),
+    SCMP_SYS(listen),
+    SCMP_SYS(accept),
+    SCMP_SYS(accept4),
+    SCMP_SYS(execve),
+    SCMP_SYS(execveat),
+    SCMP_SYS(fork),
+    SCMP_SYS(vfork),
+    SCMP_SYS(ptrace),
+    SCMP_SYS(process_vm_readv),
+    SCMP_SYS(process_vm_writev),
+    SCMP_SYS(kexec_load),
+    SCMP_SYS(mount),
+    SCMP_SYS(umount2),
+    SCMP_SYS(pivot_root),
+    SCMP_SYS(chroot),
+    SCMP_SYS(init_module),
+    SCMP_SYS(finit_module),
+    SCMP_SYS(bpf),
+    SCMP_SYS(perf_event_open),
+    SCMP_SYS(keyctl),
+    SCMP_SYS(add_key),
+    SCMP_SYS(request_key),
+    SCMP_SYS(userfaultfd),
+    SCMP_SYS(setns),
+    SCMP_SYS(unshare),
 };
 
 static hone_code install_filter(hone_err *e) {

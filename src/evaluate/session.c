@@ -1,5 +1,5 @@
-// What a worker keeps warm between jobs: device contexts, compiler, and of the task at hand the baseline, the judge with its reference results and the
-// buffers at the sizes that are timed. A job for another task or seed replaces the task's part.
+// What a worker keeps warm between jobs: device contexts, compiler, and of the task at hand the baseline, the judge with its reference
+// results and the buffers at the sizes that are timed. A job for another task or seed replaces the task's part.
 #include "evaluate/internal.h"
 #include <string.h>
 
@@ -133,7 +133,8 @@ static hone_code make_plans(hone_session *s, hone_err *e) {
         s->n_sizes++;
         bytes = s->sizes[i].plan->total_bytes > bytes ? s->sizes[i].plan->total_bytes : bytes;
     }
-    // Room for the buffers, their host copies and shadows; a runaway compilation or interpreter ends in an error instead of taking the machine.
+    // Room for the buffers, their host copies and shadows; a runaway compilation or interpreter ends in an error instead of taking the
+    // machine.
     hone_sandbox_limit_memory(3 * bytes + ((size_t)2 << 30));
     return HONE_OK;
 }

@@ -1,4 +1,5 @@
-// One job through its stages: static → compile → sanitize → differential (here), time → profile (timing.c). Stops at the first stage that refuses.
+// One job through its stages: static → compile → sanitize → differential (here), time → profile (timing.c). Stops at the first stage that
+// refuses.
 #include "evaluate/stages.h"
 #include <string.h>
 
@@ -9,8 +10,9 @@ enum { SANITIZE_MAX_BYTES = 1 << 20, SANITIZE_WARP_INSTS = 1 << 26, EXTRA_SCRATC
 static void parse_refused(hone_report *r, const hone_diags *d) {
     for (size_t i = 0; i < d->n; i++)
         if (d->v[i].is_error)
-            hone_findings_add(&r->findings, HONE_F_STATIC_CONTRACT, NULL, d->v[i].line, d->v[i].hint ? json_pack("{s:s}", "hint", d->v[i].hint) : NULL,
-                              "the task lines do not parse: %s", d->v[i].msg);
+            hone_findings_add(&r->findings, HONE_F_STATIC_CONTRACT, NULL, d->v[i].line,
+                              d->v[i].hint ? json_pack("{s:s}", "hint", d->v[i].hint) : NULL, "the task lines do not parse: %s",
+                              d->v[i].msg);
 }
 
 static hone_code parse_candidate(hone_stage_run *x, hone_err *e) {
@@ -43,9 +45,10 @@ static json_t *kernels_json(const hone_compiled *k) {
     json_t *a = json_array();
     for (size_t i = 0; i < k->n_kernels; i++) {
         const hone_kernel_info *f = &k->kernels[i];
-        json_array_append_new(a, json_pack("{s:s,s:i,s:i,s:i,s:i,s:i}", "name", f->name, "registers", (int)f->registers, "static_shared_bytes",
-                                           (int)f->static_shared_bytes, "stack_bytes", (int)f->stack_bytes_per_thread, "spill_store_bytes",
-                                           (int)f->spill_store_bytes, "spill_load_bytes", (int)f->spill_load_bytes));
+        json_array_append_new(a,
+                              json_pack("{s:s,s:i,s:i,s:i,s:i,s:i}", "name", f->name, "registers", (int)f->registers, "static_shared_bytes",
+                                        (int)f->static_shared_bytes, "stack_bytes", (int)f->stack_bytes_per_thread, "spill_store_bytes",
+                                        (int)f->spill_store_bytes, "spill_load_bytes", (int)f->spill_load_bytes));
     }
     return a;
 }
@@ -61,8 +64,8 @@ static json_t *compile_json(const hone_compiled *k) {
     size_t n = strlen(k->log);
     char log[LOG_IN_OUTCOME + 8];
     snprintf(log, sizeof log, "%.*s%s", LOG_IN_OUTCOME, k->log, n > LOG_IN_OUTCOME ? " …" : "");
-    json_t *o = json_pack("{s:i,s:i,s:i,s:o,s:f,s:b}", "registers", (int)registers, "spill_bytes", (int)spills, "static_shared_bytes", (int)shared,
-                          "kernels", kernels_json(k), "seconds", k->seconds, "from_cache", k->from_cache);
+    json_t *o = json_pack("{s:i,s:i,s:i,s:o,s:f,s:b}", "registers", (int)registers, "spill_bytes", (int)spills, "static_shared_bytes",
+                          (int)shared, "kernels", kernels_json(k), "seconds", k->seconds, "from_cache", k->from_cache);
     if (o && k->ok)
         json_object_set_new(o, "ptx_hash", json_string(k->ptx_hash));
     if (o && *log)
@@ -75,8 +78,8 @@ static void diag_findings(hone_stage_run *x, const hone_compiled *k) {
     for (size_t i = 0; i < k->n_diags && n < 8; i++)
         if (k->diags[i].is_error) {
             json_t *where = k->diags[i].col ? json_pack("{s:i}", "column", (int)k->diags[i].col) : NULL;
-            hone_findings_add(&x->r->findings, HONE_F_COMPILE_ERROR, k->diags[i].line ? hone_path_base(x->job->task_path) : NULL, k->diags[i].line,
-                              where, "%s", k->diags[i].msg);
+            hone_findings_add(&x->r->findings, HONE_F_COMPILE_ERROR, k->diags[i].line ? hone_path_base(x->job->task_path) : NULL,
+                              k->diags[i].line, where, "%s", k->diags[i].msg);
             n++;
         }
 }
@@ -121,13 +124,15 @@ static hone_code plan_sizes(hone_stage_run *x, hone_err *e) {
         HONE_TRY(hone_check_limits(x->compiled, x->plans[i], &x->s->device->info, e));
         size_t base = x->s->sizes[i].plan->total_bytes, own = x->plans[i]->total_bytes;
         if (own > base && own - base > EXTRA_SCRATCH && own > 2 * base)
-            return hone_fail(e, HONE_E_LIMIT, 0, "the scratch buffers need %zu MiB, the task's buffers %zu MiB", (own - base) >> 20, base >> 20);
+            return hone_fail(e, HONE_E_LIMIT, 0, "the scratch buffers need %zu MiB, the task's buffers %zu MiB", (own - base) >> 20,
+                             base >> 20);
     }
     return HONE_OK;
 }
 
 static hone_code stage_compile(hone_stage_run *x, hone_err *e) {
-    hone_code c = hone_compile_task(x->s->compiler, x->candidate, &x->env, x->job->flags, x->job->n_flags, x->s->device->info.cc, &x->compiled, e);
+    hone_code c =
+        hone_compile_task(x->s->compiler, x->candidate, &x->env, x->job->flags, x->job->n_flags, x->s->device->info.cc, &x->compiled, e);
     json_t *j = x->compiled ? compile_json(x->compiled) : NULL;
     hone_report_set(x->r, "compile", j);
     x->r->compiled = x->compiled;
@@ -153,8 +158,12 @@ static hone_code fill_run(const hone_plan *p, uint64_t seed, hone_run_buffer *b,
     for (size_t i = 0; i < p->n_buffers; i++) {
         const hone_plan_buffer *f = &p->buffers[i];
         bool undefined = f->arg->role == HONE_OUT || f->arg->role == HONE_SCRATCH;
-        b[i] = (hone_run_buffer){.name = f->arg->name, .role = f->arg->role, .image = hone_malloc(f->bytes ? f->bytes : 1), .image_bytes = f->bytes,
-                                 .bytes = f->bytes, .undefined = undefined};
+        b[i] = (hone_run_buffer){.name = f->arg->name,
+                                 .role = f->arg->role,
+                                 .image = hone_malloc(f->bytes ? f->bytes : 1),
+                                 .image_bytes = f->bytes,
+                                 .bytes = f->bytes,
+                                 .undefined = undefined};
         if (!b[i].image)
             return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for '%s'", f->arg->name);
         if (undefined)

@@ -1,10 +1,11 @@
-// The time and profile stages. Virtual: one sampled run per size, modelled. Physical: paired with the baseline, outputs of timed runs compared, an A/A
-// control once per session. Several sizes count equally: the outcome's time is the geometric mean of their times.
+// The time and profile stages. Virtual: one sampled run per size, modelled. Physical: paired with the baseline, outputs of timed runs
+// compared, an A/A control once per session. Several sizes count equally: the outcome's time is the geometric mean of their times.
 #include "evaluate/stages.h"
 #include <math.h>
 #include <string.h>
 
-// Executed per launch before extrapolating. On the examples 4 million give the same modelled time as 32 million, within 0.1 %, in a quarter of the time.
+// Executed per launch before extrapolating. On the examples 4 million give the same modelled time as 32 million, within 0.1 %, in a quarter
+// of the time.
 enum { SAMPLE_WARP_INSTS = 4 << 20 };
 
 static json_t *sizes_json(const hone_sizes *z) {
@@ -163,7 +164,8 @@ static hone_code control(hone_stage_run *x, size_t i, hone_err *e) {
     hone_pair_config cfg = pair_config(x);
     hone_pair p;
     HONE_TRY(hone_measure_pair(&a, &same, &cfg, &p, e));
-    x->s->control = json_pack("{s:f,s:f,s:f,s:b}", "lo", p.ratio.lo, "median", p.ratio.mid, "hi", p.ratio.hi, "void", fabs(log(p.ratio.mid)) > 0.002);
+    x->s->control =
+        json_pack("{s:f,s:f,s:f,s:b}", "lo", p.ratio.lo, "median", p.ratio.mid, "hi", p.ratio.hi, "void", fabs(log(p.ratio.mid)) > 0.002);
     hone_pair_free(&p);
     return HONE_OK;
 }
@@ -191,7 +193,8 @@ static hone_code pair_size(hone_stage_run *x, size_t i, total *t, hone_err *e) {
     if (c == HONE_OK) {
         double floor_us = hone_floor_us(x->plans[i], &s->device->info);
         if (pair.b.mid < floor_us)
-            hone_findings_add(&x->r->findings, HONE_F_TIME_TOO_FAST, NULL, 0, json_pack("{s:f,s:f}", "time_us", pair.b.mid, "floor_us", floor_us),
+            hone_findings_add(&x->r->findings, HONE_F_TIME_TOO_FAST, NULL, 0,
+                              json_pack("{s:f,s:f}", "time_us", pair.b.mid, "floor_us", floor_us),
                               "takes %.3f µs, but writing the outputs alone takes %.3f µs at the memory's peak rate", pair.b.mid, floor_us);
         json_t *entry = hone_pair_json(&pair, true);
         if (entry)
@@ -247,8 +250,10 @@ static hone_code profile_on_virtual(hone_stage_run *x, hone_err *e) {
     if (c == HONE_OK)
         c = hone_measure_modelled(&b, p, &cfg, &m, e);
     if (c == HONE_OK) {
-        json_array_append_new(sizes, json_pack("{s:o,s:f,s:O}", "sizes", sizes_json(x->plans[0]->sizes), "time_us", m.time_us, "launches", m.launches));
-        hone_report_set(x->r, "model", json_pack("{s:s,s:s,s:O}", "kind", "modelled", "device", s->virtual_device->info.name, "sizes", sizes));
+        json_array_append_new(
+            sizes, json_pack("{s:o,s:f,s:O}", "sizes", sizes_json(x->plans[0]->sizes), "time_us", m.time_us, "launches", m.launches));
+        hone_report_set(x->r, "model",
+                        json_pack("{s:s,s:s,s:O}", "kind", "modelled", "device", s->virtual_device->info.name, "sizes", sizes));
         hone_report_set(x->r, "lines", json_incref(m.lines));
     }
     json_decref(sizes);

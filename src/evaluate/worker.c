@@ -1,5 +1,5 @@
-// The worker process: opens its device, says hello, lowers its own rights, then answers jobs one by one until its input ends. Whatever the virtual GPU's
-// kernels print goes to stderr, so that stdout carries messages only.
+// The worker process: opens its device, says hello, lowers its own rights, then answers jobs one by one until its input ends. Whatever the
+// virtual GPU's kernels print goes to stderr, so that stdout carries messages only.
 #include "evaluate/internal.h"
 #include <signal.h>
 #include <stdlib.h>

@@ -34,7 +34,8 @@ static void read_attributes(const hone_driver *drv, CUdevice dev, hone_device_in
     int khz, mem_khz, bits, v;
     i->has_clock_mhz = attribute(drv, dev, CU_ATTR_CLOCK_RATE_KHZ, &khz) && khz > 0;
     i->clock_mhz = khz * 1e-3;
-    i->has_bandwidth = attribute(drv, dev, CU_ATTR_MEMORY_CLOCK_KHZ, &mem_khz) && attribute(drv, dev, CU_ATTR_MEMORY_BUS_BITS, &bits) && mem_khz > 0 && bits > 0;
+    i->has_bandwidth = attribute(drv, dev, CU_ATTR_MEMORY_CLOCK_KHZ, &mem_khz) && attribute(drv, dev, CU_ATTR_MEMORY_BUS_BITS, &bits) &&
+                       mem_khz > 0 && bits > 0;
     i->bandwidth_gbs = i->has_bandwidth ? 2.0 * mem_khz * 1e3 * bits / 8 * 1e-9 : 0;   // double data rate
     i->l2_bytes = attribute(drv, dev, CU_ATTR_L2_BYTES, &v) && v > 0 ? (size_t)v : 0;
     i->cooperative = attribute(drv, dev, CU_ATTR_COOPERATIVE_LAUNCH, &v) && v;

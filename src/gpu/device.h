@@ -1,5 +1,5 @@
-// device: a chosen device with a context, and the facts about it. Device strings: "virtual:NAME" (a modelled GPU, or a path to a device file),
-// "cuda:N", "auto" (cuda:0 when there is one, else virtual:h200).
+// device: a chosen device with a context, and the facts about it. Device strings: "virtual:NAME" (a modelled GPU, or a path to a device
+// file), "cuda:N", "auto" (cuda:0 when there is one, else virtual:h200).
 #ifndef HONE_GPU_DEVICE_H
 #define HONE_GPU_DEVICE_H
 #include "gpu/driver.h"

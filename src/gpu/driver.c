@@ -1,5 +1,5 @@
-// Loads a driver library and fills the function table from driver.def: each member takes the first name the library exports. It does not choose a
-// device and keeps no state: device.c does. Sits at the bottom of gpu/.
+// Loads a driver library and fills the function table from driver.def: each member takes the first name the library exports. It does not
+// choose a device and keeps no state: device.c does. Sits at the bottom of gpu/.
 #include "gpu/driver.h"
 #include <dlfcn.h>
 #include <libgen.h>
@@ -146,9 +146,17 @@ hone_code hone_driver_fail(const hone_driver *d, CUresult r, hone_err *e, const 
 
 bool hone_result_is_sticky(int r) {
     static const int sticky[] = {
-        CUDA_ERROR_ECC_UNCORRECTABLE, CUDA_ERROR_ILLEGAL_ADDRESS, CUDA_ERROR_LAUNCH_TIMEOUT, CUDA_ERROR_ASSERT, CUDA_ERROR_HARDWARE_STACK_ERROR,
-        CUDA_ERROR_ILLEGAL_INSTRUCTION, CUDA_ERROR_MISALIGNED_ADDRESS, CUDA_ERROR_INVALID_ADDRESS_SPACE, CUDA_ERROR_INVALID_PC,
-        CUDA_ERROR_LAUNCH_FAILED, CUDA_ERROR_UNKNOWN,
+        CUDA_ERROR_ECC_UNCORRECTABLE,
+        CUDA_ERROR_ILLEGAL_ADDRESS,
+        CUDA_ERROR_LAUNCH_TIMEOUT,
+        CUDA_ERROR_ASSERT,
+        CUDA_ERROR_HARDWARE_STACK_ERROR,
+        CUDA_ERROR_ILLEGAL_INSTRUCTION,
+        CUDA_ERROR_MISALIGNED_ADDRESS,
+        CUDA_ERROR_INVALID_ADDRESS_SPACE,
+        CUDA_ERROR_INVALID_PC,
+        CUDA_ERROR_LAUNCH_FAILED,
+        CUDA_ERROR_UNKNOWN,
     };
     for (size_t i = 0; i < HONE_COUNT(sticky); i++)
         if (sticky[i] == r)

@@ -1,5 +1,6 @@
-// driver: the CUDA driver API as a table of functions, loaded at run time from the vendor's libcuda.so.1 or from hone's libhonegpu.so. Nothing above
-// this table knows which of the two it talks to, except to label results. owns: the driver owns its library; it is freed last.
+// driver: the CUDA driver API as a table of functions, loaded at run time from the vendor's libcuda.so.1 or from hone's libhonegpu.so.
+// Nothing above this table knows which of the two it talks to, except to label results. owns: the driver owns its library; it is freed
+// last.
 #ifndef HONE_GPU_DRIVER_H
 #define HONE_GPU_DRIVER_H
 #include "base/base.h"
@@ -23,8 +24,8 @@ typedef struct hone_driver {
     int version;                 // 13000 = CUDA 13.0
 } hone_driver;
 
-// Loads and initialises a driver. path: a library file or NULL for the usual places (virtual: HONE_LIBDIR, beside the executable, ../lib, then the
-// loader's path). errors: HONE_E_NO_DEVICE naming the places tried, the missing function, or cuInit's answer.
+// Loads and initialises a driver. path: a library file or NULL for the usual places (virtual: HONE_LIBDIR, beside the executable, ../lib,
+// then the loader's path). errors: HONE_E_NO_DEVICE naming the places tried, the missing function, or cuInit's answer.
 hone_code hone_driver_load(bool is_virtual, const char *path, hone_driver **out, hone_err *e);
 void hone_driver_free(hone_driver *d);
 

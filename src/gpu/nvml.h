@@ -1,5 +1,5 @@
-// nvml: readings of a physical GPU (clocks, temperature, power events, energy). Read only: hone never sets clocks or power limits. Optional: each
-// reading says whether it is there. threads: one caller at a time.
+// nvml: readings of a physical GPU (clocks, temperature, power events, energy). Read only: hone never sets clocks or power limits.
+// Optional: each reading says whether it is there. threads: one caller at a time.
 #ifndef HONE_GPU_NVML_H
 #define HONE_GPU_NVML_H
 #include "base/base.h"

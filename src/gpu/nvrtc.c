@@ -1,4 +1,5 @@
-// NVRTC by dlopen: the function table of nvrtc.def. The builtins library is opened first by its full path, because NVRTC looks for it by name only.
+// NVRTC by dlopen: the function table of nvrtc.def. The builtins library is opened first by its full path, because NVRTC looks for it by
+// name only.
 #include "gpu/toolkit.h"
 #include <dlfcn.h>
 #include <glob.h>
@@ -54,12 +55,5 @@ hone_code hone_nvrtc_load(const hone_toolkit *t, hone_nvrtc **out, hone_err *e) 
     return HONE_OK;
 }
 
-void hone_nvrtc_free(hone_nvrtc *n) {
-    if (!n)
-        return;
-    if (n->library)
-        dlclose(n->library);
-    if (n->builtins)
-        dlclose(n->builtins);
-    hone_free(n);
-}
+// The libraries stay loaded: NVRTC keeps state of its own until the process ends.
+void hone_nvrtc_free(hone_nvrtc *n) { hone_free(n); }

@@ -1,5 +1,5 @@
-// Finds a CUDA toolkit on this machine. A root folder is judged by what it holds, not by its name, so that installations, distribution packages and
-// PyPI's layouts (nvidia/cu13, nvidia/cuda_nvrtc + nvidia/cuda_runtime) all work. Loads nothing: nvrtc.c does.
+// Finds a CUDA toolkit on this machine. A root folder is judged by what it holds, not by its name, so that installations, distribution
+// packages and PyPI's layouts (nvidia/cu13, nvidia/cuda_nvrtc + nvidia/cuda_runtime) all work. Loads nothing: nvrtc.c does.
 #include "gpu/toolkit.h"
 #include <glob.h>
 #include <limits.h>
@@ -24,7 +24,8 @@ static const char *const include_dirs[] = {"include", "targets/x86_64-linux/incl
                                            "cuda_runtime/include", "nvidia/cu13/include", "nvidia/cuda_runtime/include", "../../include"};
 static const char *const cccl_dirs[] = {"include/cccl", "cu13/include/cccl", "cuda_cccl/include", "nvidia/cu13/include/cccl",
                                         "nvidia/cuda_cccl/include"};
-static const char *const ptxas_files[] = {"bin/ptxas", "cu13/bin/ptxas", "cuda_nvcc/bin/ptxas", "nvidia/cu13/bin/ptxas", "nvidia/cuda_nvcc/bin/ptxas"};
+static const char *const ptxas_files[] = {"bin/ptxas", "cu13/bin/ptxas", "cuda_nvcc/bin/ptxas", "nvidia/cu13/bin/ptxas",
+                                          "nvidia/cuda_nvcc/bin/ptxas"};
 
 // "libnvrtc.so.13": one dot-number after .so, not the builtins, not the static or "alt" ones. Returns the major version or -1.
 static int nvrtc_major(const char *path) {
@@ -132,5 +133,6 @@ hone_code hone_toolkit_find(hone_toolkit *t, hone_err *e) {
         try_root("/usr", "distribution's packages", t))
         return HONE_OK;
     hone_fail(e, HONE_E_NO_DEVICE, 0, "cannot find a CUDA toolkit (NVRTC and its headers)");
-    return hone_hint(e, "set CUDA_HOME, or install the packages nvidia-cuda-nvrtc and nvidia-cuda-runtime from PyPI and set CUDA_HOME to their nvidia folder");
+    return hone_hint(e, "set CUDA_HOME, or install the packages nvidia-cuda-nvrtc and nvidia-cuda-runtime from PyPI and set CUDA_HOME to "
+                        "their nvidia folder");
 }

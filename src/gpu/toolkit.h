@@ -1,5 +1,5 @@
-// toolkit: where a CUDA toolkit's parts lie (NVRTC library, headers, ptxas), in a full installation, a distribution's packages or PyPI's; and NVRTC
-// itself as a table of functions. errors: HONE_E_NO_DEVICE with a hint how to get a toolkit.
+// toolkit: where a CUDA toolkit's parts lie (NVRTC library, headers, ptxas), in a full installation, a distribution's packages or PyPI's;
+// and NVRTC itself as a table of functions. errors: HONE_E_NO_DEVICE with a hint how to get a toolkit.
 #ifndef HONE_GPU_TOOLKIT_H
 #define HONE_GPU_TOOLKIT_H
 #include "base/base.h"

@@ -1,5 +1,6 @@
-// measure: how long does a program take on a workload? On the virtual GPU: modelled time, one sampled run, with counters and how the model came to
-// its answer. On a physical GPU: paired ABBA timing by events, a distribution and an interval. See docs/measuring.md. It does not judge outputs.
+// measure: how long does a program take on a workload? On the virtual GPU: modelled time, one sampled run, with counters and how the model
+// came to its answer. On a physical GPU: paired ABBA timing by events, a distribution and an interval. See docs/measuring.md. It does not
+// judge outputs.
 #ifndef HONE_MEASURE_H
 #define HONE_MEASURE_H
 #include "gpu/nvml.h"
@@ -53,7 +54,8 @@ void hone_pair_free(hone_pair *p);
 json_t *hone_pair_json(const hone_pair *p, bool with_samples);   // NULL when out of memory
 typedef enum hone_speed { HONE_FAST, HONE_SLOW, HONE_SAME, HONE_AMBIGUOUS } hone_speed;
 const char *hone_speed_name(hone_speed s);                       // "FAST" …
-// b against a by trust.md: FAST when the interval's lower bound is above 1.005, SLOW when its upper bound is below 0.995, SAME when it lies within.
+// b against a by trust.md: FAST when the interval's lower bound is above 1.005, SLOW when its upper bound is below 0.995, SAME when it lies
+// within.
 hone_speed hone_speed_of(const hone_interval *ratio);
 // Modelled times: differences inside the band of either are AMBIGUOUS.
 hone_speed hone_speed_modelled(double base_us, double us, double error_band);

@@ -1,5 +1,5 @@
-// Modelled time on the virtual GPU: one sampled run of the launch plan, counters and model taken after every launch. The same code serves `hone
-// profile` (per source line). Physical devices: pair.c.
+// Modelled time on the virtual GPU: one sampled run of the launch plan, counters and model taken after every launch. The same code serves
+// `hone profile` (per source line). Physical devices: pair.c.
 #include "measure/measure.h"
 #include <string.h>
 
@@ -14,25 +14,27 @@ json_t *hone_counters_json(const honeVgpuCounters *c) {
 }
 
 json_t *hone_model_json(const honeVgpuModel *m) {
-    return json_pack("{s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:i,s:i,s:i,s:s,s:s,s:{s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f},s:f}", "time_us", m->time_us, "cycles",
-                     m->cycles, "clock_mhz", m->clock_mhz, "launch_us", m->launch_us, "occupancy", m->occupancy, "waves", m->waves, "tail_fraction",
-                     m->tail_fraction, "blocks_per_sm", (int)m->blocks_per_sm, "registers", (int)m->registers, "shared_bytes", (int)m->shared_bytes,
-                     "limiter", m->limiter, "bottleneck", m->bottleneck, "shares", "issue", m->share_issue, "pipe", m->share_pipe, "l1",
-                     m->share_l1, "shared", m->share_shared, "l2", m->share_l2, "dram", m->share_dram, "latency", m->share_latency, "atomic",
-                     m->share_atomic, "error_band", m->error_band);
+    return json_pack("{s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:i,s:i,s:i,s:s,s:s,s:{s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f},s:f}", "time_us", m->time_us,
+                     "cycles", m->cycles, "clock_mhz", m->clock_mhz, "launch_us", m->launch_us, "occupancy", m->occupancy, "waves",
+                     m->waves, "tail_fraction", m->tail_fraction, "blocks_per_sm", (int)m->blocks_per_sm, "registers", (int)m->registers,
+                     "shared_bytes", (int)m->shared_bytes, "limiter", m->limiter, "bottleneck", m->bottleneck, "shares", "issue",
+                     m->share_issue, "pipe", m->share_pipe, "l1", m->share_l1, "shared", m->share_shared, "l2", m->share_l2, "dram",
+                     m->share_dram, "latency", m->share_latency, "atomic", m->share_atomic, "error_band", m->error_band);
 }
 
 static json_t *launch_json(const honeVgpuLaunch *l) {
-    return json_pack("{s:s,s:[iii],s:[iii],s:i,s:f,s:o,s:o}", "kernel", l->kernel, "grid", (int)l->grid[0], (int)l->grid[1], (int)l->grid[2], "block",
-                     (int)l->block[0], (int)l->block[1], (int)l->block[2], "dynamic_shared", (int)l->dynamic_shared, "time_us", l->model.time_us,
-                     "counters", hone_counters_json(&l->counters), "model", hone_model_json(&l->model));
+    return json_pack("{s:s,s:[iii],s:[iii],s:i,s:f,s:o,s:o}", "kernel", l->kernel, "grid", (int)l->grid[0], (int)l->grid[1],
+                     (int)l->grid[2], "block", (int)l->block[0], (int)l->block[1], (int)l->block[2], "dynamic_shared",
+                     (int)l->dynamic_shared, "time_us", l->model.time_us, "counters", hone_counters_json(&l->counters), "model",
+                     hone_model_json(&l->model));
 }
 
 static json_t *line_json(const char *kernel, const honeVgpuLine *l) {
-    return json_pack("{s:s,s:s,s:i,s:i,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "kernel", kernel, "file", l->file, "line", (int)l->line, "ptx_line",
-                     (int)l->ptx_line, "share", l->share, "warp_insts", l->warp_insts, "thread_insts", l->thread_insts, "global_requests",
-                     l->global_requests, "global_sectors", l->global_sectors, "global_sectors_ideal", l->global_sectors_ideal, "shared_wavefronts",
-                     l->shared_wavefronts, "shared_wavefronts_ideal", l->shared_wavefronts_ideal);
+    return json_pack("{s:s,s:s,s:i,s:i,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "kernel", kernel, "file", l->file, "line", (int)l->line,
+                     "ptx_line", (int)l->ptx_line, "share", l->share, "warp_insts", l->warp_insts, "thread_insts", l->thread_insts,
+                     "global_requests", l->global_requests, "global_sectors", l->global_sectors, "global_sectors_ideal",
+                     l->global_sectors_ideal, "shared_wavefronts", l->shared_wavefronts, "shared_wavefronts_ideal",
+                     l->shared_wavefronts_ideal);
 }
 
 typedef struct taker { hone_device *device; hone_modelled *out; double band; bool want_lines; } taker;

@@ -1,5 +1,6 @@
-// Paired timing by events, for physical devices: warm-up, ABBA blocks, cold L2 by flush and by rotation over sets, clocks read around every block,
-// median log ratio with a bootstrap interval. It runs on any driver; on the virtual GPU the events carry modelled time and one sample suffices.
+// Paired timing by events, for physical devices: warm-up, ABBA blocks, cold L2 by flush and by rotation over sets, clocks read around every
+// block, median log ratio with a bootstrap interval. It runs on any driver; on the virtual GPU the events carry modelled time and one
+// sample suffices.
 #include "measure/measure.h"
 #include <math.h>
 #include <string.h>
@@ -116,8 +117,10 @@ static bool clocks_steady(timer *t, hone_pair *out, const hone_nvml_reading *r, 
     return steady;
 }
 
-// A B B A with `visit` samples each: drift that is linear in time cancels. Position i of a visit of A is paired with position i of the B beside it.
-static hone_code abba(timer *t, const hone_arm *a, const hone_arm *b, unsigned visit, hone_pair *out, block *blk, bool *steady, hone_err *e) {
+// A B B A with `visit` samples each: drift that is linear in time cancels. Position i of a visit of A is paired with position i of the B
+// beside it.
+static hone_code abba(timer *t, const hone_arm *a, const hone_arm *b, unsigned visit, hone_pair *out, block *blk, bool *steady,
+                      hone_err *e) {
     hone_nvml_reading r[4];
     const hone_arm *order[4] = {a, b, b, a};
     for (unsigned v = 0; v < 4; v++) {
@@ -155,7 +158,8 @@ static hone_code collect_pairs(timer *t, const hone_arm *a, const hone_arm *b, s
             break;
     }
     if (out->n == 0) {
-        hone_fail(e, HONE_E_DEVICE, 0, "no steady timing block in %u samples: clocks moved by more than 1 %% or the device was throttled", out->discarded);
+        hone_fail(e, HONE_E_DEVICE, 0, "no steady timing block in %u samples: clocks moved by more than 1 %% or the device was throttled",
+                  out->discarded);
         return hone_hint(e, "let the device cool down, or use it exclusively");
     }
     return HONE_OK;

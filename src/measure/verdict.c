@@ -43,7 +43,8 @@ static json_t *samples_json(const double *v, size_t n) {
 
 json_t *hone_pair_json(const hone_pair *p, bool with_samples) {
     bool paired = p->b.mid > 0;
-    json_t *o = json_pack("{s:i,s:i,s:i,s:o}", "samples", (int)p->n, "discarded", (int)p->discarded, "batch", (int)p->batch, "a_us", interval_json(&p->a));
+    json_t *o = json_pack("{s:i,s:i,s:i,s:o}", "samples", (int)p->n, "discarded", (int)p->discarded, "batch", (int)p->batch, "a_us",
+                          interval_json(&p->a));
     if (!o)
         return NULL;
     if (paired) {

@@ -159,7 +159,8 @@ hone_code hone_bound_reset(const hone_bound *b, unsigned set, uint8_t poison, ho
         if (p->bytes == 0 || p->arg->role == HONE_IN)
             continue;
         if (p->arg->role == HONE_INOUT)
-            r = drv->MemcpyDtoD(at[i], b->w->pristine[(size_t)set * b->w->base->n_buffers + base_index(b->w->base, p->arg->name)], p->bytes);
+            r = drv->MemcpyDtoD(at[i], b->w->pristine[(size_t)set * b->w->base->n_buffers + base_index(b->w->base, p->arg->name)],
+                                p->bytes);
         else
             r = drv->MemsetD8(at[i], poison, p->bytes);
         if (r != CUDA_SUCCESS)

@@ -1,6 +1,6 @@
-// workload: a task's buffers at one size on one device, filled once and kept between candidates. Inputs are never written by hone again; outputs and
-// scratch are poisoned and inouts restored before a run. A workload may hold several sets (copies with other contents), so that consecutive timed
-// launches do not find their data in the L2 cache.
+// workload: a task's buffers at one size on one device, filled once and kept between candidates. Inputs are never written by hone again;
+// outputs and scratch are poisoned and inouts restored before a run. A workload may hold several sets (copies with other contents), so that
+// consecutive timed launches do not find their data in the L2 cache.
 #ifndef HONE_WORKLOAD_H
 #define HONE_WORKLOAD_H
 #include "compile/program.h"

@@ -33,7 +33,9 @@ static hone_code check_words(const checker *c) {
     bool ok = has_sub(in);
     switch (in->op) {
     case PTX_OP_SETP: case PTX_OP_SET: ok = in->cmp != PTX_CMP_NONE; break;
-    case PTX_OP_ATOM: case PTX_OP_RED: case PTX_OP_REDUX: case PTX_OP_SHFL: case PTX_OP_VOTE: case PTX_OP_MATCH: ok = in->atom != PTX_ATOM_NONE; break;
+    case PTX_OP_ATOM: case PTX_OP_RED: case PTX_OP_REDUX: case PTX_OP_SHFL: case PTX_OP_VOTE: case PTX_OP_MATCH:
+        ok = in->atom != PTX_ATOM_NONE;
+        break;
     case PTX_OP_SHF: ok = in->mods & (PTX_M_LEFT | PTX_M_RIGHT) && in->mods & (PTX_M_WRAP | PTX_M_CLAMP); break;
     case PTX_OP_ISSPACEP: ok = in->space != PTX_GENERIC; break;
     case PTX_OP_CVTA: ok = in->space != PTX_GENERIC; break;

@@ -167,7 +167,8 @@ static hone_code parse_directive(ptx_parser *p, ptx_func *f) {
         return parse_u32(p, &f->minnctapersm);
     if (ptx_tok_is(&t, "maxnreg"))
         return parse_u32(p, &f->maxnreg);
-    if (ptx_tok_is(&t, "maxnctapersm") || ptx_tok_is(&t, "maxclusterrank") || ptx_tok_is(&t, "abi_preserve") || ptx_tok_is(&t, "abi_preserve_control"))
+    if (ptx_tok_is(&t, "maxnctapersm") || ptx_tok_is(&t, "maxclusterrank") || ptx_tok_is(&t, "abi_preserve") ||
+        ptx_tok_is(&t, "abi_preserve_control"))
         return parse_u32(p, &ignored);
     if (ptx_tok_is(&t, "explicitcluster") || ptx_tok_is(&t, "blocksareclusters"))
         return HONE_OK;
@@ -246,7 +247,8 @@ static hone_code parse_statement(ptx_parser *p) {
 // Running off the end returns (as ptxas has it); an explicit ret keeps "every path ends in a control instruction" true for users.
 static hone_code close_body(ptx_parser *p) {
     const ptx_inst *last = p->insts.n ? &p->insts.v[p->insts.n - 1] : NULL;
-    bool ends = last && !last->has_guard && (last->op == PTX_OP_RET || last->op == PTX_OP_EXIT || last->op == PTX_OP_TRAP || last->op == PTX_OP_BRA);
+    bool ends = last && !last->has_guard && (last->op == PTX_OP_RET || last->op == PTX_OP_EXIT || last->op == PTX_OP_TRAP ||
+        last->op == PTX_OP_BRA);
     for (ptx_sym *y = p->scopes[p->depth]; y && ends; y = y->scope_next)
         ends = !(y->kind == PTX_SYM_LABEL && y->index == p->insts.n);
     if (ends && !p->end_label)

@@ -92,7 +92,8 @@ static void settle(ptx_inst *in) {
     if (in->op != PTX_OP_BAR && in->op != PTX_OP_BARRIER)
         return;
     if (in->mods2 & PTX_M2_CLUSTER)
-        in->sub = in->sub == PTX_BAR_ARRIVE ? PTX_BAR_CLUSTER_ARRIVE : in->sub == PTX_BAR_CLUSTER_WAIT ? PTX_BAR_CLUSTER_WAIT : PTX_SUB_NONE;
+        in->sub = in->sub == PTX_BAR_ARRIVE ? PTX_BAR_CLUSTER_ARRIVE : in->sub == PTX_BAR_CLUSTER_WAIT ? PTX_BAR_CLUSTER_WAIT
+            : PTX_SUB_NONE;
     else if (in->sub == PTX_BAR_CLUSTER_WAIT)
         in->sub = PTX_SUB_NONE;
     if (in->mods & PTX_M_WARP)

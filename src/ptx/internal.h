@@ -16,7 +16,8 @@ enum {
 #define PTX_MAX_ARENA ((size_t)1 << 30)
 #define PTX_MAX_VAR_BYTES ((size_t)1 << 28)
 
-typedef enum ptx_tok_kind { PTX_T_EOF, PTX_T_IDENT, PTX_T_DOT /* .word, s without the dot */, PTX_T_INT, PTX_T_FLOAT, PTX_T_STR, PTX_T_PUNCT } ptx_tok_kind;
+typedef enum ptx_tok_kind { PTX_T_EOF, PTX_T_IDENT, PTX_T_DOT /* .word, s without the dot */, PTX_T_INT, PTX_T_FLOAT, PTX_T_STR,
+    PTX_T_PUNCT } ptx_tok_kind;
 typedef struct ptx_tok {
     ptx_tok_kind kind;
     const char *s;          // borrowed from the text
@@ -39,7 +40,8 @@ typedef struct ptx_sym {
     struct ptx_sym *scope_next; // same scope, newest first
 } ptx_sym;
 
-typedef struct ptx_fixup { uint32_t inst, col; uint8_t operand, elem; const char *name; uint32_t line; bool is_elem; } ptx_fixup;   // a use of a label
+// a use of a label
+typedef struct ptx_fixup { uint32_t inst, col; uint8_t operand, elem; const char *name; uint32_t line; bool is_elem; } ptx_fixup;
 typedef struct ptx_loc { uint32_t file, line, col, user_file, user_line; } ptx_loc;
 
 typedef struct ptx_parser {
@@ -112,8 +114,10 @@ typedef struct ptx_mod { const char *text; uint64_t groups; uint8_t field; uint3
 extern const ptx_mod ptx_mods[];
 extern const size_t ptx_n_mods;
 hone_code ptx_parse_inst(ptx_parser *p);
-enum { PTX_G_ADD, PTX_G_MUL, PTX_G_DIV, PTX_G_FMA, PTX_G_MINMAX, PTX_G_INT, PTX_G_SHF, PTX_G_PRMT, PTX_G_TESTP, PTX_G_CMP, PTX_G_CVT, PTX_G_CVTA, PTX_G_LD,
-       PTX_G_ATOM, PTX_G_CP, PTX_G_FENCE, PTX_G_MB, PTX_G_BAR, PTX_G_SHFL, PTX_G_VOTE, PTX_G_BRA, PTX_G_GRID, PTX_G_MMA, PTX_G_TEX, PTX_G_VIDEO };
+enum { PTX_G_ADD, PTX_G_MUL, PTX_G_DIV, PTX_G_FMA, PTX_G_MINMAX, PTX_G_INT, PTX_G_SHF, PTX_G_PRMT, PTX_G_TESTP, PTX_G_CMP, PTX_G_CVT,
+    PTX_G_CVTA, PTX_G_LD,
+       PTX_G_ATOM, PTX_G_CP, PTX_G_FENCE, PTX_G_MB, PTX_G_BAR, PTX_G_SHFL, PTX_G_VOTE, PTX_G_BRA, PTX_G_GRID, PTX_G_MMA, PTX_G_TEX,
+           PTX_G_VIDEO };
 
 // operand.c
 hone_code ptx_parse_operand(ptx_parser *p, ptx_inst *in, ptx_operand *o);

@@ -17,7 +17,8 @@ hone_code ptx_error(ptx_parser *p, const ptx_tok *at, hone_code code, const char
 }
 
 hone_code ptx_nomem(ptx_parser *p) {
-    return hone_fail(p->e, HONE_E_LIMIT, 0, "ptx:%u:%u: out of memory, or over the limit of %zu MiB for parsed text, near '%.*s'", p->tok.line, p->tok.col,
+    return hone_fail(p->e, HONE_E_LIMIT, 0, "ptx:%u:%u: out of memory, or over the limit of %zu MiB for parsed text, near '%.*s'",
+        p->tok.line, p->tok.col,
                      PTX_MAX_ARENA >> 20, p->tok.n > 40 ? 40 : (int)p->tok.n, p->tok.s ? p->tok.s : "");
 }
 
@@ -36,8 +37,8 @@ static void new_line(ptx_parser *p) {
     p->line_start = p->at + 1;
 }
 
-// Skips blanks and comments. false: a comment without end.
-static bool skip_space(ptx_parser *p) {
+// Skips blanks and comments. false: a comment without end; *t says where it begins.
+static bool skip_space(ptx_parser *p, ptx_tok *t) {
     for (; p->at < p->end; p->at++) {
         char c = *p->at;
         if (c == '\n') {
@@ -46,6 +47,8 @@ static bool skip_space(ptx_parser *p) {
             while (p->at + 1 < p->end && p->at[1] != '\n')
                 p->at++;
         } else if (c == '/' && p->at + 1 < p->end && p->at[1] == '*') {
+            t->line = p->line;
+            t->col = (uint32_t)(p->at - p->line_start) + 1;
             for (p->at += 2;; p->at++) {
                 if (p->at + 1 >= p->end)
                     return false;
@@ -82,7 +85,8 @@ static bool lex_decimal_float(ptx_parser *p, ptx_tok *t) {
     char buf[64];
     size_t n = 0;
     const char *s = p->at;
-    while (s < p->end && n < sizeof buf - 1 && (is_digit(*s) || *s == '.' || *s == 'e' || *s == 'E' || ((*s == '+' || *s == '-') && (s[-1] == 'e' || s[-1] == 'E'))))
+    while (s < p->end && n < sizeof buf - 1 && (is_digit(*s) || *s == '.' || *s == 'e' || *s == 'E' ||
+        ((*s == '+' || *s == '-') && (s[-1] == 'e' || s[-1] == 'E'))))
         buf[n++] = *s++;
     buf[n] = 0;
     char *stop;
@@ -178,12 +182,11 @@ static void lex_punct(ptx_parser *p, ptx_tok *t) {
 
 static hone_code lex(ptx_parser *p, ptx_tok *t) {
     *t = (ptx_tok){.kind = PTX_T_EOF};
-    bool closed = skip_space(p);
+    if (!skip_space(p, t))
+        return ptx_error_at(p, t->line, t->col, HONE_E_PARSE, "comment without end", "/*", 2);
     t->line = p->line;
     t->col = (uint32_t)(p->at - p->line_start) + 1;
     t->s = p->at;
-    if (!closed)
-        return ptx_error_at(p, t->line, t->col, HONE_E_PARSE, "comment without end", "/*", 2);
     if (p->at >= p->end)
         return HONE_OK;
     char c = *p->at;

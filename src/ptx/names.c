@@ -3,13 +3,15 @@
 
 static const struct { const char *name; uint8_t bytes, kind; } types[PTX_TYPE_COUNT] = {
     [PTX_NOTYPE] = {"none", 0, 0}, [PTX_PRED] = {"pred", 0, 'P'},
-    [PTX_B8] = {"b8", 1, 'B'}, [PTX_B16] = {"b16", 2, 'B'}, [PTX_B32] = {"b32", 4, 'B'}, [PTX_B64] = {"b64", 8, 'B'}, [PTX_B128] = {"b128", 16, 'B'},
+    [PTX_B8] = {"b8", 1, 'B'}, [PTX_B16] = {"b16", 2, 'B'}, [PTX_B32] = {"b32", 4, 'B'}, [PTX_B64] = {"b64", 8, 'B'},
+    [PTX_B128] = {"b128", 16, 'B'},
     [PTX_U8] = {"u8", 1, 'I'}, [PTX_U16] = {"u16", 2, 'I'}, [PTX_U32] = {"u32", 4, 'I'}, [PTX_U64] = {"u64", 8, 'I'},
     [PTX_S8] = {"s8", 1, 'I'}, [PTX_S16] = {"s16", 2, 'I'}, [PTX_S32] = {"s32", 4, 'I'}, [PTX_S64] = {"s64", 8, 'I'},
     [PTX_F16] = {"f16", 2, 'F'}, [PTX_F16X2] = {"f16x2", 4, 'F'}, [PTX_BF16] = {"bf16", 2, 'F'}, [PTX_BF16X2] = {"bf16x2", 4, 'F'},
     [PTX_F32] = {"f32", 4, 'F'}, [PTX_F64] = {"f64", 8, 'F'}, [PTX_TF32] = {"tf32", 4, 'X'},
     [PTX_E4M3] = {"e4m3", 1, 'X'}, [PTX_E5M2] = {"e5m2", 1, 'X'}, [PTX_E4M3X2] = {"e4m3x2", 2, 'X'}, [PTX_E5M2X2] = {"e5m2x2", 2, 'X'},
-    [PTX_U16X2] = {"u16x2", 4, 'X'}, [PTX_S16X2] = {"s16x2", 4, 'X'}, [PTX_S4] = {"s4", 1, 'X'}, [PTX_U4] = {"u4", 1, 'X'}, [PTX_B1] = {"b1", 1, 'X'},
+    [PTX_U16X2] = {"u16x2", 4, 'X'}, [PTX_S16X2] = {"s16x2", 4, 'X'}, [PTX_S4] = {"s4", 1, 'X'}, [PTX_U4] = {"u4", 1, 'X'},
+    [PTX_B1] = {"b1", 1, 'X'},
     [PTX_F32X2] = {"f32x2", 8, 'X'},
 };
 

@@ -73,9 +73,11 @@ static hone_code parse_pragma(ptx_parser *p) {
 }
 
 static hone_code parse_linked(ptx_parser *p) {   // [.visible|.weak|.extern|.common] then a function or variable
-    static const struct { const char *name; ptx_space space; } spaces[] = {{"global", PTX_GLOBAL}, {"const", PTX_CONST}, {"shared", PTX_SHARED}};
+    static const struct { const char *name; ptx_space space; } spaces[] = {{"global", PTX_GLOBAL}, {"const", PTX_CONST},
+        {"shared", PTX_SHARED}};
     bool is_extern = false;
-    while (ptx_is_dot(&p->tok, "visible") || ptx_is_dot(&p->tok, "weak") || ptx_is_dot(&p->tok, "extern") || ptx_is_dot(&p->tok, "common")) {
+    while (ptx_is_dot(&p->tok, "visible") || ptx_is_dot(&p->tok, "weak") || ptx_is_dot(&p->tok, "extern") ||
+        ptx_is_dot(&p->tok, "common")) {
         is_extern |= ptx_is_dot(&p->tok, "extern");
         HONE_TRY(ptx_advance(p));
     }

@@ -16,7 +16,9 @@ typedef enum ptx_type {
 unsigned ptx_type_bytes(ptx_type t);      // of one register's worth; 0 for pred and none, 1 for sub-byte types
 const char *ptx_type_name(ptx_type t);    // "u32"
 
-typedef enum ptx_space { PTX_GENERIC, PTX_REG, PTX_PARAM, PTX_GLOBAL, PTX_SHARED, PTX_SHARED_CLUSTER, PTX_LOCAL, PTX_CONST, PTX_TEX } ptx_space;
+typedef enum ptx_space {
+    PTX_GENERIC, PTX_REG, PTX_PARAM, PTX_GLOBAL, PTX_SHARED, PTX_SHARED_CLUSTER, PTX_LOCAL, PTX_CONST, PTX_TEX
+} ptx_space;
 typedef enum ptx_round { PTX_RND_NONE, PTX_RN, PTX_RZ, PTX_RM, PTX_RP, PTX_RNA, PTX_RNI, PTX_RZI, PTX_RMI, PTX_RPI } ptx_round;
 typedef enum ptx_cmp {
     PTX_CMP_NONE, PTX_EQ, PTX_NE, PTX_LT, PTX_LE, PTX_GT, PTX_GE, PTX_LO, PTX_LS, PTX_HI_, PTX_HS,
@@ -43,8 +45,10 @@ enum {   // ptx_inst.mods
 
 enum {   // ptx_inst.mods2
     PTX_M2_PARITY = 1u << 0 /* mbarrier waits */, PTX_M2_CACHE_HINT = 1u << 1 /* the last operand is a cache policy */,
-    PTX_M2_CLUSTER = 1u << 2 /* barrier.cluster */, PTX_M2_COL_A = 1u << 3, PTX_M2_COL_B = 1u << 4 /* mma layouts; row when absent; wmma.load/store: A */,
-    PTX_M2_TRAP = 1u << 5, PTX_M2_ZERO = 1u << 6 /* surface clamp modes */, PTX_M2_NO_COMPLETE = 1u << 7, PTX_M2_CG_HINT = 1u << 8 /* any other cache hint */
+    PTX_M2_CLUSTER = 1u << 2 /* barrier.cluster */, PTX_M2_COL_A = 1u << 3 /* mma layouts, row when absent; */,
+    PTX_M2_COL_B = 1u << 4 /* wmma.load and store use A */,
+    PTX_M2_TRAP = 1u << 5, PTX_M2_ZERO = 1u << 6 /* surface clamp modes */, PTX_M2_NO_COMPLETE = 1u << 7,
+    PTX_M2_CG_HINT = 1u << 8 /* any other cache hint */
 };
 
 // The second word of an opcode that has several meanings; 0 when it has one.
@@ -139,7 +143,7 @@ typedef struct ptx_func {
     size_t *param_offsets; size_t param_bytes;
     ptx_var **rets; size_t n_rets;          // device functions
     ptx_reg *regs; size_t n_regs;
-    ptx_var **vars; size_t n_vars;          // .local .shared .param declared inside; those in inner braces are named "name@n", so names are unique
+    ptx_var **vars; size_t n_vars;          // .local .shared .param inside; names are unique: in inner braces "name@n"
     ptx_inst *insts; size_t n_insts;
     uint32_t maxntid[3], reqntid[3], minnctapersm, maxnreg;   // 0 when absent
     uint32_t cluster_dim[3];

@@ -11,7 +11,8 @@ static uint64_t hash_name(const char *s, size_t n) {   // FNV-1a: names are shor
     return h ^ h >> 29;
 }
 
-static bool same(const ptx_sym *s, uint64_t h, const char *name, size_t n) { return s->hash == h && s->n == n && !memcmp(s->name, name, n); }
+static bool same(const ptx_sym *s, uint64_t h, const char *name, size_t n) { return s->hash == h && s->n == n &&
+    !memcmp(s->name, name, n); }
 
 ptx_sym *ptx_sym_find(ptx_parser *p, const char *s, size_t n) {
     uint64_t h = hash_name(s, n);

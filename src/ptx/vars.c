@@ -51,7 +51,8 @@ static hone_code parse_decl(ptx_parser *p, decl *d) {
         } else if (ptx_is_dot(&p->tok, "ptr")) {
             d->is_ptr = true;
             HONE_TRY(ptx_advance(p));
-        } else if (d->is_ptr && (ptx_is_dot(&p->tok, "global") || ptx_is_dot(&p->tok, "shared") || ptx_is_dot(&p->tok, "local") || ptx_is_dot(&p->tok, "const"))) {
+        } else if (d->is_ptr && (ptx_is_dot(&p->tok, "global") || ptx_is_dot(&p->tok, "shared") || ptx_is_dot(&p->tok, "local") ||
+            ptx_is_dot(&p->tok, "const"))) {
             HONE_TRY(ptx_advance(p));
         } else if (ptx_is_dot(&p->tok, "v2") || ptx_is_dot(&p->tok, "v4")) {
             d->vec = (unsigned)(p->tok.s[1] - '0');
@@ -69,7 +70,8 @@ static ptx_var *new_var(ptx_parser *p, const ptx_tok *name, ptx_space space, con
     if (!v || !copy)
         return NULL;
     unsigned bytes = ptx_type_bytes(d->type);
-    *v = (ptx_var){.name = copy, .space = space, .type = d->type, .bytes = (size_t)bytes * d->vec, .line = name->line, .is_managed = d->is_managed};
+    *v = (ptx_var){.name = copy, .space = space, .type = d->type, .bytes = (size_t)bytes * d->vec, .line = name->line,
+        .is_managed = d->is_managed};
     v->align = d->align ? d->align : v->bytes ? v->bytes : 1;
     return v;
 }
@@ -84,7 +86,8 @@ static hone_code parse_dims(ptx_parser *p, ptx_var *v, bool *open) {
         } else {
             int64_t n;
             HONE_TRY(ptx_const_expr(p, &n));
-            if (n < 0 || (uint64_t)n > PTX_MAX_VAR_BYTES || __builtin_mul_overflow(v->bytes, (size_t)n, &v->bytes) || v->bytes > ((size_t)1 << 40))
+            if (n < 0 || (uint64_t)n > PTX_MAX_VAR_BYTES || __builtin_mul_overflow(v->bytes, (size_t)n, &v->bytes) ||
+                v->bytes > ((size_t)1 << 40))
                 return ptx_error(p, &at, HONE_E_LIMIT, "array is too large at");
         }
         HONE_TRY(ptx_expect(p, ']'));

@@ -41,7 +41,8 @@ static inline cvt_value cvt_unpack_float(uint64_t bits, ptx_type t, bool ftz) {
     const unsigned width = 8 * cvt_element_bytes(t);
     const uint64_t sign = bits >> (width - 1) & 1, mag = (bits & ((1ull << (width - 1)) - 1)) >> f->shift;
     const uint64_t frac = mag & ((1ull << f->mantissa) - 1), exponent = mag >> f->mantissa;
-    cvt_value v = {.sign = sign, .is_inf = mag == f->inf && f->inf != f->nan, .is_nan = mag > f->max && !(mag == f->inf && f->inf != f->nan)};
+    cvt_value v = {.sign = sign, .is_inf = mag == f->inf && f->inf != f->nan, .is_nan = mag > f->max &&
+        !(mag == f->inf && f->inf != f->nan)};
     v.m = exponent ? frac | 1ull << f->mantissa : frac;
     v.e = (int)(exponent ? exponent : 1) - f->bias - f->mantissa;
     if (ftz && !exponent)

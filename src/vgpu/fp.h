@@ -24,7 +24,8 @@ FP_INLINE uint32_t fp_f16_of_f32(float f) {   // to nearest even; NaN → 0x7fff
     const uint32_t normal = (m + 0xc8000fffu + (m >> 13 & 1u)) >> 13;
     const uint32_t small = vg_bits_f32(vg_f32_of(m) + 0.5f) - 0x3f000000u;   // the addition rounds at 2^-24
     const uint32_t finite = fp_blend(fp_lt(m, 0x38800000u), small, normal);
-    return (fp_blend(fp_lt(m, 0x47800000u), finite, 0x7c00u) | sign | (fp_lt(0x7f800000u, m) & 0x7fffu)) & ~(fp_lt(0x7f800000u, m) & 0x8000u);
+    return (fp_blend(fp_lt(m, 0x47800000u), finite, 0x7c00u) | sign |
+        (fp_lt(0x7f800000u, m) & 0x7fffu)) & ~(fp_lt(0x7f800000u, m) & 0x8000u);
 }
 FP_INLINE float fp_f32_of_bf16(uint32_t h) { return vg_f32_of(h << 16); }
 FP_INLINE uint32_t fp_bf16_of_f32(float f) {   // to nearest even; NaN → 0x7fff
@@ -151,8 +152,10 @@ FP_INLINE float fp_sincos(float a, double quarter) {
     const double r = r0 > 0.8 ? 0.8 : r0 < -0.8 ? -0.8 : r0;
     const double q = k + quarter, j = q - 4.0 * ((q * 0.25 - 0.375 + magic) - magic);   // q modulo 4: 0 … 3
     const double z = r * r;
-    const double s = r * (1.0 + z * (-1.6666666666666666e-1 + z * (8.3333333333333333e-3 + z * (-1.9841269841269841e-4 + z * 2.7557319223985893e-6))));
-    const double c = 1.0 + z * (-0.5 + z * (4.1666666666666667e-2 + z * (-1.3888888888888889e-3 + z * (2.4801587301587302e-5 - z * 2.7557319223985888e-7))));
+    const double s = r * (1.0 + z * (-1.6666666666666666e-1 + z * (8.3333333333333333e-3 + z * (-1.9841269841269841e-4 +
+                     z * 2.7557319223985893e-6))));
+    const double c = 1.0 + z * (-0.5 + z * (4.1666666666666667e-2 + z * (-1.3888888888888889e-3 + z * (2.4801587301587302e-5 -
+                     z * 2.7557319223985888e-7))));
     const bool use_cos = j == 1.0 || j == 3.0;
     const double y = use_cos ? c : s;
     const float f = (float)(j >= 2.0 ? -y : y);

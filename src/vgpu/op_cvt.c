@@ -93,7 +93,8 @@ VG_OP2(f16x2_f32_relu, U32, F32, F32, fp_f16_of_f32(fp_relu(b)) | fp_f16_of_f32(
 VG_OP2(bf16x2_f32, U32, F32, F32, fp_bf16_of_f32(b) | fp_bf16_of_f32(a) << 16)
 VG_OP2(bf16x2_f32_relu, U32, F32, F32, fp_bf16_of_f32(fp_relu(b)) | fp_bf16_of_f32(fp_relu(a)) << 16)
 FP_INLINE uint32_t tf32_rna(uint32_t x) {
-    return fp_blend(fp_lt(0x7f800000u, x & 0x7fffffffu), 0x7fffffffu, fp_blend(fp_lt(x & 0x7fffffffu, 0x7f800000u), x + 0x1000u, x) & 0xffffe000u);
+    return fp_blend(fp_lt(0x7f800000u, x & 0x7fffffffu), 0x7fffffffu,
+        fp_blend(fp_lt(x & 0x7fffffffu, 0x7f800000u), x + 0x1000u, x) & 0xffffe000u);
 }
 VG_OP1(tf32_f32_rna, U32, U32, tf32_rna(a))
 
@@ -101,21 +102,29 @@ VG_OP1(tf32_f32_rna, U32, U32, tf32_rna(a))
 enum { V_FTZ = 1 << 16, V_SAT = 1 << 17, V_RELU = 1 << 18, V_SATFINITE = 1 << 19 };
 #define ROUNDED(r, s) ((uint32_t)(s) | (uint32_t)PTX_##r << 8)
 #define FORM(d, s, rnd, flags, name) {PTX_OP_CVT, PTX_##d, ROUNDED(rnd, PTX_##s) | (flags), VG_H(name)}
-#define ROUNDINGS(d, s, name) FORM(d, s, RNI, 0, name##_rni), FORM(d, s, RZI, 0, name##_rzi), FORM(d, s, RMI, 0, name##_rmi), FORM(d, s, RPI, 0, name##_rpi)
+#define ROUNDINGS(d, s, name) FORM(d, s, RNI, 0, name##_rni), FORM(d, s, RZI, 0, name##_rzi), FORM(d, s, RMI, 0, name##_rmi), \
+    FORM(d, s, RPI, 0, name##_rpi)
 static const vg_form g_forms[] = {
-    FORM(F32, S32, RN, 0, f32_s32), FORM(F32, U32, RN, 0, f32_u32), FORM(F32, S16, RN, 0, f32_s16), FORM(F32, U16, RN, 0, f32_u16), FORM(F32, S8, RN, 0, f32_s8),
-    FORM(F32, U8, RN, 0, f32_u8), FORM(F32, S64, RN, 0, f32_s64), FORM(F32, U64, RN, 0, f32_u64), FORM(F64, S32, RN, 0, f64_s32), FORM(F64, U32, RN, 0, f64_u32),
+    FORM(F32, S32, RN, 0, f32_s32), FORM(F32, U32, RN, 0, f32_u32), FORM(F32, S16, RN, 0, f32_s16), FORM(F32, U16, RN, 0, f32_u16),
+    FORM(F32, S8, RN, 0, f32_s8),
+    FORM(F32, U8, RN, 0, f32_u8), FORM(F32, S64, RN, 0, f32_s64), FORM(F32, U64, RN, 0, f32_u64), FORM(F64, S32, RN, 0, f64_s32),
+    FORM(F64, U32, RN, 0, f64_u32),
     FORM(F64, S64, RN, 0, f64_s64), FORM(F64, U64, RN, 0, f64_u64),
     ROUNDINGS(S32, F32, s32_f32), ROUNDINGS(U32, F32, u32_f32), ROUNDINGS(S32, F64, s32_f64), ROUNDINGS(U32, F64, u32_f64),
     ROUNDINGS(F32, F32, f32_f32), ROUNDINGS(F64, F64, f64_f64),
     // .ftz changes nothing where a subnormal becomes a zero of its sign anyway
-    FORM(S32, F32, RNI, V_FTZ, s32_f32_rni), FORM(S32, F32, RZI, V_FTZ, s32_f32_rzi), FORM(U32, F32, RNI, V_FTZ, u32_f32_rni), FORM(U32, F32, RZI, V_FTZ, u32_f32_rzi),
+    FORM(S32, F32, RNI, V_FTZ, s32_f32_rni), FORM(S32, F32, RZI, V_FTZ, s32_f32_rzi), FORM(U32, F32, RNI, V_FTZ, u32_f32_rni),
+    FORM(U32, F32, RZI, V_FTZ, u32_f32_rzi),
     FORM(F32, F32, RNI, V_FTZ, f32_f32_rni), FORM(F32, F32, RZI, V_FTZ, f32_f32_rzi),
     FORM(F32, F32, RND_NONE, 0, f32_f32), FORM(F32, F32, RND_NONE, V_FTZ, f32_f32_ftz), FORM(F32, F32, RND_NONE, V_SAT, f32_f32_sat),
-    FORM(F32, F32, RND_NONE, V_FTZ | V_SAT, f32_f32_ftz_sat), FORM(F64, F32, RND_NONE, 0, f64_f32), FORM(F64, F32, RND_NONE, V_FTZ, f64_f32_ftz),
-    FORM(F32, F64, RN, 0, f32_f64), FORM(F32, F64, RN, V_FTZ, f32_f64_ftz), FORM(F32, F16, RND_NONE, 0, f32_f16), FORM(F32, F16, RND_NONE, V_FTZ, f32_f16),
-    FORM(F16, F32, RN, 0, f16_f32), FORM(F16, F32, RN, V_FTZ, f16_f32_ftz), FORM(F16, F32, RN, V_RELU, f16_f32_relu), FORM(F32, BF16, RND_NONE, 0, f32_bf16),
-    FORM(BF16, F32, RN, 0, bf16_f32), FORM(BF16, F32, RN, V_RELU, bf16_f32_relu), FORM(F16X2, F32, RN, 0, f16x2_f32), FORM(F16X2, F32, RN, V_RELU, f16x2_f32_relu),
+    FORM(F32, F32, RND_NONE, V_FTZ | V_SAT, f32_f32_ftz_sat), FORM(F64, F32, RND_NONE, 0, f64_f32),
+    FORM(F64, F32, RND_NONE, V_FTZ, f64_f32_ftz),
+    FORM(F32, F64, RN, 0, f32_f64), FORM(F32, F64, RN, V_FTZ, f32_f64_ftz), FORM(F32, F16, RND_NONE, 0, f32_f16),
+    FORM(F32, F16, RND_NONE, V_FTZ, f32_f16),
+    FORM(F16, F32, RN, 0, f16_f32), FORM(F16, F32, RN, V_FTZ, f16_f32_ftz), FORM(F16, F32, RN, V_RELU, f16_f32_relu),
+    FORM(F32, BF16, RND_NONE, 0, f32_bf16),
+    FORM(BF16, F32, RN, 0, bf16_f32), FORM(BF16, F32, RN, V_RELU, bf16_f32_relu), FORM(F16X2, F32, RN, 0, f16x2_f32),
+    FORM(F16X2, F32, RN, V_RELU, f16x2_f32_relu),
     FORM(BF16X2, F32, RN, 0, bf16x2_f32), FORM(BF16X2, F32, RN, V_RELU, bf16x2_f32_relu), FORM(TF32, F32, RNA, 0, tf32_f32_rna),
 };
 
@@ -132,7 +141,8 @@ static uint64_t convert_lane(const vg_inst *in, uint64_t a, uint64_t b) {
     const ptx_inst *p = in->src;
     const ptx_type d = (ptx_type)p->type[0], s = (ptx_type)p->type[1];
     const unsigned sb = 8 * cvt_element_bytes(s), db = 8 * cvt_element_bytes(d);
-    const cvt_rules r = {.rnd = p->rnd, .ftz = p->mods & PTX_M_FTZ, .sat = p->mods & PTX_M_SAT, .satfinite = p->mods & PTX_M_SATFINITE, .relu = p->mods & PTX_M_RELU};
+    const cvt_rules r = {.rnd = p->rnd, .ftz = p->mods & PTX_M_FTZ, .sat = p->mods & PTX_M_SAT, .satfinite = p->mods & PTX_M_SATFINITE,
+        .relu = p->mods & PTX_M_RELU};
     if (db == 8 * ptx_type_bytes(d))
         return cvt_any(a, s, d, &r);
     const uint64_t low = in->aux2 ? b : a, high = in->aux2 ? a : a >> sb;   // packed: from two sources, or half by half

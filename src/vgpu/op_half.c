@@ -1,5 +1,6 @@
 // op_half: arithmetic and comparisons of f16, bf16 and their packed pairs. Values are widened to f32, computed there and rounded once: for
-// add, sub and mul of 11-bit (8-bit) significands binary32 has at least 2p+2 bits, so its rounding is harmless; where it is not (fma, and bf16
+// add, sub and mul of 11-bit (8-bit) significands binary32 has at least 2p+2 bits, so its rounding is harmless; where it is not (fma, and
+// bf16
 // products that become subnormal) the wide result is rounded to odd first (fp.h).
 #include "vgpu/fp.h"
 
@@ -84,7 +85,8 @@ FP_INLINE uint32_t pick(uint32_t x, uint32_t y, uint32_t infinity, uint32_t smal
     const uint32_t one_nan = fp_blend(nx, y, x);
     return fp_blend((nx & ny) | (nan_wins & (nx | ny)), 0x7fffu, fp_blend(nx | ny, one_nan, number));
 }
-FP_INLINE uint32_t pick_xorsign(uint32_t x, uint32_t y, uint32_t infinity, uint32_t smaller, uint32_t nan_wins) {   // of |x|, |y|, with the sign of x ^ y
+// of |x|, |y|, with the sign of x ^ y
+FP_INLINE uint32_t pick_xorsign(uint32_t x, uint32_t y, uint32_t infinity, uint32_t smaller, uint32_t nan_wins) {
     const uint32_t r = pick(x & 0x7fffu, y & 0x7fffu, infinity, smaller, nan_wins);
     return r | ((x ^ y) & 0x8000u & ~fp_lt(infinity, r & 0x7fffu));
 }
@@ -119,23 +121,33 @@ PICK(max_bf16_nan_xs, pick_xorsign(x, y, BF16_INF, NO, YES))
 
 // --- the table of arithmetic forms ------------------------------------------------------------------------------------------------
 enum { V_FTZ = 1, V_SAT = 2, V_RELU = 4, V_NAN = 8, V_XS = 16 };
-#define PAIR(op, fmt, variant, name) {PTX_OP_##op, PTX_##fmt, variant, VG_H(name##_x1)}, {PTX_OP_##op, PTX_##fmt##X2, variant, VG_H(name##_x2)}
+#define PAIR(op, fmt, variant, name) {PTX_OP_##op, PTX_##fmt, variant, VG_H(name##_x1)}, \
+    {PTX_OP_##op, PTX_##fmt##X2, variant, VG_H(name##_x2)}
 static const vg_form g_forms[] = {
-    PAIR(ADD, F16, 0, add_f16), PAIR(ADD, F16, V_FTZ, add_f16_ftz), PAIR(ADD, F16, V_SAT, add_f16_sat), PAIR(ADD, F16, V_FTZ | V_SAT, add_f16_ftz_sat),
-    PAIR(SUB, F16, 0, sub_f16), PAIR(SUB, F16, V_FTZ, sub_f16_ftz), PAIR(SUB, F16, V_SAT, sub_f16_sat), PAIR(SUB, F16, V_FTZ | V_SAT, sub_f16_ftz_sat),
-    PAIR(MUL, F16, 0, mul_f16), PAIR(MUL, F16, V_FTZ, mul_f16_ftz), PAIR(MUL, F16, V_SAT, mul_f16_sat), PAIR(MUL, F16, V_FTZ | V_SAT, mul_f16_ftz_sat),
-    PAIR(FMA, F16, 0, fma_f16), PAIR(FMA, F16, V_FTZ, fma_f16_ftz), PAIR(FMA, F16, V_SAT, fma_f16_sat), PAIR(FMA, F16, V_FTZ | V_SAT, fma_f16_ftz_sat),
+    PAIR(ADD, F16, 0, add_f16), PAIR(ADD, F16, V_FTZ, add_f16_ftz), PAIR(ADD, F16, V_SAT, add_f16_sat),
+    PAIR(ADD, F16, V_FTZ | V_SAT, add_f16_ftz_sat),
+    PAIR(SUB, F16, 0, sub_f16), PAIR(SUB, F16, V_FTZ, sub_f16_ftz), PAIR(SUB, F16, V_SAT, sub_f16_sat),
+    PAIR(SUB, F16, V_FTZ | V_SAT, sub_f16_ftz_sat),
+    PAIR(MUL, F16, 0, mul_f16), PAIR(MUL, F16, V_FTZ, mul_f16_ftz), PAIR(MUL, F16, V_SAT, mul_f16_sat),
+    PAIR(MUL, F16, V_FTZ | V_SAT, mul_f16_ftz_sat),
+    PAIR(FMA, F16, 0, fma_f16), PAIR(FMA, F16, V_FTZ, fma_f16_ftz), PAIR(FMA, F16, V_SAT, fma_f16_sat),
+    PAIR(FMA, F16, V_FTZ | V_SAT, fma_f16_ftz_sat),
     PAIR(FMA, F16, V_RELU, fma_f16_relu), PAIR(FMA, F16, V_FTZ | V_RELU, fma_f16_ftz_relu),
-    PAIR(ADD, BF16, 0, add_bf16), PAIR(SUB, BF16, 0, sub_bf16), PAIR(MUL, BF16, 0, mul_bf16), PAIR(FMA, BF16, 0, fma_bf16), PAIR(FMA, BF16, V_RELU, fma_bf16_relu),
+    PAIR(ADD, BF16, 0, add_bf16), PAIR(SUB, BF16, 0, sub_bf16), PAIR(MUL, BF16, 0, mul_bf16), PAIR(FMA, BF16, 0, fma_bf16),
+    PAIR(FMA, BF16, V_RELU, fma_bf16_relu),
     PAIR(NEG, F16, 0, neg_bits), PAIR(NEG, F16, V_FTZ, neg_f16_ftz), PAIR(NEG, BF16, 0, neg_bits),
     PAIR(ABS, F16, 0, abs_bits), PAIR(ABS, F16, V_FTZ, abs_f16_ftz), PAIR(ABS, BF16, 0, abs_bits),
-    PAIR(MIN, F16, 0, min_f16), PAIR(MIN, F16, V_FTZ, min_f16_ftz), PAIR(MIN, F16, V_NAN, min_f16_nan), PAIR(MIN, F16, V_FTZ | V_NAN, min_f16_ftz_nan),
-    PAIR(MAX, F16, 0, max_f16), PAIR(MAX, F16, V_FTZ, max_f16_ftz), PAIR(MAX, F16, V_NAN, max_f16_nan), PAIR(MAX, F16, V_FTZ | V_NAN, max_f16_ftz_nan),
+    PAIR(MIN, F16, 0, min_f16), PAIR(MIN, F16, V_FTZ, min_f16_ftz), PAIR(MIN, F16, V_NAN, min_f16_nan),
+    PAIR(MIN, F16, V_FTZ | V_NAN, min_f16_ftz_nan),
+    PAIR(MAX, F16, 0, max_f16), PAIR(MAX, F16, V_FTZ, max_f16_ftz), PAIR(MAX, F16, V_NAN, max_f16_nan),
+    PAIR(MAX, F16, V_FTZ | V_NAN, max_f16_ftz_nan),
     PAIR(MIN, BF16, 0, min_bf16), PAIR(MIN, BF16, V_NAN, min_bf16_nan), PAIR(MAX, BF16, 0, max_bf16), PAIR(MAX, BF16, V_NAN, max_bf16_nan),
-    PAIR(MIN, F16, V_XS, min_f16_xs), PAIR(MIN, F16, V_NAN | V_XS, min_f16_nan_xs), PAIR(MAX, F16, V_XS, max_f16_xs), PAIR(MAX, F16, V_NAN | V_XS, max_f16_nan_xs),
+    PAIR(MIN, F16, V_XS, min_f16_xs), PAIR(MIN, F16, V_NAN | V_XS, min_f16_nan_xs), PAIR(MAX, F16, V_XS, max_f16_xs),
+    PAIR(MAX, F16, V_NAN | V_XS, max_f16_nan_xs),
     PAIR(MIN, BF16, V_XS, min_bf16_xs), PAIR(MIN, BF16, V_NAN | V_XS, min_bf16_nan_xs), PAIR(MAX, BF16, V_XS, max_bf16_xs),
     PAIR(MAX, BF16, V_NAN | V_XS, max_bf16_nan_xs),
-    PAIR(EX2, F16, 0, ex2_f16), PAIR(EX2, F16, V_FTZ, ex2_f16_ftz), PAIR(EX2, BF16, V_FTZ, ex2_bf16), PAIR(TANH, F16, 0, tanh_f16), PAIR(TANH, BF16, 0, tanh_bf16),
+    PAIR(EX2, F16, 0, ex2_f16), PAIR(EX2, F16, V_FTZ, ex2_f16_ftz), PAIR(EX2, BF16, V_FTZ, ex2_bf16), PAIR(TANH, F16, 0, tanh_f16),
+    PAIR(TANH, BF16, 0, tanh_bf16),
 };
 
 static uint32_t variant_of(const ptx_inst *in) {
@@ -264,7 +276,8 @@ bool VG_NAME(vg_bind_half)(vg_binder *b, const ptx_inst *in, vg_inst *out) {
     if (in->rnd != PTX_RND_NONE && in->rnd != PTX_RN)
         return vg_unsupported(b, in, "only rounding to nearest exists for it");
     const vg_form *f = vg_form_find(g_forms, HONE_COUNT(g_forms), in->op, in->type[0], variant_of(in));
-    const unsigned sources = in->op == PTX_OP_FMA ? 3 : in->op == PTX_OP_NEG || in->op == PTX_OP_ABS || in->op == PTX_OP_EX2 || in->op == PTX_OP_TANH ? 1 : 2;
+    const unsigned sources = in->op == PTX_OP_FMA ? 3 : in->op == PTX_OP_NEG || in->op == PTX_OP_ABS || in->op == PTX_OP_EX2 ||
+        in->op == PTX_OP_TANH ? 1 : 2;
     if (!f || in->n_operands != sources + 1)
         return vg_unsupported(b, in, "this combination of type and modifiers");
     return vg_bind_form(b, in, out, f, PTX_B32, PTX_B32);

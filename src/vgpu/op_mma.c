@@ -1,7 +1,9 @@
-// op_mma: matrix instructions of a warp: mma.sync, wmma, ldmatrix, stmatrix, movmatrix. Fragments are gathered into whole matrices, multiplied
+// op_mma: matrix instructions of a warp: mma.sync, wmma, ldmatrix, stmatrix, movmatrix. Fragments are gathered into whole matrices,
+// multiplied
 // there, and scattered back, so that one routine serves every shape.
 //
-// Arithmetic: products are exact; f16, bf16, tf32 and fp8 products and the accumulator are summed in binary64 in order of k and rounded once to the
+// Arithmetic: products are exact; f16, bf16, tf32 and fp8 products and the accumulator are summed in binary64 in order of k and rounded
+// once to the
 // accumulator's type. Tensor cores keep fewer bits of the sum (they align and truncate products), so hardware differs from this in the
 // last places. f64 uses one fused multiply-add per k; integers wrap, or saturate with .satfinite.
 //
@@ -16,8 +18,10 @@ enum { MAX_M = 32, MAX_N = 32, MAX_K = 64, MAX_REGS = 32 };
 // --- shapes -----------------------------------------------------------------------------------------------------------------------
 typedef struct shape { uint8_t m, n, k; } shape;
 static const shape shapes[] = {
-    [PTX_M8N8K4] = {8, 8, 4}, [PTX_M8N8K16] = {8, 8, 16}, [PTX_M8N8K32] = {8, 8, 32}, [PTX_M16N8K4] = {16, 8, 4}, [PTX_M16N8K8] = {16, 8, 8},
-    [PTX_M16N8K16] = {16, 8, 16}, [PTX_M16N8K32] = {16, 8, 32}, [PTX_M16N8K64] = {16, 8, 64}, [PTX_M16N16K16] = {16, 16, 16}, [PTX_M32N8K16] = {32, 8, 16},
+    [PTX_M8N8K4] = {8, 8, 4}, [PTX_M8N8K16] = {8, 8, 16}, [PTX_M8N8K32] = {8, 8, 32}, [PTX_M16N8K4] = {16, 8, 4},
+    [PTX_M16N8K8] = {16, 8, 8},
+    [PTX_M16N8K16] = {16, 8, 16}, [PTX_M16N8K32] = {16, 8, 32}, [PTX_M16N8K64] = {16, 8, 64}, [PTX_M16N16K16] = {16, 16, 16},
+    [PTX_M32N8K16] = {32, 8, 16},
     [PTX_M8N32K16] = {8, 32, 16}, [PTX_M16N16K8] = {16, 16, 8},
 };
 
@@ -68,7 +72,8 @@ static void place_mma(const fragment *f, part p, unsigned lane, unsigned reg, un
     }
 }
 
-static void place_wmma(const fragment *f, unsigned lane, unsigned reg, unsigned elem, unsigned rows, unsigned cols, unsigned *row, unsigned *col) {
+static void place_wmma(const fragment *f, unsigned lane, unsigned reg, unsigned elem, unsigned rows, unsigned cols, unsigned *row,
+    unsigned *col) {
     const unsigned piece = rows * cols / VG_LANES, at = lane * piece + (reg * f->elems + elem) % piece;
     *row = at / cols;
     *col = at % cols;
@@ -161,7 +166,8 @@ static bool whole_warp(vg_warp *w, const vg_inst *in, uint32_t mask) {
     if (mask == 0xffffffffu)
         return true;
     const unsigned lane = (unsigned)__builtin_ctz(~mask);
-    vg_report(w, in, lane, "warp.partial-matrix", 0, 0, false, "a matrix instruction is executed by the lanes 0x%08x only; all 32 must take part", mask);
+    vg_report(w, in, lane, "warp.partial-matrix", 0, 0, false,
+        "a matrix instruction is executed by the lanes 0x%08x only; all 32 must take part", mask);
     return false;
 }
 
@@ -288,7 +294,8 @@ static bool bind_fragment(vg_binder *b, const ptx_inst *in, const ptx_operand *o
     const bool one = o->kind != PTX_O_VEC;
     const unsigned n = one ? 1 : o->n_elems, bits = bits_of(t);
     const ptx_type reg = bits == 64 ? PTX_B64 : PTX_B32;
-    *f = (fragment){.regs = (uint8_t)n, .bits = (uint8_t)bits, .wide = bits == 64, .type = t, .elems = (uint8_t)(bits == 64 ? 1 : 32 / (bits ? bits : 1))};
+    *f = (fragment){.regs = (uint8_t)n, .bits = (uint8_t)bits, .wide = bits == 64, .type = t,
+        .elems = (uint8_t)(bits == 64 ? 1 : 32 / (bits ? bits : 1))};
     if (n > MAX_REGS || n * f->elems != want)
         return vg_unsupported(b, in, "a fragment with another number of registers");
     for (unsigned i = 0; i < n; i++) {
@@ -314,7 +321,8 @@ static bool legal_types(const ptx_type t[4]) {   // d, a, b, c
         return t[0] == PTX_S32 && t[3] == PTX_S32;
     const bool small = t[1] == PTX_F16 || t[1] == PTX_BF16 || t[1] == PTX_TF32 || t[1] == PTX_E4M3 || t[1] == PTX_E5M2;
     if (small && (t[1] == t[2] || ((t[1] == PTX_E4M3 || t[1] == PTX_E5M2) && (t[2] == PTX_E4M3 || t[2] == PTX_E5M2))))
-        return (t[0] == PTX_F32 || (t[0] == PTX_F16 && (t[1] == PTX_F16 || t[1] == PTX_E4M3 || t[1] == PTX_E5M2))) && (t[3] == PTX_F32 || t[3] == PTX_F16);
+        return (t[0] == PTX_F32 || (t[0] == PTX_F16 && (t[1] == PTX_F16 || t[1] == PTX_E4M3 || t[1] == PTX_E5M2))) &&
+            (t[3] == PTX_F32 || t[3] == PTX_F16);
     return t[0] == PTX_F64 && t[1] == PTX_F64 && t[2] == PTX_F64 && t[3] == PTX_F64;
 }
 
@@ -338,10 +346,13 @@ static bool bind_product(vg_binder *b, const ptx_inst *in, vg_inst *out) {
     o->s = s;
     o->wmma = wmma;
     o->satfinite = in->mods & PTX_M_SATFINITE;
-    const unsigned ea = wmma ? wmma_elems(t[1], s.m, s.k, true) : s.m * s.k / VG_LANES, eb = wmma ? wmma_elems(t[2], s.k, s.n, true) : s.k * s.n / VG_LANES;
+    const unsigned ea = wmma ? wmma_elems(t[1], s.m, s.k, true) : s.m * s.k / VG_LANES, eb = wmma ? wmma_elems(t[2], s.k, s.n, true)
+        : s.k * s.n / VG_LANES;
     out->full = out->masked = mma;
-    return bind_fragment(b, in, &in->operand[0], t[0], s.m * s.n / VG_LANES, &o->d) && bind_fragment(b, in, &in->operand[1], t[1], ea, &o->a) &&
-           bind_fragment(b, in, &in->operand[2], t[2], eb, &o->b) && bind_fragment(b, in, &in->operand[3], t[3], s.m * s.n / VG_LANES, &o->c);
+    return bind_fragment(b, in, &in->operand[0], t[0], s.m * s.n / VG_LANES, &o->d) &&
+        bind_fragment(b, in, &in->operand[1], t[1], ea, &o->a) &&
+           bind_fragment(b, in, &in->operand[2], t[2], eb, &o->b) &&
+               bind_fragment(b, in, &in->operand[3], t[3], s.m * s.n / VG_LANES, &o->c);
 }
 
 static bool bind_address(vg_binder *b, const ptx_inst *in, const ptx_operand *a, matrix_memory *o) {

@@ -138,8 +138,10 @@ enum { V_RN = 0, V_DIR = 1, V_APPROX = 2, V_FULL = 4, V_FTZ = 8 };
 #define BOTH(op, variant, name) {PTX_OP_##op, PTX_F32, variant, VG_H(name)}, {PTX_OP_##op, PTX_F32, (variant) | V_FTZ, VG_H(name##_ftz)}
 #define DIRECTED(op, type, name) {PTX_OP_##op, type, V_DIR, name, name}
 static const vg_form g_forms[] = {
-    BOTH(RCP, V_RN, rcp_f32), BOTH(RCP, V_APPROX, rcp_f32), BOTH(SQRT, V_RN, sqrt_f32), BOTH(SQRT, V_APPROX, sqrt_f32), BOTH(RSQRT, V_APPROX, rsqrt_f32),
-    BOTH(EX2, V_APPROX, ex2_f32), BOTH(LG2, V_APPROX, lg2_f32), BOTH(TANH, V_APPROX, tanh_f32), BOTH(SIN, V_APPROX, sin_f32), BOTH(COS, V_APPROX, cos_f32),
+    BOTH(RCP, V_RN, rcp_f32), BOTH(RCP, V_APPROX, rcp_f32), BOTH(SQRT, V_RN, sqrt_f32), BOTH(SQRT, V_APPROX, sqrt_f32),
+    BOTH(RSQRT, V_APPROX, rsqrt_f32),
+    BOTH(EX2, V_APPROX, ex2_f32), BOTH(LG2, V_APPROX, lg2_f32), BOTH(TANH, V_APPROX, tanh_f32), BOTH(SIN, V_APPROX, sin_f32),
+    BOTH(COS, V_APPROX, cos_f32),
     BOTH(DIV, V_RN, div_f32), BOTH(DIV, V_FULL, div_f32), BOTH(DIV, V_APPROX, div_approx_f32),
     {PTX_OP_RCP, PTX_F64, V_RN, VG_H(rcp_f64)}, {PTX_OP_SQRT, PTX_F64, V_RN, VG_H(sqrt_f64)}, {PTX_OP_DIV, PTX_F64, V_RN, VG_H(div_f64)},
     {PTX_OP_RSQRT, PTX_F64, V_APPROX, VG_H(rsqrt_f64)}, {PTX_OP_RCP, PTX_F64, V_APPROX | V_FTZ, VG_H(rcp_approx_f64)},

@@ -30,7 +30,8 @@ static void check_members(vg_warp *w, const vg_inst *in, const uint32_t *member,
     for (uint32_t m = mask; m; m &= m - 1) {
         const unsigned l = (unsigned)__builtin_ctz(m);
         if (!(member[l] >> l & 1)) {
-            vg_report(w, in, l, "warp.not-in-mask", 0, 0, false, "lane %u executes a warp-synchronous instruction with member mask 0x%08x, which does not name it",
+            vg_report(w, in, l, "warp.not-in-mask", 0, 0, false,
+                "lane %u executes a warp-synchronous instruction with member mask 0x%08x, which does not name it",
                       l, member[l]);
             return;
         }
@@ -74,7 +75,8 @@ SHUFFLE(shfl_bfly, lane ^ b, j <= last)
 SHUFFLE(shfl_idx, first | (b & ~segment), j <= last)
 
 static bool bind_shfl(vg_binder *b, const ptx_inst *in, vg_inst *out) {
-    static const vg_handler by_mode[] = {[PTX_SHFL_UP] = shfl_up, [PTX_SHFL_DOWN] = shfl_down, [PTX_SHFL_BFLY] = shfl_bfly, [PTX_SHFL_IDX] = shfl_idx};
+    static const vg_handler by_mode[] = {[PTX_SHFL_UP] = shfl_up, [PTX_SHFL_DOWN] = shfl_down, [PTX_SHFL_BFLY] = shfl_bfly,
+        [PTX_SHFL_IDX] = shfl_idx};
     const unsigned pair = in->n_operands > 1 && in->operand[1].part ? 1 : 0;
     if (!(in->mods & PTX_M_SYNC) || in->n_operands != 5 + pair)
         return vg_unsupported(b, in, "only shfl.sync exists on this architecture");
@@ -123,7 +125,8 @@ VG_HANDLER(vote_ballot) {
 }
 
 static bool bind_vote(vg_binder *b, const ptx_inst *in, vg_inst *out) {
-    static const vg_handler by_mode[] = {[PTX_VOTE_ALL] = vote_all, [PTX_VOTE_ANY] = vote_any, [PTX_VOTE_UNI] = vote_uni, [PTX_VOTE_BALLOT] = vote_ballot};
+    static const vg_handler by_mode[] = {[PTX_VOTE_ALL] = vote_all, [PTX_VOTE_ANY] = vote_any, [PTX_VOTE_UNI] = vote_uni,
+        [PTX_VOTE_BALLOT] = vote_ballot};
     const bool ballot = in->atom == PTX_VOTE_BALLOT;
     if (!(in->mods & PTX_M_SYNC) || in->n_operands != 3)
         return vg_unsupported(b, in, "only vote.sync exists on this architecture");
@@ -226,9 +229,11 @@ REDUX(redux_min_f, float_pick(x, y, true))
 REDUX(redux_max_f, float_pick(x, y, false))
 
 static const struct { uint8_t atom, type; vg_handler handler; } g_redux[] = {
-    {PTX_ATOM_ADD, PTX_U32, redux_add}, {PTX_ATOM_ADD, PTX_S32, redux_add}, {PTX_ATOM_AND, PTX_B32, redux_and}, {PTX_ATOM_OR, PTX_B32, redux_or},
+    {PTX_ATOM_ADD, PTX_U32, redux_add}, {PTX_ATOM_ADD, PTX_S32, redux_add}, {PTX_ATOM_AND, PTX_B32, redux_and},
+    {PTX_ATOM_OR, PTX_B32, redux_or},
     {PTX_ATOM_XOR, PTX_B32, redux_xor}, {PTX_ATOM_MIN, PTX_U32, redux_min_u}, {PTX_ATOM_MAX, PTX_U32, redux_max_u},
-    {PTX_ATOM_MIN, PTX_S32, redux_min_s}, {PTX_ATOM_MAX, PTX_S32, redux_max_s}, {PTX_ATOM_MIN, PTX_F32, redux_min_f}, {PTX_ATOM_MAX, PTX_F32, redux_max_f},
+    {PTX_ATOM_MIN, PTX_S32, redux_min_s}, {PTX_ATOM_MAX, PTX_S32, redux_max_s}, {PTX_ATOM_MIN, PTX_F32, redux_min_f},
+    {PTX_ATOM_MAX, PTX_F32, redux_max_f},
 };
 
 static bool bind_redux(vg_binder *b, const ptx_inst *in, vg_inst *out) {

@@ -1,5 +1,6 @@
-// A CUDA driver that does what a test says: memory is host memory, kernels do nothing (or write a byte), and any function can be told to answer with
-// any error, from its n-th call on. It counts what is alive, so that a test can tell leaks. Built as a library and loaded as hone loads a driver.
+// A CUDA driver that does what a test says: memory is host memory, kernels do nothing (or write a byte), and any function can be told to
+// answer with any error, from its n-th call on. It counts what is alive, so that a test can tell leaks. Built as a library and loaded as
+// hone loads a driver.
 #include "gpu/cuda_abi.h"
 #include <stdint.h>
 #include <stdio.h>
@@ -51,9 +52,18 @@ API CUresult cuDeviceGetName(char *s, int n, CUdevice d) { ENTER; (void)d; snpri
 API CUresult cuDeviceGetAttribute(int *v, int a, CUdevice d) {
     ENTER;
     (void)d;
-    static const struct { int a, v; } table[] = {{CU_ATTR_MAX_THREADS_PER_BLOCK, 1024}, {CU_ATTR_CC_MAJOR, 9}, {CU_ATTR_CC_MINOR, 0}, {CU_ATTR_SM_COUNT, 4},
-        {CU_ATTR_SHARED_PER_BLOCK_OPTIN, 101376}, {CU_ATTR_SHARED_PER_BLOCK, 49152}, {CU_ATTR_REGISTERS_PER_BLOCK, 65536}, {CU_ATTR_L2_BYTES, 4096},
-        {CU_ATTR_MEMORY_CLOCK_KHZ, 1000000}, {CU_ATTR_MEMORY_BUS_BITS, 1024}};
+    static const struct {
+        int a, v;
+    } table[] = {{CU_ATTR_MAX_THREADS_PER_BLOCK, 1024},
+                 {CU_ATTR_CC_MAJOR, 9},
+                 {CU_ATTR_CC_MINOR, 0},
+                 {CU_ATTR_SM_COUNT, 4},
+                 {CU_ATTR_SHARED_PER_BLOCK_OPTIN, 101376},
+                 {CU_ATTR_SHARED_PER_BLOCK, 49152},
+                 {CU_ATTR_REGISTERS_PER_BLOCK, 65536},
+                 {CU_ATTR_L2_BYTES, 4096},
+                 {CU_ATTR_MEMORY_CLOCK_KHZ, 1000000},
+                 {CU_ATTR_MEMORY_BUS_BITS, 1024}};
     *v = 0;
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         if (table[i].a == a)
@@ -61,7 +71,14 @@ API CUresult cuDeviceGetAttribute(int *v, int a, CUdevice d) {
     return CUDA_SUCCESS;
 }
 API CUresult cuDeviceTotalMem_v2(size_t *n, CUdevice d) { ENTER; (void)d; *n = (size_t)1 << 30; return CUDA_SUCCESS; }
-API CUresult cuCtxCreate_v2(CUcontext *c, unsigned f, CUdevice d) { ENTER; (void)f; (void)d; *c = malloc(1); counts.contexts++; return CUDA_SUCCESS; }
+API CUresult cuCtxCreate_v2(CUcontext *c, unsigned f, CUdevice d) {
+    ENTER;
+    (void)f;
+    (void)d;
+    *c = malloc(1);
+    counts.contexts++;
+    return CUDA_SUCCESS;
+}
 API CUresult cuCtxDestroy_v2(CUcontext c) { free(c); counts.contexts--; ENTER; return CUDA_SUCCESS; }
 API CUresult cuCtxSetCurrent(CUcontext c) { ENTER; (void)c; return CUDA_SUCCESS; }
 API CUresult cuCtxSynchronize(void) { ENTER; return CUDA_SUCCESS; }
@@ -73,7 +90,12 @@ API CUresult cuModuleLoadDataEx(CUmodule *m, const void *i, unsigned n, int *o, 
     return CUDA_SUCCESS;
 }
 API CUresult cuModuleUnload(CUmodule m) { free(m); counts.modules--; ENTER; return CUDA_SUCCESS; }
-API CUresult cuModuleGetFunction(CUfunction *f, CUmodule m, const char *name) { ENTER; (void)name; *f = (CUfunction)(void *)m; return CUDA_SUCCESS; }
+API CUresult cuModuleGetFunction(CUfunction *f, CUmodule m, const char *name) {
+    ENTER;
+    (void)name;
+    *f = (CUfunction)(void *)m;
+    return CUDA_SUCCESS;
+}
 API CUresult cuFuncGetAttribute(int *v, int a, CUfunction f) { ENTER; (void)a; (void)f; *v = 0; return CUDA_SUCCESS; }
 API CUresult cuFuncSetAttribute(CUfunction f, int a, int v) { ENTER; (void)f; (void)a; (void)v; return CUDA_SUCCESS; }
 API CUresult cuMemAlloc_v2(CUdeviceptr *p, size_t n) {
@@ -88,10 +110,14 @@ API CUresult cuMemAlloc_v2(CUdeviceptr *p, size_t n) {
 API CUresult cuMemFree_v2(CUdeviceptr p) { free((void *)(uintptr_t)p); counts.allocations--; ENTER; return CUDA_SUCCESS; }
 API CUresult cuMemcpyHtoD_v2(CUdeviceptr d, const void *s, size_t n) { ENTER; memcpy((void *)(uintptr_t)d, s, n); return CUDA_SUCCESS; }
 API CUresult cuMemcpyDtoH_v2(void *d, CUdeviceptr s, size_t n) { ENTER; memcpy(d, (void *)(uintptr_t)s, n); return CUDA_SUCCESS; }
-API CUresult cuMemcpyDtoD_v2(CUdeviceptr d, CUdeviceptr s, size_t n) { ENTER; memcpy((void *)(uintptr_t)d, (void *)(uintptr_t)s, n); return CUDA_SUCCESS; }
+API CUresult cuMemcpyDtoD_v2(CUdeviceptr d, CUdeviceptr s, size_t n) {
+    ENTER;
+    memcpy((void *)(uintptr_t)d, (void *)(uintptr_t)s, n);
+    return CUDA_SUCCESS;
+}
 API CUresult cuMemsetD8_v2(CUdeviceptr d, unsigned char v, size_t n) { ENTER; memset((void *)(uintptr_t)d, v, n); return CUDA_SUCCESS; }
-API CUresult cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned smem, CUstream q,
-                            void **params, void **extra) {
+API CUresult cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned smem,
+                            CUstream q, void **params, void **extra) {
     ENTER;
     (void)f; (void)gx; (void)gy; (void)gz; (void)bx; (void)by; (void)bz; (void)smem; (void)q; (void)params; (void)extra;
     counts.launches++;

@@ -4,7 +4,11 @@
 #include "gpu/device.h"
 #include <dlfcn.h>
 typedef struct fake_counts { long contexts, modules, allocations, streams, events, launches, calls; } fake_counts;
-typedef struct fake { void (*answer)(const char *name, CUresult r, long from_call); fake_counts (*counts)(void); void (*event_ms)(float ms); } fake;
+typedef struct fake {
+    void (*answer)(const char *name, CUresult r, long from_call);
+    fake_counts (*counts)(void);
+    void (*event_ms)(float ms);
+} fake;
 #define FAKE_PATH BUILD_DIR "/libfakedriver.so"
 static inline bool fake_open(fake *f) {
     void *l = dlopen(FAKE_PATH, RTLD_NOW | RTLD_LOCAL);

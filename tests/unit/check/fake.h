@@ -1,4 +1,5 @@
-// A runner without a device: programs are C functions picked by the name of the first kernel, over host memory. Shared by the tests of check/.
+// A runner without a device: programs are C functions picked by the name of the first kernel, over host memory. Shared by the tests of
+// check/.
 #ifndef HONE_TESTS_CHECK_FAKE_H
 #define HONE_TESTS_CHECK_FAKE_H
 #include <setjmp.h>
@@ -48,7 +49,8 @@ static inline hone_code fake_run(void *self, void *program, hone_run *r, hone_er
     p->view.calls++;
     return c;
 }
-static inline hone_runner fake_runner(fake *f) { return (hone_runner){.self = f, .guard_bytes = 256, .load = fake_load, .unload = fake_unload, .run = fake_run}; }
+static inline hone_runner fake_runner(fake *f) { return (hone_runner){.self = f, .guard_bytes = 256, .load = fake_load,
+                                                                      .unload = fake_unload, .run = fake_run}; }
 
 static inline size_t size_of(const fake_view *v, const char *name) {
     const hone_sizes *s = v->run->plan->sizes;

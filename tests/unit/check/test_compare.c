@@ -9,7 +9,8 @@ static void reference_of(pair *p, hone_dtype t, const void *base, const void *ba
     p->arg = arg_of(t, HONE_OUT);
     p->buffer = (hone_plan_buffer){.arg = &p->arg, .dims = {n}, .n_dims = 1, .n_elems = n, .bytes = n * hone_dtype_bytes(t)};
     const double *moves[1] = {moved};
-    hone_ref_spec s = {.buffer = &p->buffer, .n = n, .base = base, .base2 = base2 ? base2 : base, .shadow = shadow, .moved = moves, .n_moved = moved ? 1 : 0};
+    hone_ref_spec s = {.buffer = &p->buffer, .n = n, .base = base, .base2 = base2 ? base2 : base, .shadow = shadow, .moved = moves,
+                       .n_moved = moved ? 1 : 0};
     hone_err e = {0};
     assert_int_equal(hone_reference_make(&s, &p->ref, &e), HONE_OK);
 }

@@ -65,7 +65,9 @@ static hone_code product(fake_view *v, how h) {
     return HONE_OK;
 }
 #define PRODUCT(name, h) static hone_code name(fake_view *v, hone_err *e) { (void)e; return product(v, h); }
-PRODUCT(k_matmul, SEQUENTIAL) PRODUCT(k_reversed, REVERSED) PRODUCT(k_split, SPLIT) PRODUCT(k_tf32, TF32) PRODUCT(k_bf16, BF16) PRODUCT(k_skip, SKIP)
+PRODUCT(k_matmul, SEQUENTIAL) PRODUCT(k_reversed, REVERSED) PRODUCT(k_split, SPLIT) PRODUCT(k_tf32, TF32) PRODUCT(k_bf16,
+                                                                                                                  BF16) PRODUCT(k_skip,
+                                                                                                                                SKIP)
 
 static hone_code k_zero(fake_view *v, hone_err *e) {
     (void)e;
@@ -126,7 +128,8 @@ static hone_code k_nan(fake_view *v, hone_err *e) {
     hone_dtype_set(x.t, x.C, 1 % (x.M * x.N), INFINITY);
     return HONE_OK;
 }
-static hone_code k_fault(fake_view *v, hone_err *e) { (void)v; return hone_fail(e, HONE_E_DEVICE, 700, "an illegal memory access was encountered"); }
+static hone_code k_fault(fake_view *v, hone_err *e) { (void)v; return hone_fail(e, HONE_E_DEVICE, 700,
+                                                                                "an illegal memory access was encountered"); }
 static hone_code k_hang(fake_view *v, hone_err *e) { (void)v; return hone_fail(e, HONE_E_TIMEOUT, 702, "the launch timed out"); }
 static hone_code k_lost(fake_view *v, hone_err *e) { (void)v; return hone_fail(e, HONE_E_NO_DEVICE, 999, "the device is gone"); }
 static hone_code k_one_bad(fake_view *v, hone_err *e) {          // one element off by 0.1 % of the scale
@@ -140,8 +143,10 @@ static hone_code k_one_bad(fake_view *v, hone_err *e) {          // one element 
 
 static const fake_entry kernels[] = {
     {"matmul", k_matmul}, {"reversed", k_reversed}, {"split", k_split}, {"tf32", k_tf32},       {"bf16", k_bf16},       {"skip", k_skip},
-    {"zero", k_zero},     {"nothing", k_nothing},   {"no_tail", k_no_tail}, {"stale", k_stale}, {"guard", k_guard},     {"mutates", k_mutates},
-    {"history", k_history}, {"nan", k_nan},         {"fault", k_fault}, {"hang", k_hang},       {"lost", k_lost},       {"one_bad", k_one_bad},
+    {"zero", k_zero},     {"nothing", k_nothing},   {"no_tail", k_no_tail}, {"stale", k_stale}, {"guard", k_guard},     {"mutates",
+                                                                                                                         k_mutates},
+    {"history", k_history}, {"nan", k_nan},         {"fault", k_fault}, {"hang", k_hang},       {"lost", k_lost},       {"one_bad",
+                                                                                                                         k_one_bad},
 };
 
 typedef struct bench { fake f; hone_task *task; hone_judge *j; } bench;
@@ -331,9 +336,11 @@ static void failed_allocations_refuse_nobody(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(honest_orders_pass),        cmocka_unit_test(cheats_are_named_by_shadow), cmocka_unit_test(cheats_are_named_without_shadow),
+        cmocka_unit_test(honest_orders_pass),        cmocka_unit_test(cheats_are_named_by_shadow),
+            cmocka_unit_test(cheats_are_named_without_shadow),
         cmocka_unit_test(fallback_is_told),          cmocka_unit_test(lost_device_is_an_error),    cmocka_unit_test(stated_tolerances_rule),
-        cmocka_unit_test(second_candidate_reuses_references), cmocka_unit_test(good_task_is_admitted), cmocka_unit_test(weak_task_is_refused),
+        cmocka_unit_test(second_candidate_reuses_references), cmocka_unit_test(good_task_is_admitted),
+            cmocka_unit_test(weak_task_is_refused),
         cmocka_unit_test(failed_allocations_refuse_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,18 +21,21 @@ static void words_become_double(void **state) {
     (void)state;
     static const struct { const char *body, *want; } rows[] = {
         {"float v = 0.1f * expf(x[0]);", "double v = ((double)0.1f) * exp(x[0]);"},
-        {"float4 q = make_float4(1.f, 2.0F, 3e-2f, 4.0);", "double4 q = make_double4(((double)1.f), ((double)2.0F), ((double)3e-2f), 4.0);"},
+        {"float4 q = make_float4(1.f, 2.0F, 3e-2f, 4.0);",
+         "double4 q = make_double4(((double)1.f), ((double)2.0F), ((double)3e-2f), 4.0);"},
         {"y[0] = __float2bfloat16(__ldg(&x[1]));", "y[0] = hone_p_same(hone_p_load(&x[1]));"},
         {"int h = 0xff; float m = fmaxf(a, 1e-5f);", "int h = 0xff; double m = fmax(a, ((double)1e-5f));"},
         {"float inf = __int_as_float(0x7f800000);", "double inf = __longlong_as_double((long long)0x7ff0000000000000ULL);"},
         {"struct { int half; } s; s.half = 1;", "s.half = 1;"},
         {"__shared__ float s[256 / sizeof(float)];", "__shared__ double s[256 / sizeof(double)];"},
-        {"__half2 p = __floats2half2_rn(1, 2); float l = __low2float(__hmul2(p, p));", "double2 p = make_double2(1, 2); double l = hone_p_low(hone_p_mul2(p, p));"},
+        {"__half2 p = __floats2half2_rn(1, 2); float l = __low2float(__hmul2(p, p));",
+         "double2 p = make_double2(1, 2); double l = hone_p_low(hone_p_mul2(p, p));"},
     };
     for (size_t i = 0; i < HONE_COUNT(rows); i++) {
         char text[2048];
         const char *reason;
-        snprintf(text, sizeof text, HEAD "extern \"C\" __global__ void k(const float *x, __nv_bfloat16 *y, float a, int n) { %s }\n", rows[i].body);
+        snprintf(text, sizeof text, HEAD "extern \"C\" __global__ void k(const float *x, __nv_bfloat16 *y, float a, int n) { %s }\n",
+                 rows[i].body);
         char *out = promoted(text, &reason);
         assert_non_null(out);
         if (!strstr(out, rows[i].want))

@@ -4,7 +4,8 @@
 #define HEAD                                                     \
     "#pragma hone size n=64\n#pragma hone in x float[n]\n"       \
     "#pragma hone out y float[n]\n#pragma hone launch k<<<1, 64>>>(x, y, n)\n"
-#define KERNEL(pre, body) HEAD pre "\nextern \"C\" __global__ void k(const float *x, float *y, int n) { " body " y[threadIdx.x] = x[threadIdx.x]; }\n"
+#define KERNEL(pre, body) \
+    HEAD pre "\nextern \"C\" __global__ void k(const float *x, float *y, int n) { " body " y[threadIdx.x] = x[threadIdx.x]; }\n"
 
 typedef struct row { const char *text, *kind; } row;
 static void judge(const row *r) {
@@ -114,8 +115,10 @@ static void ptx_rules(void **state) {
     judge_ptx(".global .align 4 .b8 cache[256];\n.visible .entry k()\n{\n}\n", NULL, "static.persistent-state");
     judge_ptx(".visible .global .align 4 .u32 calls;\n", NULL, "static.persistent-state");
     judge_ptx(".visible .global .align 4 .u32 calls;\n", ".visible .global .align 4 .u32 calls;\n", NULL);
-    judge_ptx(".global .align 4 .b8 table[8] = {1, 2, 3, 4, 5, 6, 7, 8};\n.visible .entry k(.param .u64 a)\n{\n .reg .f32 %f<3>;\n ret;\n}\n", NULL, NULL);
-    judge_ptx("// clock64 and %clock in a comment\n.visible .entry k(\n .param .u64 k_param_0\n)\n.maxntid 256, 1, 1\n{\n .shared .align 4 .b8 s[64];\n"
+    judge_ptx(".global .align 4 .b8 table[8] = {1, 2, 3, 4, 5, 6, 7, 8};\n"
+              ".visible .entry k(.param .u64 a)\n{\n .reg .f32 %f<3>;\n ret;\n}\n", NULL, NULL);
+    judge_ptx("// clock64 and %clock in a comment\n"
+              ".visible .entry k(\n .param .u64 k_param_0\n)\n.maxntid 256, 1, 1\n{\n .shared .align 4 .b8 s[64];\n"
               " .loc 1 4 3\n ld.global.nc.L2::128B.f32 %f1, [%rd1];\n}\n", NULL, NULL);
     judge_ptx(".extern .shared .align 16 .b8 dyn[];\n.visible .entry k()\n{\n ret;\n}\n", NULL, NULL);
 }
@@ -123,7 +126,8 @@ static void ptx_rules(void **state) {
 static void float_atomics(void **state) {
     (void)state;
     static const struct { const char *text; bool yes; } rows[] = {
-        {"atom.global.add.f32 %f1, [%rd1], %f2;", true},     {"red.global.add.f32 [%rd1], %f2;", true}, {"atom.cas.b32 %r1, [%rd1], %r2, %r3;", true},
+        {"atom.global.add.f32 %f1, [%rd1], %f2;", true},     {"red.global.add.f32 [%rd1], %f2;", true},
+            {"atom.cas.b32 %r1, [%rd1], %r2, %r3;", true},
         {"red.relaxed.gpu.global.add.noftz.bf16x2 [%rd1], %r1;", true}, {"atom.global.add.u32 %r1, [%rd1], 1;", false},
         {"add.f32 %f1, %f2, %f3;", false}, {"red.global.add.u32 [%rd1], %r1;\n add.f32 %f1, %f2, %f3;", false},
     };

@@ -1,4 +1,5 @@
-// compile/ against the real NVRTC: results, diagnostics, the cubin reader against ptxas's own report, cache behaviour. Skips loudly without a toolkit.
+// compile/ against the real NVRTC: results, diagnostics, the cubin reader against ptxas's own report, cache behaviour. Skips loudly without
+// a toolkit.
 #include "compile/compile.h"
 #include "kernels.h"
 #include <setjmp.h>
@@ -22,7 +23,9 @@ static hone_compiler *open_compiler(const char *cache) {
     return c;
 }
 
-static hone_source source_of(const char *text) { return (hone_source){.name = "/some/where/k.cu", .text = text, .len = strlen(text), .cc = 90}; }
+static hone_source source_of(const char *text) {
+    return (hone_source){.name = "/some/where/k.cu", .text = text, .len = strlen(text), .cc = 90};
+}
 
 static void one_compilation_gives_both(void **s) {
     (void)s;
@@ -109,7 +112,8 @@ static void too_much_shared_memory_is_a_compile_error(void **s) {
     hone_compiler *c = open_compiler("");
     const hone_compiled *k;
     hone_err e = {0};
-    hone_source src = source_of("extern \"C\" __global__ void f(float *p) {\n __shared__ float s[20000]; s[threadIdx.x] = p[0]; __syncthreads(); p[1] = s[9];\n}\n");
+    hone_source src = source_of("extern \"C\" __global__ void f(float *p) {\n __shared__ float s[20000]; s[threadIdx.x] = p[0]; "
+                                "__syncthreads(); p[1] = s[9];\n}\n");
     assert_int_equal(hone_compile(c, &src, &k, &e), HONE_E_COMPILE);
     if (!strstr(e.msg, "shared data"))
         fail_msg("%s", e.msg);
@@ -119,11 +123,22 @@ static void too_much_shared_memory_is_a_compile_error(void **s) {
 
 static void flags_have_a_list(void **s) {
     (void)s;
-    static const char *const good[] = {"--use_fast_math", "-use_fast_math", "-maxrregcount=64", "--fmad=false", "--std=c++20", "--ptxas-options=-O2",
-                                       "-Xptxas=-dlcm=ca"};
-    static const char *const bad[] = {"-I/etc", "--include-path=/etc", "--pre-include=/etc/passwd", "-DX=1", "maxrregcount=3", "-maxrregcount",
-                                      "-maxrregcount=", "-maxrregcount=6 4", "--ptxas-options=--def-load-cache=ca,--x", "---fmad=true",
-                                      "--use_fast_math=1", "", "-", "--std=/etc/passwd"};
+    static const char *const good[] = {"--use_fast_math", "-use_fast_math",      "-maxrregcount=64", "--fmad=false",
+                                       "--std=c++20",     "--ptxas-options=-O2", "-Xptxas=-dlcm=ca"};
+    static const char *const bad[] = {"-I/etc",
+                                      "--include-path=/etc",
+                                      "--pre-include=/etc/passwd",
+                                      "-DX=1",
+                                      "maxrregcount=3",
+                                      "-maxrregcount",
+                                      "-maxrregcount=",
+                                      "-maxrregcount=6 4",
+                                      "--ptxas-options=--def-load-cache=ca,--x",
+                                      "---fmad=true",
+                                      "--use_fast_math=1",
+                                      "",
+                                      "-",
+                                      "--std=/etc/passwd"};
     for (size_t i = 0; i < HONE_COUNT(good); i++)
         assert_true(hone_flag_allowed(good[i]));
     for (size_t i = 0; i < HONE_COUNT(bad); i++)

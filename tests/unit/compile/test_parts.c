@@ -39,7 +39,8 @@ static void normalised_text_is_clean(void **s) {
 static void log_is_taken_apart(void **s) {
     (void)s;
     static const char log[] =
-        "k.cu(7): error: expected a \";\"\n      }\n      ^\n\nRemark: The warnings can be suppressed with \"-diag-suppress <warning-number>\"\n\n"
+        "k.cu(7): error: expected a \";\"\n      }\n      ^\n\nRemark: The warnings can be suppressed with \"-diag-suppress "
+        "<warning-number>\"\n\n"
         "ptxas info    : Compiling entry function 'f' for 'sm_90'\nptxas info    : Function properties for f\n"
         "ptxas         .     8 bytes stack frame, 16 bytes spill stores, 24 bytes spill loads\n"
         "ptxas info    : Used 255 registers, used 2 barriers, 400 bytes smem, 364 bytes cmem[0]\nptxas info    : Compile time = 3.550 ms\n"
@@ -69,8 +70,17 @@ static void log_is_taken_apart(void **s) {
 
 static void strange_logs_do_no_harm(void **s) {
     (void)s;
-    static const char *const logs[] = {"", "\n\n\n", "k.cu(", "k.cu(12)", "k.cu(12):", "k.cu(12): error", "k.cu(x): error: y", "    ^", "ptxas info : Used registers",
-                                       "ptxas error", "ptxas info    : Used 99999999999999999999 registers, bytes smem"};
+    static const char *const logs[] = {"",
+                                       "\n\n\n",
+                                       "k.cu(",
+                                       "k.cu(12)",
+                                       "k.cu(12):",
+                                       "k.cu(12): error",
+                                       "k.cu(x): error: y",
+                                       "    ^",
+                                       "ptxas info : Used registers",
+                                       "ptxas error",
+                                       "ptxas info    : Used 99999999999999999999 registers, bytes smem"};
     for (size_t i = 0; i < HONE_COUNT(logs); i++) {
         hone_kernel_info *k;
         hone_compile_diag *d;

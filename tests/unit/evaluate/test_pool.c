@@ -1,5 +1,5 @@
-// The pool against a scripted worker: this program starts itself as "worker fake:MODE". Hangs, crashes, garbage, oversized messages, workers that do not
-// start: each is an outcome or an error with a name, and the next job gets a fresh worker.
+// The pool against a scripted worker: this program starts itself as "worker fake:MODE". Hangs, crashes, garbage, oversized messages,
+// workers that do not start: each is an outcome or an error with a name, and the next job gets a fresh worker.
 #include "evaluate/internal.h"
 #include <setjmp.h>
 #include <signal.h>
@@ -18,8 +18,10 @@ static void say(const char *text) { hone_msg_write(1, text, strlen(text), -1, NU
 static void answer(const hone_job *j, const char *more) {
     char text[600];
     snprintf(text, sizeof text,
-             "{\"schema\":\"hone.outcome/1\",\"id\":%llu,\"verdict\":\"pass\",\"stages\":[{\"name\":\"static\",\"status\":\"pass\",\"seconds\":0}],"
-             "\"findings\":[],\"seconds\":0.5%s}", (unsigned long long)j->id, more);
+             "{\"schema\":\"hone.outcome/"
+             "1\",\"id\":%llu,\"verdict\":\"pass\",\"stages\":[{\"name\":\"static\",\"status\":\"pass\",\"seconds\":0}],"
+             "\"findings\":[],\"seconds\":0.5%s}",
+             (unsigned long long)j->id, more);
     say(text);
 }
 
@@ -31,6 +33,7 @@ static void act(const hone_job *j) {
     } else if (!strcmp(what, "crash")) {
         fprintf(stderr, "about to fall\n");
         fflush(stderr);
+        signal(SIGSEGV, SIG_DFL);   // a sanitizer's handler would make an exit of it
         raise(SIGSEGV);
     } else if (!strcmp(what, "leave")) {
         _exit(3);
@@ -76,7 +79,8 @@ static int fake_worker(const char *mode) {
     struct rlimit none = {0, 0};
     setrlimit(RLIMIT_CORE, &none);
     if (!strcmp(mode, "none")) {
-        say("{\"schema\":\"hone.worker/1\",\"error\":{\"code\":\"no-device\",\"number\":8,\"sub\":100,\"message\":\"no such thing\",\"hint\":\"buy one\"}}");
+        say("{\"schema\":\"hone.worker/1\",\"error\":{\"code\":\"no-device\",\"number\":8,\"sub\":100,\"message\":\"no such "
+            "thing\",\"hint\":\"buy one\"}}");
         return 4;
     }
     if (!strcmp(mode, "silent")) {
@@ -113,7 +117,8 @@ static hone_pool *open_pool(unsigned workers) {
 
 static hone_outcome *run(hone_pool *p, const char *what, double limit_s) {
     static uint64_t id = 100;
-    hone_job j = {.id = id++, .task_path = "t.cu", .task_text = what, .stages = HONE_STAGE_ALL, .time_limit_s = limit_s, .seed = UINT64_MAX};
+    hone_job j = {
+        .id = id++, .task_path = "t.cu", .task_text = what, .stages = HONE_STAGE_ALL, .time_limit_s = limit_s, .seed = UINT64_MAX};
     hone_err e = {0};
     hone_outcome *o = NULL;
     if (hone_pool_submit(p, &j, &e) != HONE_OK || hone_pool_wait(p, 20000, NULL, &o, &e) != HONE_OK)
@@ -267,8 +272,10 @@ static void no_slot_is_busy(void **s) {
 
 static void a_worker_that_cannot_start_says_why(void **s) {
     (void)s;
-    static const struct { const char *device; hone_code code; const char *part; } table[] = {
-        {"fake:none", HONE_E_NO_DEVICE, "no such thing"}, {"fake:silent", HONE_E_IO, "closed the pipe"}, {"fake:strange", HONE_E_CORRUPT, "does not speak"}};
+    static const struct { const char *device; hone_code code; const char *part;
+    } table[] = {{"fake:none", HONE_E_NO_DEVICE, "no such thing"},
+                 {"fake:silent", HONE_E_IO, "closed the pipe"},
+                 {"fake:strange", HONE_E_CORRUPT, "does not speak"}};
     for (size_t i = 0; i < HONE_COUNT(table); i++) {
         hone_pool_config c = {.device = table[i].device, .workers = 1};
         hone_pool *p;
@@ -288,8 +295,19 @@ static void jobs_survive_the_trip(void **s) {
     (void)s;
     hone_binding b[2] = {{"BM", 64}, {"BN", -3}};
     const char *flags[1] = {"-maxrregcount=32"};
-    hone_job j = {.id = 7, .task_path = "a \"b\".cu", .task_text = "line\n\"quote\" é", .candidate_text = "x", .tuning = b, .n_tuning = 2, .flags = flags,
-                  .n_flags = 1, .stages = 5, .seed = UINT64_MAX, .time_limit_s = 1.5, .want_artifacts = true, .timing_samples = 9};
+    hone_job j = {.id = 7,
+                  .task_path = "a \"b\".cu",
+                  .task_text = "line\n\"quote\" é",
+                  .candidate_text = "x",
+                  .tuning = b,
+                  .n_tuning = 2,
+                  .flags = flags,
+                  .n_flags = 1,
+                  .stages = 5,
+                  .seed = UINT64_MAX,
+                  .time_limit_s = 1.5,
+                  .want_artifacts = true,
+                  .timing_samples = 9};
     char *text = hone_job_dump(&j);
     hone_job_message m;
     hone_err e = {0};
@@ -303,10 +321,12 @@ static void jobs_survive_the_trip(void **s) {
     assert_string_equal(m.job.tuning[1].name, "BN");
     assert_int_equal(m.job.tuning[1].value, -3);
     assert_string_equal(m.job.flags[0], flags[0]);
-    assert_true(m.job.seed == UINT64_MAX && m.job.stages == 5 && m.job.want_artifacts && m.job.timing_samples == 9 && m.job.time_limit_s == 1.5);
+    assert_true(m.job.seed == UINT64_MAX && m.job.stages == 5 && m.job.want_artifacts && m.job.timing_samples == 9 &&
+                m.job.time_limit_s == 1.5);
     hone_job_message_free(&m);
     hone_free(text);
-    static const char *const bad[] = {"", "{}", "[]", "{\"schema\":1}", "{\"schema\":\"hone.job/1\"", "{\"schema\":\"hone.job/1\",\"id\":\"x\"}"};
+    static const char *const bad[] = {
+        "", "{}", "[]", "{\"schema\":1}", "{\"schema\":\"hone.job/1\"", "{\"schema\":\"hone.job/1\",\"id\":\"x\"}"};
     for (size_t i = 0; i < HONE_COUNT(bad); i++)
         assert_int_equal(hone_job_parse(bad[i], strlen(bad[i]), &m, NULL), HONE_E_CORRUPT);
 }

@@ -37,8 +37,10 @@ static void a_driver_loads(void **s) {
 
 static void libraries_that_are_none(void **s) {
     (void)s;
-    static const struct { const char *path, *part; } table[] = {
-        {"/nowhere/libcuda.so", "/nowhere/libcuda.so"}, {"libm.so.6", "lacks the function 'cuInit'"}, {SOURCE_DIR "/CMakeLists.txt", "CMakeLists.txt"}};
+    static const struct { const char *path, *part;
+    } table[] = {{"/nowhere/libcuda.so", "/nowhere/libcuda.so"},
+                 {"libm.so.6", "lacks the function 'cuInit'"},
+                 {SOURCE_DIR "/CMakeLists.txt", "CMakeLists.txt"}};
     for (size_t i = 0; i < HONE_COUNT(table); i++) {
         hone_driver *d = NULL;
         hone_err e = {0};
@@ -50,8 +52,9 @@ static void libraries_that_are_none(void **s) {
 
 static void device_strings(void **s) {
     (void)s;
-    static const struct { const char *spec; hone_code code; } table[] = {
-        {"virtual:", HONE_E_USAGE}, {"cuda:x", HONE_E_USAGE}, {"cuda:", HONE_E_USAGE}, {"cuda:1x", HONE_E_USAGE}, {"cuda:-1", HONE_E_USAGE}, {"tpu", HONE_E_USAGE}};
+    static const struct { const char *spec; hone_code code;
+    } table[] = {{"virtual:", HONE_E_USAGE}, {"cuda:x", HONE_E_USAGE},  {"cuda:", HONE_E_USAGE},
+                 {"cuda:1x", HONE_E_USAGE},  {"cuda:-1", HONE_E_USAGE}, {"tpu", HONE_E_USAGE}};
     for (size_t i = 0; i < HONE_COUNT(table); i++) {
         hone_device *d;
         hone_err e = {0};
@@ -71,8 +74,8 @@ static void sticky_results(void **s) {
 
 static void every_call_fails_in_turn(void **s) {
     (void)s;
-    static const char *const calls[] = {"cuInit", "cuDriverGetVersion", "cuDeviceGetCount", "cuDeviceGet", "cuDeviceGetName", "cuDeviceTotalMem_v2",
-                                        "cuDeviceGetAttribute"};
+    static const char *const calls[] = {"cuInit",          "cuDriverGetVersion",  "cuDeviceGetCount",    "cuDeviceGet",
+                                        "cuDeviceGetName", "cuDeviceTotalMem_v2", "cuDeviceGetAttribute"};
     static const CUresult results[] = {CUDA_ERROR_OUT_OF_MEMORY, CUDA_ERROR_NO_DEVICE, CUDA_ERROR_UNKNOWN};
     for (size_t i = 0; i < HONE_COUNT(calls); i++)
         for (size_t k = 0; k < HONE_COUNT(results); k++) {
@@ -121,8 +124,8 @@ int main(void) {
         fprintf(stderr, "cannot load %s\n", FAKE_PATH);
         return 1;
     }
-    const struct CMUnitTest tests[] = {cmocka_unit_test(a_driver_loads), cmocka_unit_test(libraries_that_are_none), cmocka_unit_test(device_strings),
-                                       cmocka_unit_test(sticky_results), cmocka_unit_test(every_call_fails_in_turn),
-                                       cmocka_unit_test(toolkits_by_what_they_hold)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(a_driver_loads),           cmocka_unit_test(libraries_that_are_none),
+                                       cmocka_unit_test(device_strings),           cmocka_unit_test(sticky_results),
+                                       cmocka_unit_test(every_call_fails_in_turn), cmocka_unit_test(toolkits_by_what_they_hold)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -99,9 +99,9 @@ static void short_kernels_are_batched(void **s) {
 
 static void every_call_fails_in_turn(void **s) {
     (void)s;
-    static const char *const calls[] = {"cuMemAlloc_v2", "cuMemcpyHtoD_v2", "cuModuleLoadDataEx", "cuModuleGetFunction", "cuStreamCreate", "cuEventCreate",
-                                        "cuMemsetD8_v2", "cuLaunchKernel", "cuCtxSynchronize", "cuEventRecord", "cuEventSynchronize",
-                                        "cuEventElapsedTime"};
+    static const char *const calls[] = {"cuMemAlloc_v2",    "cuMemcpyHtoD_v2", "cuModuleLoadDataEx", "cuModuleGetFunction",
+                                        "cuStreamCreate",   "cuEventCreate",   "cuMemsetD8_v2",      "cuLaunchKernel",
+                                        "cuCtxSynchronize", "cuEventRecord",   "cuEventSynchronize", "cuEventElapsedTime"};
     static const CUresult results[] = {CUDA_ERROR_OUT_OF_MEMORY, CUDA_ERROR_ILLEGAL_ADDRESS, CUDA_ERROR_LAUNCH_FAILED};
     for (size_t i = 0; i < HONE_COUNT(calls); i++)
         for (size_t k = 0; k < HONE_COUNT(results); k++)

@@ -59,7 +59,8 @@ static inline void alu_fill(alu *t, const uint64_t *edge, size_t n_edge, uint64_
     t->n = ALU_MAX;
 }
 #define ALU_FAIL(t, i, line, want) \
-    fail_msg("%s: a=%016llx b=%016llx c=%016llx: got %016llx, want %016llx", line, (unsigned long long)(t)->a[i], (unsigned long long)(t)->b[i], \
+    fail_msg("%s: a=%016llx b=%016llx c=%016llx: got %016llx, want %016llx", line, (unsigned long long)(t)->a[i], \
+        (unsigned long long)(t)->b[i], \
              (unsigned long long)(t)->c[i], (unsigned long long)(t)->d[i], (unsigned long long)(want))
 static inline float f32_of(uint64_t x) { uint32_t u = (uint32_t)x; float f; memcpy(&f, &u, 4); return f; }
 static inline uint32_t bits_of(float f) { uint32_t u; memcpy(&u, &f, 4); return u; }

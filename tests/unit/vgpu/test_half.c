@@ -2,8 +2,10 @@
 #include "alu_fixture.h"
 #include "small_float.h"
 
-static const uint64_t edges[] = {0, 0x8000, 1, 0x8001, 2, 0x3ff, 0x400, 0x83ff, 0x3c00, 0xbc00, 0x3c01, 0x3bff, 0x3555, 0x7bff, 0xfbff, 0x7c00, 0xfc00, 0x7e00, 0xfe01, 0x7c01,
-                                 0x0080, 0x007f, 0x7f7f, 0x7f80, 0xff80, 0x3f80, 0x3f81, 0x7f81, 0x4000, 0x6400, 0x0100, 0x8100, 0x1400, 0x5801};
+static const uint64_t edges[] = {0, 0x8000, 1, 0x8001, 2, 0x3ff, 0x400, 0x83ff, 0x3c00, 0xbc00, 0x3c01, 0x3bff, 0x3555, 0x7bff, 0xfbff,
+    0x7c00, 0xfc00, 0x7e00, 0xfe01, 0x7c01,
+                                 0x0080, 0x007f, 0x7f7f, 0x7f80, 0xff80, 0x3f80, 0x3f81, 0x7f81, 0x4000, 0x6400, 0x0100, 0x8100, 0x1400,
+                                     0x5801};
 typedef enum kind { ADD, SUB, MUL, FMA, MIN, MAX, MIN_NAN, MAX_NAN } kind;
 
 static uint32_t reference(const small_format *f, kind k, uint32_t x, uint32_t y, uint32_t z) {
@@ -26,7 +28,8 @@ static uint32_t reference(const small_format *f, kind k, uint32_t x, uint32_t y,
     return small_nearest(f, s, e > 0 ? 1 : e < 0 ? -1 : 0, false);
 }
 
-static const struct { const char *name; kind k; } ops[] = {{"add", ADD}, {"sub", SUB}, {"mul", MUL}, {"fma.rn", FMA}, {"min", MIN}, {"max", MAX}, {"min.NaN", MIN_NAN}, {"max.NaN", MAX_NAN}};
+static const struct { const char *name; kind k; } ops[] = {{"add", ADD}, {"sub", SUB}, {"mul", MUL}, {"fma.rn", FMA}, {"min", MIN},
+    {"max", MAX}, {"min.NaN", MIN_NAN}, {"max.NaN", MAX_NAN}};
 
 static void check(const small_format *f, const char *type) {
     static alu t;
@@ -75,15 +78,22 @@ static void modifiers(void **s) {
     memset(&t, 0, sizeof t);
     t.n = 32;
     static const struct { const char *line; uint64_t a, b, c; char take; uint64_t want; } rows[] = {
-        {"add.sat.f16 %hd, %ha, %hb;", 0x3c00, 0x3c00, 0, 'h', 0x3c00}, {"add.sat.f16 %hd, %ha, %hb;", 0xbc00, 0, 0, 'h', 0}, {"add.sat.f16 %hd, %ha, %hb;", 0x7e00, 0, 0, 'h', 0},
-        {"fma.rn.relu.f16 %hd, %ha, %hb, %hc;", 0xbc00, 0x3c00, 0, 'h', 0}, {"fma.rn.relu.f16 %hd, %ha, %hb, %hc;", 0x7e00, 0x3c00, 0, 'h', 0x7fff},
-        {"add.ftz.f16 %hd, %ha, %hb;", 1, 0, 0, 'h', 0}, {"add.ftz.f16 %hd, %ha, %hb;", 0x8001, 0x8000, 0, 'h', 0x8000}, {"neg.f16 %hd, %ha;", 0x3c00, 0, 0, 'h', 0xbc00},
+        {"add.sat.f16 %hd, %ha, %hb;", 0x3c00, 0x3c00, 0, 'h', 0x3c00}, {"add.sat.f16 %hd, %ha, %hb;", 0xbc00, 0, 0, 'h', 0},
+        {"add.sat.f16 %hd, %ha, %hb;", 0x7e00, 0, 0, 'h', 0},
+        {"fma.rn.relu.f16 %hd, %ha, %hb, %hc;", 0xbc00, 0x3c00, 0, 'h', 0},
+        {"fma.rn.relu.f16 %hd, %ha, %hb, %hc;", 0x7e00, 0x3c00, 0, 'h', 0x7fff},
+        {"add.ftz.f16 %hd, %ha, %hb;", 1, 0, 0, 'h', 0}, {"add.ftz.f16 %hd, %ha, %hb;", 0x8001, 0x8000, 0, 'h', 0x8000},
+        {"neg.f16 %hd, %ha;", 0x3c00, 0, 0, 'h', 0xbc00},
         {"neg.bf16x2 %d, %a;", 0x3f80bf80, 0, 0, 'd', 0xbf803f80}, {"abs.f16x2 %d, %a;", 0xbc00fc00, 0, 0, 'd', 0x3c007c00},
-        {"setp.lt.f16 %p, %ha, %hb;", 0x3c00, 0x4000, 0, 'p', 1}, {"setp.gt.bf16 %p, %ha, %hb;", 0x3f80, 0x7fff, 0, 'p', 0}, {"setp.gtu.bf16 %p, %ha, %hb;", 0x3f80, 0x7fff, 0, 'p', 1},
+        {"setp.lt.f16 %p, %ha, %hb;", 0x3c00, 0x4000, 0, 'p', 1}, {"setp.gt.bf16 %p, %ha, %hb;", 0x3f80, 0x7fff, 0, 'p', 0},
+        {"setp.gtu.bf16 %p, %ha, %hb;", 0x3f80, 0x7fff, 0, 'p', 1},
         {"setp.lt.and.f16 %p, %ha, %hb, %q;", 0x3c00, 0x4000, 1, 'p', 1}, {"setp.lt.and.f16 %p, %ha, %hb, !%q;", 0x3c00, 0x4000, 1, 'p', 0},
-        {"setp.eq.f16x2 %q|%p, %a, %b;", 0x3c000000, 0x3c004000, 0, 'p', 1}, {"set.gt.f16x2.f16x2 %d, %a, %b;", 0x40003c00, 0x3c003c00, 0, 'd', 0x3c000000},
-        {"set.eq.u32.f16 %d, %ha, %hb;", 0x3c00, 0x3c00, 0, 'd', 0xffffffff}, {"set.le.u32.f16x2 %d, %a, %b;", 0x3c004000, 0x3c003c00, 0, 'd', 0xffff0000},
-        {"min.xorsign.abs.f16 %hd, %ha, %hb;", 0xc000, 0x3c00, 0, 'h', 0xbc00}, {"ex2.approx.f16 %hd, %ha;", 0x4200, 0, 0, 'h', 0x4800}, {"tanh.approx.bf16 %hd, %ha;", 0x4120, 0, 0, 'h', 0x3f80},
+        {"setp.eq.f16x2 %q|%p, %a, %b;", 0x3c000000, 0x3c004000, 0, 'p', 1},
+        {"set.gt.f16x2.f16x2 %d, %a, %b;", 0x40003c00, 0x3c003c00, 0, 'd', 0x3c000000},
+        {"set.eq.u32.f16 %d, %ha, %hb;", 0x3c00, 0x3c00, 0, 'd', 0xffffffff},
+        {"set.le.u32.f16x2 %d, %a, %b;", 0x3c004000, 0x3c003c00, 0, 'd', 0xffff0000},
+        {"min.xorsign.abs.f16 %hd, %ha, %hb;", 0xc000, 0x3c00, 0, 'h', 0xbc00}, {"ex2.approx.f16 %hd, %ha;", 0x4200, 0, 0, 'h', 0x4800},
+        {"tanh.approx.bf16 %hd, %ha;", 0x4120, 0, 0, 'h', 0x3f80},
         {"ex2.approx.ftz.bf16x2 %d, %a;", 0x3f80c000, 0, 0, 'd', 0x40003e80},
     };
     for (size_t r = 0; r < HONE_COUNT(rows); r++) {
@@ -97,6 +107,7 @@ static void modifiers(void **s) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(f16_rounds_once), cmocka_unit_test(bf16_rounds_once), cmocka_unit_test(bf16_fma_sees_tiny_addends), cmocka_unit_test(modifiers)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(f16_rounds_once), cmocka_unit_test(bf16_rounds_once),
+        cmocka_unit_test(bf16_fma_sees_tiny_addends), cmocka_unit_test(modifiers)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

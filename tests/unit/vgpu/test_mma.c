@@ -1,0 +1,100 @@
+// Matrix instructions: mma.sync fragments as the PTX ISA lays them out, ldmatrix/stmatrix/movmatrix, wmma round trips.
+#include "exec_fixture.h"
+
+static uint32_t half_bits(int v) {   // small integers as f16
+    static const uint16_t table[] = {0, 0x3c00, 0x4000, 0x4200, 0x4400, 0x4500, 0x4600, 0x4700, 0x4800};
+    return (uint32_t)table[v < 0 ? -v : v] | (v < 0 ? 0x8000u : 0);
+}
+static int a_of(int r, int c) { return (r * 3 + c * 5) % 9 - 4; }
+static int b_of(int r, int c) { return (r * 2 + c * 7) % 7 - 3; }
+
+// m16n8k16 with registers filled here by the tables of PTX ISA 9.7.14.5.8, one lane at a time
+static void mma_f16(void **s) {
+    (void)s;
+    fixture f;
+    fx_load(&f, PTX_HEAD ".visible .entry k(.param .u64 p0, .param .u64 p1, .param .u64 p2)\n{\n.reg .b32 %r<20>; .reg .f32 %f<9>; .reg .b64 %d<12>;\n"
+                "mov.u32 %r1, %tid.x; ld.param.u64 %d1, [p0]; ld.param.u64 %d2, [p1]; ld.param.u64 %d3, [p2]; mul.wide.u32 %d4, %r1, 16; mul.wide.u32 %d5, %r1, 8;\n"
+                "add.s64 %d6, %d1, %d4; add.s64 %d7, %d2, %d5; add.s64 %d8, %d3, %d4;\n"
+                "ld.global.v4.u32 {%r2,%r3,%r4,%r5}, [%d6]; ld.global.v2.u32 {%r6,%r7}, [%d7]; mov.f32 %f1, 0f41200000;\n"
+                "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%f2,%f3,%f4,%f5}, {%r2,%r3,%r4,%r5}, {%r6,%r7}, {%f1,%f1,%f1,%f1};\n"
+                "st.global.v4.f32 [%d8], {%f2,%f3,%f4,%f5}; ret;\n}\n");
+    uint32_t *a = fx_buffer(&f, NULL, 32 * 16), *b = fx_buffer(&f, NULL, 32 * 8);
+    float *d = fx_buffer(&f, NULL, 32 * 16);
+    for (int l = 0; l < 32; l++) {
+        const int g = l / 4, t = l % 4;
+        for (int i = 0; i < 8; i++) {
+            const int row = (i < 2 || (i >= 4 && i < 6)) ? g : g + 8, col = t * 2 + (i & 1) + (i >= 4 ? 8 : 0);
+            a[l * 4 + i / 2] |= half_bits(a_of(row, col)) << (16 * (i & 1));
+        }
+        for (int i = 0; i < 4; i++)
+            b[l * 2 + i / 2] |= half_bits(b_of(t * 2 + (i & 1) + (i >= 2 ? 8 : 0), g)) << (16 * (i & 1));
+    }
+    assert_int_equal(fx_launch(&f, 1, 32, NULL, 0, NULL), 0);
+    for (int l = 0; l < 32; l++)
+        for (int i = 0; i < 4; i++) {
+            const int row = l / 4 + (i < 2 ? 0 : 8), col = l % 4 * 2 + (i & 1);
+            int want = 10;
+            for (int k = 0; k < 16; k++)
+                want += a_of(row, k) * b_of(k, col);
+            assert_int_equal((int)d[l * 4 + i], want);
+        }
+    fx_free(&f);
+}
+
+// ldmatrix.x2.trans of two 8×8 matrices, and stmatrix of what movmatrix makes of the first
+static void matrix_loads(void **s) {
+    (void)s;
+    fixture f;
+    fx_load(&f, PTX_HEAD ".visible .entry k(.param .u64 p0, .param .u64 p1)\n{\n.reg .b32 %r<20>; .reg .b64 %d<12>; .reg .pred %p<2>; .shared .align 16 .b8 sm[256]; .shared .align 16 .b8 out[128];\n"
+                "mov.u32 %r1, %tid.x; ld.param.u64 %d1, [p0]; ld.param.u64 %d2, [p1]; mul.wide.u32 %d3, %r1, 8; add.s64 %d4, %d1, %d3; ld.global.v2.u32 {%r2,%r3}, [%d4];\n"
+                "mov.u32 %r4, sm; shl.b32 %r5, %r1, 3; add.s32 %r5, %r4, %r5; st.shared.v2.u32 [%r5], {%r2,%r3}; bar.sync 0;\n"
+                "and.b32 %r6, %r1, 15; shl.b32 %r6, %r6, 4; add.s32 %r6, %r4, %r6; ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%r7,%r8}, [%r6];\n"
+                "movmatrix.sync.aligned.m8n8.trans.b16 %r9, %r7;\nmov.u32 %r10, out; and.b32 %r11, %r1, 7; shl.b32 %r11, %r11, 4; add.s32 %r11, %r10, %r11;\n"
+                "stmatrix.sync.aligned.m8n8.x1.shared.b16 [%r11], {%r9}; bar.sync 0; shl.b32 %r12, %r1, 2; add.s32 %r12, %r12, %r10; ld.shared.u32 %r13, [%r12];\n"
+                "mul.wide.u32 %d5, %r1, 12; add.s64 %d6, %d2, %d5; st.global.u32 [%d6], %r7; st.global.u32 [%d6+4], %r8; st.global.u32 [%d6+8], %r13; ret;\n}\n");
+    uint16_t *in = fx_buffer(&f, NULL, 256);
+    uint32_t *out = fx_buffer(&f, NULL, 32 * 12);
+    for (int i = 0; i < 128; i++)
+        in[i] = (uint16_t)(i * 3 + 1);
+    assert_int_equal(fx_launch(&f, 1, 32, NULL, 0, NULL), 0);
+    for (int l = 0; l < 32; l++) {
+        const int r = l / 4, c = l % 4 * 2;
+        for (int m = 0; m < 2; m++)
+            assert_int_equal(out[l * 3 + m], (uint32_t)in[m * 64 + c * 8 + r] | (uint32_t)in[m * 64 + (c + 1) * 8 + r] << 16);
+        assert_int_equal(out[l * 3 + 2], (uint32_t)in[2 * l] | (uint32_t)in[2 * l + 1] << 16);   // transposed twice: as it was
+    }
+    fx_free(&f);
+}
+
+// One wmma 16×16×16: a row-major, b column-major with a stride, f32 accumulators stored column-major.
+static void wmma_f16(void **s) {
+    (void)s;
+    fixture f;
+    fx_load(&f, PTX_HEAD ".visible .entry k(.param .u64 p0, .param .u64 p1, .param .u64 p2)\n{\n.reg .b32 %r<40>; .reg .f32 %f<20>; .reg .b64 %d<12>;\n"
+                "ld.param.u64 %d1, [p0]; ld.param.u64 %d2, [p1]; ld.param.u64 %d3, [p2]; mov.u32 %r33, 16; mov.u32 %r34, 24; mov.f32 %f1, 0f00000000;\n"
+                "wmma.load.a.sync.aligned.row.m16n16k16.global.f16 {%r1,%r2,%r3,%r4,%r5,%r6,%r7,%r8}, [%d1], %r33;\n"
+                "wmma.load.b.sync.aligned.col.m16n16k16.global.f16 {%r9,%r10,%r11,%r12,%r13,%r14,%r15,%r16}, [%d2], %r34;\n"
+                "wmma.mma.sync.aligned.row.col.m16n16k16.f32.f32 {%f2,%f3,%f4,%f5,%f6,%f7,%f8,%f9}, {%r1,%r2,%r3,%r4,%r5,%r6,%r7,%r8}, {%r9,%r10,%r11,%r12,%r13,%r14,%r15,%r16}, {%f1,%f1,%f1,%f1,%f1,%f1,%f1,%f1};\n"
+                "wmma.store.d.sync.aligned.col.m16n16k16.global.f32 [%d3], {%f2,%f3,%f4,%f5,%f6,%f7,%f8,%f9}, %r33; ret;\n}\n");
+    uint16_t *a = fx_buffer(&f, NULL, 512), *b = fx_buffer(&f, NULL, 16 * 24 * 2);
+    float *d = fx_buffer(&f, NULL, 1024);
+    for (int r = 0; r < 16; r++)
+        for (int c = 0; c < 16; c++) {
+            a[r * 16 + c] = (uint16_t)half_bits(a_of(r, c));
+            b[c * 24 + r] = (uint16_t)half_bits(b_of(r, c));
+        }
+    assert_int_equal(fx_launch(&f, 1, 32, NULL, 0, NULL), 0);
+    for (int r = 0; r < 16; r++)
+        for (int c = 0; c < 16; c++) {
+            int want = 0;
+            for (int k = 0; k < 16; k++)
+                want += a_of(r, k) * b_of(k, c);
+            assert_int_equal((int)d[c * 16 + r], want);
+        }
+    fx_free(&f);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(mma_f16), cmocka_unit_test(matrix_loads), cmocka_unit_test(wmma_f16)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
