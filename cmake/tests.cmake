@@ -36,6 +36,13 @@ foreach(script ${cli_tests})
   add_test(NAME cli/${name} COMMAND ${CMAKE_SOURCE_DIR}/tests/cli/run.sh $<TARGET_FILE:hone> ${CMAKE_SOURCE_DIR} ${script})
 endforeach()
 
+# A driver-API program like any public sample, against the virtual GPU; and the program's own folder of libraries is where hone looks for it.
+add_executable(driver_smoke EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/tests/diff/driver_smoke.c)
+target_link_libraries(driver_smoke PRIVATE hone_options)
+set_property(GLOBAL APPEND PROPERTY hone_test_targets driver_smoke)
+add_test(NAME diff/driver_smoke COMMAND driver_smoke $<TARGET_FILE:honegpu> ${CMAKE_SOURCE_DIR}/tests/diff/driver_smoke.ptx)
+set_tests_properties(diff/driver_smoke PROPERTIES SKIP_RETURN_CODE 77)
+
 # The exploit corpus: every cheat refused by name, every honest optimisation passed.
 if(EXISTS ${CMAKE_SOURCE_DIR}/tests/exploits/run.py)
   add_test(NAME exploits COMMAND python3 ${CMAKE_SOURCE_DIR}/tests/exploits/run.py $<TARGET_FILE:hone>)

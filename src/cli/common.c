@@ -64,7 +64,6 @@ static hone_code parse_with_diagnostics(const char *path, const char *text, size
         fputs(s.s, stderr);
         hone_str_free(&s);
     }
-    hone_free(diags.v);
     hone_arena_free(diags.arena);
     return c;
 }

@@ -110,7 +110,6 @@ static hone_code parse_probe(const char *path, const hone_str *s, hone_task **ou
     }
     if (c != HONE_OK)
         hone_fail(e, c, 0, "'%s' cannot be run with this launch", path);
-    hone_free(d.v);
     hone_arena_free(d.arena);
     return c;
 }

@@ -1,6 +1,7 @@
 // report/certificate: what somebody else needs to run the proof again, and what it must give ("hone.certificate/1", members in report.h). A hash over
 // the canonical form shows edits; it is no signature: whoever edits and hashes again is found out by replaying.
 #include "report/internal.h"
+#include <stdlib.h>
 #include <string.h>
 
 enum { CANONICAL_FLAGS = JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(9) };
@@ -96,7 +97,7 @@ static hone_code canonical_hash(const json_t *certificate, char hex[HONE_HASH_HE
         hone_sha256_hex(text, strlen(text), hex);
     json_decref(bare);
     bool ok = text != NULL;
-    hone_free(text);
+    free(text);
     return ok ? HONE_OK : hone_fail(e, HONE_E_NOMEM, 0, "out of memory for the certificate");
 }
 

@@ -80,22 +80,21 @@ static void add_backwards(const middle *m, hone_line_diff *d) {
     size_t first = d->n;
     int x = m->n_a, y = m->n_b;
     for (int edits = m->edits; edits >= 0; edits--) {
-        int k = x - y, px = 0, py = 0, from = k;
+        int k = x - y, from = k, before = 0;   // before: x before this edit; the edit leads from diagonal `from` to k
         if (edits > 0) {
             const int *v = m->trace[edits - 1] + (edits - 1);
             from = came_from(v, edits, k);
-            px = v[from];
-            py = px - from;
+            before = v[from];
         }
-        while (x > px && y > py && (edits == 0 || x - (from < k) > px || y - (from > k) > py)) {
+        for (int start = before + (from < k); x > start;) {
             x--;
             y--;
             add(d, HONE_EDIT_SAME, m->at + (uint32_t)x, m->at + (uint32_t)y);
         }
+        x = before;
+        y = before - from;
         if (edits > 0)
-            add(d, from < k ? HONE_EDIT_REMOVED : HONE_EDIT_ADDED, m->at + (uint32_t)px, m->at + (uint32_t)py);
-        x = px;
-        y = py;
+            add(d, from < k ? HONE_EDIT_REMOVED : HONE_EDIT_ADDED, m->at + (uint32_t)x, m->at + (uint32_t)y);
     }
     for (size_t i = first, j = d->n; i + 1 < j--; i++) {
         hone_edit t = d->v[i];

@@ -32,6 +32,11 @@ hone_code hone_expr_int(const hone_expr *x, const hone_env *env, int64_t *out, h
 hone_code hone_expr_double(const hone_expr *x, const hone_env *env, double *out, hone_err *e);
 const char *hone_expr_text(const hone_expr *x);
 bool hone_expr_mentions(const hone_expr *x, const char *name);
+// The expression in another language, for exported loaders (spell.c). Names bound in `constants` become numbers; sizes and constant scalars are
+// spelled v->NAME in C, v["NAME"] in Python; other scalars are written out. floating: double arithmetic.
+typedef enum hone_dialect { HONE_DIALECT_C, HONE_DIALECT_PYTHON } hone_dialect;
+void hone_expr_spell(const hone_expr *x, hone_dialect d, bool floating, const hone_env *constants, hone_str *out);
+bool hone_dtype_of_c(const char *spelling, hone_dtype *out);   // "unsigned int", "__half" …; false for other types
 
 // ---- the parsed task
 typedef enum hone_role { HONE_IN, HONE_OUT, HONE_INOUT, HONE_SCRATCH, HONE_SCALAR } hone_role;
@@ -50,6 +55,8 @@ typedef struct hone_arg {
     hone_expr *value;                    // scalars
     uint32_t line;
 } hone_arg;
+// Whether a scalar's value depends on no size.
+bool hone_scalar_is_constant(const hone_arg *scalar, const hone_env *constants);
 typedef struct hone_launch {
     const char *kernel;
     // never NULL for grid/block (absent axes are the constant 1); smem and cluster may be NULL

@@ -63,12 +63,14 @@ bool vg_unsupported(vg_binder *b, const ptx_inst *in, const char *why) {
 // ---- rows
 static uint32_t grow(vg_binder *b, unsigned bytes) {
     const uint32_t at = b->file_end;
-    for (unsigned i = 0; i < bytes; i++)
-        if (!hone_vec_push(&b->tail, (uint8_t)0)) {
-            hone_fail(b->e, HONE_E_NOMEM, 0, "out of memory decoding '%s'", b->func->name);
-            b->failed = true;
-            return 0;
-        }
+    if (b->tail.n + bytes > b->tail.cap && !hone_vec_grow((void **)&b->tail.v, &b->tail.cap, b->tail.n + bytes, 1)) {
+        hone_fail(b->e, HONE_E_NOMEM, 0, "out of memory decoding '%s'", b->func->name);
+        b->failed = true;
+        return 0;
+    }
+    if (bytes)
+        memset(b->tail.v + b->tail.n, 0, bytes);
+    b->tail.n += bytes;
     b->file_end += bytes;
     return at;
 }
@@ -173,7 +175,8 @@ static uint32_t bind_symbol(vg_binder *b, const ptx_operand *o, ptx_type as) {
     if (space != PTX_LOCAL)
         return vg_bind_const(b, address, bytes);
     const uint32_t row = new_const(b, address, bytes);
-    if (!hone_vec_push(&b->local_fix, row) || !hone_vec_push(&b->local_fix_wide, (uint8_t)(bytes == 8)))
+    const uint8_t wide = bytes == 8;
+    if (!hone_vec_push(&b->local_fix, row) || !hone_vec_push(&b->local_fix_wide, wide))
         b->failed = true;
     return row;
 }

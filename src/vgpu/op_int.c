@@ -42,11 +42,11 @@ VG_OP2(subsat_s32, S32, S32, S32, clamp32((int64_t)a - b))
 VG_OP3(madhisat_s32, S32, S32, S32, S32, clamp32((((int64_t)a * b) >> 32) + c))
 
 // 24-bit products: the low 24 bits of each operand, lo: bits 31..0, hi: bits 47..16 of the 48-bit product
-static inline int64_t s24(int32_t v) { return (int64_t)(v << 8 >> 8); }
+static inline int64_t s24(int32_t v) { return (int32_t)((uint32_t)v << 8) >> 8; }
 #define U24(v) ((uint64_t)((v) & 0xffffffu))
 VG_OP2(mul24lo_u32, U32, U32, U32, U24(a) * U24(b))
 VG_OP2(mul24hi_u32, U32, U32, U32, (U24(a) * U24(b)) >> 16)
-VG_OP2(mul24lo_s32, U32, S32, S32, (uint64_t)(s24((int32_t)((uint32_t)a)) * s24(b)))
+VG_OP2(mul24lo_s32, U32, S32, S32, (uint64_t)(s24(a) * s24(b)))
 VG_OP2(mul24hi_s32, U32, S32, S32, (uint64_t)((s24(a) * s24(b)) >> 16))
 VG_OP3(mad24lo_u32, U32, U32, U32, U32, (uint32_t)(U24(a) * U24(b)) + c)
 VG_OP3(mad24hi_u32, U32, U32, U32, U32, (uint32_t)((U24(a) * U24(b)) >> 16) + c)

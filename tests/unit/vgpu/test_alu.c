@@ -18,7 +18,7 @@ static float Z(float f) { return fabsf(f) < 0x1p-126f ? copysignf(0, f) : f; }
 R(r_add32, W(a + b)) R(r_sub32, W(a - b)) R(r_mullo32, W(W(a) * (uint64_t)W(b))) R(r_add16, (uint16_t)(a + b)) R(r_add64, a + b) R(r_sub64, a - b)
 R(r_mulhi_u32, ((uint64_t)W(a) * W(b)) >> 32) R(r_mulhi_s32, W(((int64_t)S(a) * S(b)) >> 32)) R(r_mulwide_u32, (uint64_t)W(a) * W(b))
 R(r_mulwide_s32, (int64_t)S(a) * S(b)) R(r_mulwide_s16, W((int32_t)(int16_t)a * (int16_t)b)) R(r_mulhi_u64, ((unsigned __int128)a * b) >> 64)
-R(r_mulhi_s64, ((__int128)(int64_t)a * (int64_t)b) >> 64) R(r_mullo64, a *b) R(r_madlo32, W(W(a) * (uint64_t)W(b) + c)) R(r_madwide, (int64_t)S(a) * S(b) + (int64_t)c)
+R(r_mulhi_s64, ((__int128)(int64_t)a * (int64_t)b) >> 64) R(r_mullo64, a *b) R(r_madlo32, W(W(a) * (uint64_t)W(b) + c)) R(r_madwide, (uint64_t)((int64_t)S(a) * S(b)) + c)
 R(r_madhi, W((((int64_t)S(a) * S(b)) >> 32) + S(c)))
 R(r_divu32, W(b) ? W(a) / W(b) : 0xffffffff) R(r_remu32, W(b) ? W(a) % W(b) : W(a)) R(r_divs32, W(b) == 0 ? 0xffffffff : S(b) == -1 ? W(0 - a) : W(S(a) / S(b)))
 R(r_rems32, W(b) == 0 ? W(a) : S(b) == -1 ? 0 : W(S(a) % S(b))) R(r_divu64, b ? a / b : UINT64_MAX) R(r_rems64, b == 0 ? a : (int64_t)b == -1 ? 0 : (uint64_t)((int64_t)a % (int64_t)b))

@@ -6,8 +6,8 @@ typedef struct type { const char *name; unsigned bytes; bool is_signed; } type;
 static const type types[] = {{"u8", 1, false}, {"s8", 1, true}, {"b8", 1, false}, {"u16", 2, false}, {"s16", 2, true}, {"u32", 4, false},
                              {"s32", 4, true}, {"b32", 4, false}, {"f32", 4, false}, {"u64", 8, false}, {"s64", 8, true}, {"f64", 8, false}};
 static const char *const spaces[] = {"global", "generic", "nc", "volatile", "shared", "shared_generic", "local", "local_generic", "const"};
-enum { N_SPACES = 9, N_PATTERNS = 6, N_MASKS = 5 };
-static const uint32_t masks[N_MASKS] = {0xffffffffu, 0x1fu, 0x00fff000u, 0x55555555u, 0x80000000u};
+enum { N_SPACES = 9, N_PATTERNS = 6, N_MASKS = 6 };
+static const uint32_t masks[N_MASKS] = {0xffffffffu, 0x1fu, 0x00fff000u, 0x55555555u, 0x80000000u, 0x00f0f00fu};
 static uint8_t input[BYTES];
 
 // Byte offset that lane l accesses, in units of W.

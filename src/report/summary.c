@@ -1,0 +1,151 @@
+// report/summary: the few lines a person reads when a run has ended. Honest before short: a modelled time says so beside the number, an interval
+// stands beside the speedup, and a run without improvement says why.
+#include "report/internal.h"
+#include <stdio.h>
+#include <string.h>
+
+typedef struct painter {
+    const json_t *r;
+    hone_str *out;
+    const char *bold, *dim, *green, *yellow, *red, *off;
+} painter;
+
+static void label(const painter *p, const char *name) { hone_str_addf(p->out, "  %s%-10s%s", p->dim, name, p->off); }
+
+static bool is_virtual(const painter *p) { return !strcmp(hone_doc_text(p->r, "kind"), "virtual"); }
+
+static const char *verdict_colour(const painter *p, const char *verdict) {
+    return !strcmp(verdict, "FAST") ? p->green : !strcmp(verdict, "SLOW") ? p->red : p->yellow;
+}
+
+static void put_head(const painter *p) {
+    const json_t *device = json_object_get(p->r, "device");
+    hone_str_addf(p->out, "%s%s%s on %s", p->bold, hone_doc_text(json_object_get(p->r, "task"), "name"), p->off, hone_doc_text(device, "name"));
+    if (is_virtual(p))
+        hone_str_addf(p->out, " %s(virtual: times are modelled, not measured)%s", p->dim, p->off);
+    hone_str_addc(p->out, '\n');
+}
+
+// "412 µs   ±25 %   bound by device memory bandwidth"
+static void put_arm(const painter *p, const char *name) {
+    const json_t *arm = json_object_get(p->r, name);
+    char time[HONE_TEXT], lo[HONE_TEXT], hi[HONE_TEXT];
+    label(p, name);
+    hone_str_addf(p->out, "%s%9s%s", p->bold, hone_text_time(hone_doc_number(arm, "time_us"), time), p->off);
+    if (json_is_true(json_object_get(arm, "modelled")))
+        hone_str_addf(p->out, "  ±%.0f %%", 100 * hone_doc_number(arm, "error_band"));
+    else
+        hone_str_addf(p->out, "  [%s, %s]", hone_text_time(hone_doc_number(arm, "lo_us"), lo), hone_text_time(hone_doc_number(arm, "hi_us"), hi));
+    const char *bottleneck = hone_doc_text(arm, "bottleneck");
+    if (*bottleneck)
+        hone_str_addf(p->out, "  bound by %s", hone_bottleneck_words(bottleneck));
+    hone_str_addc(p->out, '\n');
+}
+
+static void put_speedup(const painter *p) {
+    char s[HONE_TEXT], lo[HONE_TEXT], hi[HONE_TEXT];
+    const char *verdict = hone_doc_text(p->r, "verdict"), *objective = hone_doc_text(json_object_get(p->r, "task"), "objective");
+    label(p, "speedup");
+    hone_str_addf(p->out, "%s%9s%s", p->bold, hone_text_factor(hone_doc_number(p->r, "speedup"), s), p->off);
+    if (hone_doc_has_number(p->r, "speedup_lo"))
+        hone_str_addf(p->out, "  %s – %s", hone_text_factor(hone_doc_number(p->r, "speedup_lo"), lo), hone_text_factor(hone_doc_number(p->r, "speedup_hi"), hi));
+    hone_str_addf(p->out, "  %s%s%s", verdict_colour(p, verdict), verdict, p->off);
+    if (*objective && strcmp(objective, "time") != 0)
+        hone_str_addf(p->out, " (%s)", objective);
+    if (!strcmp(verdict, "AMBIGUOUS"))
+        hone_str_add(p->out, is_virtual(p) ? ": within the model's error" : ": within the noise");
+    hone_str_addc(p->out, '\n');
+}
+
+static void put_moves(const painter *p) {
+    json_t *x;
+    size_t i, shown = 0;
+    char gain[HONE_TEXT];
+    json_array_foreach(hone_doc_list(p->r, "lineage"), i, x) {
+        if (i == 0)
+            continue;
+        if (shown++)
+            hone_str_addf(p->out, "  %-10s", "");
+        else
+            label(p, "how");
+        const char *note = hone_doc_text(x, "note");
+        hone_str_addf(p->out, "%s", *note ? note : hone_doc_text(x, "move"));
+        if (hone_doc_has_number(x, "gain"))
+            hone_str_addf(p->out, " %s(%s)%s", p->dim, hone_text_factor(hone_doc_number(x, "gain"), gain), p->off);
+        hone_str_addc(p->out, '\n');
+    }
+}
+
+static void put_tuning(const painter *p) {
+    const json_t *tuning = hone_doc_at(p->r, "best.tuning");
+    const char *name;
+    json_t *v;
+    if (json_object_size(tuning) == 0)
+        return;
+    label(p, "tuning");
+    size_t shown = 0;
+    json_object_foreach((json_t *)(uintptr_t)tuning, name, v)
+        hone_str_addf(p->out, "%s%s=%lld", shown++ ? "  " : "", name, (long long)json_integer_value(v));
+    hone_str_addc(p->out, '\n');
+}
+
+static void put_checks(const painter *p) {
+    label(p, "checked");
+    if (json_is_true(json_object_get(p->r, "confirmed")))
+        hone_str_add(p->out, "all stages passed again with fresh inputs\n");
+    else
+        hone_str_addf(p->out, "%sonce; not confirmed with fresh inputs yet%s\n", p->yellow, p->off);
+}
+
+// Of what was evaluated: how many were slower than the baseline, and how many refused.
+static void put_why(const painter *p) {
+    const json_t *baseline = json_object_get(p->r, "baseline"), *worst = json_array_get(json_object_get(p->r, "findings"), 0);
+    size_t i, slower = 0;
+    json_t *c;
+    label(p, "best");
+    hone_str_addf(p->out, "%snone: no candidate beat the baseline%s\n", p->yellow, p->off);
+    json_array_foreach(hone_doc_list(p->r, "candidates"), i, c) slower += i > 0 && !strcmp(hone_doc_text(c, "verdict"), "pass");
+    label(p, "why");
+    hone_str_addf(p->out, "%zu candidates were correct but no faster, %.0f were refused", slower, hone_doc_number(p->r, "refused"));
+    if (worst)
+        hone_str_addf(p->out, " (mostly %s)", hone_doc_text(worst, "kind"));
+    hone_str_addc(p->out, '\n');
+    double failed = hone_doc_number(json_object_get(p->r, "confirmations"), "failed");
+    if (failed > 0)
+        hone_str_addf(p->out, "  %-10s%.0f seemed faster and did not pass confirmation\n", "", failed);
+    if (*hone_doc_text(baseline, "bottleneck"))
+        hone_str_addf(p->out, "  %-10sthe baseline is bound by %s\n", "", hone_bottleneck_words(hone_doc_text(baseline, "bottleneck")));
+}
+
+static void put_search(const painter *p) {
+    const json_t *d = json_object_get(p->r, "duplicates");
+    char t[HONE_TEXT];
+    label(p, "search");
+    hone_str_addf(p->out, "%.0f evaluations in %s: %.0f refused, %.0f duplicates not evaluated; %s\n", hone_doc_number(p->r, "evaluations"),
+                  hone_text_duration(hone_doc_number(p->r, "seconds"), t), hone_doc_number(p->r, "refused"),
+                  hone_doc_number(d, "source") + hone_doc_number(d, "ptx"), hone_stop_words(hone_doc_text(p->r, "stopped")));
+}
+
+static void put_best(const painter *p) {
+    put_arm(p, "best");
+    put_speedup(p);
+    put_moves(p);
+    put_tuning(p);
+    put_checks(p);
+}
+
+void hone_report_summary(const json_t *result, bool colour, hone_str *out) {
+    painter p = {.r = result, .out = out, .bold = "", .dim = "", .green = "", .yellow = "", .red = "", .off = ""};
+    if (colour)
+        p = (painter){result, out, "\033[1m", "\033[2m", "\033[32m", "\033[33m", "\033[31m", "\033[0m"};
+    const json_t *baseline = json_object_get(result, "baseline");
+    bool timed = hone_doc_has_number(baseline, "time_us");
+    put_head(&p);
+    if (timed)
+        put_arm(&p, "baseline");
+    if (json_is_object(json_object_get(result, "best")))
+        put_best(&p);
+    else if (timed)
+        put_why(&p);
+    put_search(&p);
+}

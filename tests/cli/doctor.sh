@@ -1,0 +1,1 @@
+hone doctor --device virtual:h200

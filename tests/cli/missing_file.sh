@@ -1,0 +1,1 @@
+hone check no_such_file.cu

@@ -1,0 +1,1 @@
+hone optimise x.cu

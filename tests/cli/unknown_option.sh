@@ -1,0 +1,1 @@
+hone optimize "$EXAMPLES/matmul.cu" --eval 3
