@@ -1,5 +1,6 @@
 // hone optimize: the main job. Opens the archive and the workers, runs the search, writes the result folder, prints a summary.
 #include "cli/progress.h"
+#include "export/export.h"
 #include "report/report.h"
 #include <string.h>
 
@@ -77,6 +78,11 @@ static hone_code write_results(optimize *x, hone_err *e) {
     x->json = hone_report_json(&in);
     if (!x->json)
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for the result");
+    const hone_search_entry *best = x->result->best;
+    if (best) {   // launch.json; a plan was made for every candidate that was evaluated, so this does not fail
+        const hone_candidate *k = best->candidate;
+        json_object_set_new(x->json, "plan", hone_export_plan_of_text(k->text, k->tuning, k->n_tuning, x->artifacts ? x->artifacts->ptx : NULL, NULL));
+    }
     return hone_report_write(x->dir, x->json, x->artifacts, e);
 }
 

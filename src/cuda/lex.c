@@ -242,7 +242,7 @@ static hone_code run(lexer *x) {
 typedef struct matcher {
     uint32_t open[MAX_DEPTH];
     size_t depth;
-    struct { uint32_t open[MAX_DEPTH]; size_t depth; } saved[MAX_CONDITIONALS];
+    struct saved_stack { uint32_t open[MAX_DEPTH]; size_t depth; } *saved;   // [MAX_CONDITIONALS], from the first #if on
     size_t conditionals, too_deep;
 } matcher;
 
@@ -256,10 +256,12 @@ static hone_span directive_word(const hone_tokens *t, size_t i) {
     return (hone_span){s, n};
 }
 
-static void match_directive(matcher *m, const hone_tokens *t, size_t i) {
+static hone_code match_directive(matcher *m, const hone_tokens *t, size_t i, hone_err *e) {
     hone_span w = directive_word(t, i);
     bool opens = hone_span_eq(w, "if") || hone_span_eq(w, "ifdef") || hone_span_eq(w, "ifndef");
     bool turns = hone_span_eq(w, "else") || hone_span_eq(w, "elif") || hone_span_eq(w, "elifdef") || hone_span_eq(w, "elifndef");
+    if (opens && !m->saved && !(m->saved = hone_calloc(MAX_CONDITIONALS, sizeof *m->saved)))
+        return hone_fail(e, HONE_E_NOMEM, 0, "out of memory reading CUDA source");
     if (opens && m->conditionals == MAX_CONDITIONALS) {
         m->too_deep++;
     } else if (opens) {
@@ -274,6 +276,7 @@ static void match_directive(matcher *m, const hone_tokens *t, size_t i) {
         else if (m->conditionals)
             m->conditionals--;
     }
+    return HONE_OK;
 }
 
 static char partner(char c) { return c == ')' ? '(' : c == ']' ? '[' : c == '}' ? '{' : '\0'; }
@@ -298,15 +301,15 @@ static hone_code match_close(matcher *m, hone_tokens *t, size_t i, bool lenient,
 }
 
 static hone_code match_brackets(hone_tokens *t, bool lenient, hone_err *e) {
-    matcher *m = hone_malloc(sizeof *m);
-    if (!m)
-        return hone_fail(e, HONE_E_NOMEM, 0, "out of memory reading CUDA source");
+    matcher stack, *m = &stack;   // 1 KiB; the entries below depth are all that is read
+    m->saved = NULL;
+    m->depth = m->conditionals = m->too_deep = 0;
     hone_code c = HONE_OK;
     for (size_t i = 0; i < t->n && c == HONE_OK; i++) {
         const hone_tok *k = &t->v[i];
         char ch = t->text && k->len ? t->text[k->at] : '\0';
         if (k->kind == HONE_TOK_DIRECTIVE) {
-            match_directive(m, t, i);
+            c = match_directive(m, t, i, e);
         } else if (k->kind == HONE_TOK_PUNCT && (ch == '(' || ch == '[' || ch == '{')) {
             if (m->depth < MAX_DEPTH)
                 m->open[m->depth++] = (uint32_t)i;
@@ -320,7 +323,7 @@ static hone_code match_brackets(hone_tokens *t, bool lenient, hone_err *e) {
         const hone_tok *o = &t->v[m->open[m->depth - 1]];
         c = hone_fail(e, HONE_E_PARSE, 0, "%u:%u: '%c' is never closed", o->line, o->col, t->text[o->at]);
     }
-    hone_free(m);
+    hone_free(m->saved);
     return c;
 }
 
@@ -357,7 +360,16 @@ hone_code hone_lex_directive(hone_arena *a, const hone_tokens *t, size_t i, hone
 
 hone_span hone_tok_span(const hone_tokens *t, size_t i) { return (hone_span){t->text + t->v[i].at, t->v[i].len}; }
 
-bool hone_tok_is(const hone_tokens *t, size_t i, const char *s) { return i < t->n && hone_span_eq(hone_tok_span(t, i), s); }
+bool hone_tok_is(const hone_tokens *t, size_t i, const char *s) {
+    if (i >= t->n)
+        return false;
+    const char *text = t->text + t->v[i].at;
+    const size_t len = t->v[i].len;
+    for (size_t k = 0; k < len; k++)   // most calls end at the first byte
+        if (text[k] != s[k] || !s[k])
+            return false;
+    return s[len] == '\0';
+}
 
 bool hone_tok_is_pragma(const hone_tokens *t, size_t i) {
     if (t->v[i].kind != HONE_TOK_DIRECTIVE)

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { VALUE_WIDTH = 8 };
+
 typedef struct painter {
     const json_t *r;
     hone_str *out;
@@ -11,6 +13,14 @@ typedef struct painter {
 } painter;
 
 static void label(const painter *p, const char *name) { hone_str_addf(p->out, "  %s%-10s%s", p->dim, name, p->off); }
+
+// Text in a column; characters, not bytes, count for its width.
+static void column(const painter *p, const char *text, int width) {
+    int n = 0;
+    for (const char *c = text; *c; c++)
+        n += ((unsigned char)*c & 0xc0) != 0x80;
+    hone_str_addf(p->out, "%s%s%s%*s", p->bold, text, p->off, n < width ? width - n : 0, "");
+}
 
 static bool is_virtual(const painter *p) { return !strcmp(hone_doc_text(p->r, "kind"), "virtual"); }
 
@@ -22,7 +32,7 @@ static void put_head(const painter *p) {
     const json_t *device = json_object_get(p->r, "device");
     hone_str_addf(p->out, "%s%s%s on %s", p->bold, hone_doc_text(json_object_get(p->r, "task"), "name"), p->off, hone_doc_text(device, "name"));
     if (is_virtual(p))
-        hone_str_addf(p->out, " %s(virtual: times are modelled, not measured)%s", p->dim, p->off);
+        hone_str_addf(p->out, "%s: times are modelled, not measured%s", p->dim, p->off);
     hone_str_addc(p->out, '\n');
 }
 
@@ -31,7 +41,7 @@ static void put_arm(const painter *p, const char *name) {
     const json_t *arm = json_object_get(p->r, name);
     char time[HONE_TEXT], lo[HONE_TEXT], hi[HONE_TEXT];
     label(p, name);
-    hone_str_addf(p->out, "%s%9s%s", p->bold, hone_text_time(hone_doc_number(arm, "time_us"), time), p->off);
+    column(p, hone_text_time(hone_doc_number(arm, "time_us"), time), VALUE_WIDTH);
     if (json_is_true(json_object_get(arm, "modelled")))
         hone_str_addf(p->out, "  ±%.0f %%", 100 * hone_doc_number(arm, "error_band"));
     else
@@ -46,7 +56,7 @@ static void put_speedup(const painter *p) {
     char s[HONE_TEXT], lo[HONE_TEXT], hi[HONE_TEXT];
     const char *verdict = hone_doc_text(p->r, "verdict"), *objective = hone_doc_text(json_object_get(p->r, "task"), "objective");
     label(p, "speedup");
-    hone_str_addf(p->out, "%s%9s%s", p->bold, hone_text_factor(hone_doc_number(p->r, "speedup"), s), p->off);
+    column(p, hone_text_factor(hone_doc_number(p->r, "speedup"), s), VALUE_WIDTH);
     if (hone_doc_has_number(p->r, "speedup_lo"))
         hone_str_addf(p->out, "  %s – %s", hone_text_factor(hone_doc_number(p->r, "speedup_lo"), lo), hone_text_factor(hone_doc_number(p->r, "speedup_hi"), hi));
     hone_str_addf(p->out, "  %s%s%s", verdict_colour(p, verdict), verdict, p->off);
@@ -121,7 +131,7 @@ static void put_search(const painter *p) {
     const json_t *d = json_object_get(p->r, "duplicates");
     char t[HONE_TEXT];
     label(p, "search");
-    hone_str_addf(p->out, "%.0f evaluations in %s: %.0f refused, %.0f duplicates not evaluated; %s\n", hone_doc_number(p->r, "evaluations"),
+    hone_str_addf(p->out, "%.0f evaluations in %s, %.0f refused; %.0f duplicates not evaluated; %s\n", hone_doc_number(p->r, "evaluations"),
                   hone_text_duration(hone_doc_number(p->r, "seconds"), t), hone_doc_number(p->r, "refused"),
                   hone_doc_number(d, "source") + hone_doc_number(d, "ptx"), hone_stop_words(hone_doc_text(p->r, "stopped")));
 }

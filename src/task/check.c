@@ -44,13 +44,13 @@ static void check_size_line(parser *p, const hone_sizes *s, const char *word) {
         bool found = false;
         for (size_t k = 0; k < s->n; k++)
             found |= strcmp(first->v[i].name, s->v[k].name) == 0;
-        if (!found)
+        if (!found && !parser_poisoned(p, first->v[i].name))
             task_error(p, &at, "each 'size' and 'check' line is a whole set; a long one continues after a backslash",
                        "this '%s' line lacks '%s'", word,
                        first->v[i].name);
     }
     for (size_t k = 0; k < s->n; k++)
-        if (!is_size(p, s->v[k].name))
+        if (!is_size(p, s->v[k].name) && !parser_poisoned(p, s->v[k].name))
             task_error(p, &at, NULL, "this '%s' line has '%s', which the first 'size' line lacks", word, s->v[k].name);
 }
 
@@ -99,6 +99,8 @@ static void check_duplicates(parser *p) {
 
 // ---- names in expressions
 static void unknown_name(parser *p, const hone_expr *x) {
+    if (parser_poisoned(p, x->name))
+        return;
     hone_tok at = task_expr_tok(x);
     name_list known = {0};
     for (size_t i = 0; p->sizes.n && i < p->sizes.v[0].n; i++)
@@ -142,12 +144,14 @@ static void resolve(parser *p, hone_expr *x, size_t n_scalars) {
 }
 
 // A launch argument that is just a buffer's name becomes that buffer.
-static bool take_buffer(parser *p, struct hone_launch_arg *a) {
-    const hone_arg *b = a->value->op == OP_NAME ? parser_arg(p, a->value->name) : NULL;
-    if (!b || b->role == HONE_SCALAR)
-        return false;
-    a->buffer = b->name;
-    return true;
+static void take_buffers(parser *p) {
+    for (size_t i = 0; i < p->launches.n; i++)
+        for (size_t k = 0; k < p->launches.v[i].n_args; k++) {
+            struct hone_launch_arg *a = &p->launches.v[i].args[k];
+            const hone_arg *b = a->value->op == OP_NAME ? parser_arg(p, a->value->name) : NULL;
+            if (b && b->role != HONE_SCALAR)
+                a->buffer = b->name;
+        }
 }
 
 static void resolve_launch(parser *p, hone_launch *l) {
@@ -160,7 +164,7 @@ static void resolve_launch(parser *p, hone_launch *l) {
         resolve(p, l->smem, p->args.n);
     for (size_t i = 0; i < l->n_args; i++) {
         hone_expr *x = l->args[i].value;
-        if (!take_buffer(p, &l->args[i]) && (x->op != OP_NAME || parser_has_value(p, x->name)))   // unknown bare names: check_launch.c
+        if (!l->args[i].buffer && (x->op != OP_NAME || parser_has_value(p, x->name)))   // unknown bare names: check_launch.c
             resolve(p, x, p->args.n);
     }
 }
@@ -217,6 +221,8 @@ static void check_tolerances(parser *p) {
         for (size_t k = 0; k < p->args.n; k++)
             if (p->args.v[k]->role == HONE_OUT || p->args.v[k]->role == HONE_INOUT)
                 names_add(&known, p->args.v[k]->name);
+        if (name && !a && parser_poisoned(p, name))
+            continue;
         if (name && !a)
             task_error(p, &p->tolerance_at.v[i], task_suggest(p, name, &known), "tolerance for unknown buffer '%s'", name);
         else if (a && a->role != HONE_OUT && a->role != HONE_INOUT)
@@ -301,10 +307,28 @@ static void check_unused(parser *p) {
 // ---- trial evaluation: every expression at every size, with the first value of each tune parameter
 typedef struct trial { parser *p; const hone_env *env; const char *set; uint32_t line; } trial;
 
+// "N-4 is 0 with N=4 ('size', line 1)": what the values are in which something failed. part: the operand to blame, or NULL.
+static const char *trial_hint(const trial *t, const hone_expr *top, const hone_expr *part) {
+    hone_str b;
+    expr_fault f;
+    int64_t v;
+    size_t named = 0;
+    hone_str_init(&b, 400);   // of long values the short form below is enough
+    if (part && part->op != OP_NAME && part->op != OP_INT && expr_eval_int(part, t->env, &v, &f))
+        hone_str_addf(&b, "'%.*s' is %lld ", (int)(part->len > 100 ? 100 : part->len), t->p->t->text + part->at, (long long)v);
+    for (const hone_env *e = t->env; e; e = e->outer)
+        for (size_t i = 0; i < e->n; i++)
+            if (named < 8 && hone_expr_mentions(top, e->v[i].name))
+                hone_str_addf(&b, "%s%s=%lld", named++ ? ", " : "with ", e->v[i].name, (long long)e->v[i].value);
+    const char *hint = b.failed || !named ? NULL : hone_arena_printf(t->p->a, "%s ('%s' on line %u)", b.s, t->set, t->line);
+    hone_str_free(&b);
+    return hint ? hint : hone_arena_printf(t->p->a, "with the values of '%s' on line %u", t->set, t->line);
+}
+
 static bool trial_fault(const trial *t, const expr_fault *f, const hone_expr *top) {
     hone_tok at = task_expr_tok(f->at);
-    task_error(t->p, &at, hone_arena_printf(t->p->a, "with the values of '%s' on line %u", t->set, t->line), "%s in '%s'", f->why,
-               hone_expr_text(top));
+    bool divides = f->at->op == OP_DIV || f->at->op == OP_MOD || f->at->op == OP_CDIV || f->at->op == OP_ROUND_UP;
+    task_error(t->p, &at, trial_hint(t, top, divides ? f->at->k[1] : NULL), "%s in '%s'", f->why, hone_expr_text(top));
     return false;
 }
 
@@ -318,8 +342,7 @@ static bool trial_int(const trial *t, const hone_expr *x, int64_t lowest, const 
     if (v >= lowest)
         return true;
     hone_tok at = task_expr_tok(x);
-    task_error(t->p, &at, hone_arena_printf(t->p->a, "with the values of '%s' on line %u", t->set, t->line), "%s is %lld", what,
-               (long long)v);
+    task_error(t->p, &at, trial_hint(t, x, NULL), "%s is %lld", what, (long long)v);
     return false;
 }
 
@@ -383,6 +406,7 @@ void task_check(parser *p) {
     bool lines_ok = p->n_errors == 0;   // after a syntax error, what is missing or unknown may only follow from it
     check_sizes(p);
     check_duplicates(p);
+    take_buffers(p);
     if (lines_ok || p->sizes.n)
         resolve_all(p);
     check_tolerances(p);

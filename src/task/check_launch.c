@@ -77,6 +77,8 @@ static void check_value(parser *p, const hone_launch *l, const hone_param *k, co
 
 // A bare name that means nothing: buffers are suggested for pointers, values for the rest.
 static void unknown_argument(parser *p, const hone_expr *x, const hone_param *k) {
+    if (parser_poisoned(p, x->name))
+        return;
     hone_tok at = task_expr_tok(x);
     name_list known = {0};
     bool pointer = k && k->is_pointer;

@@ -59,11 +59,13 @@ void names_add(name_list *l, const char *name) {
         l->v[l->n++] = name;
 }
 
-// Another case is near, whatever the length; else one letter in two to four, two in longer names, none in single letters.
+// Another case is near, whatever the length; the name itself is no suggestion; else one letter in two to four, two in longer names, none in single letters.
 const char *task_suggest(parser *p, const char *name, const name_list *known) {
     size_t n = strlen(name), limit = n < 2 ? 0 : n < 5 ? 1 : 2, best = limit + 1;
     const char *found = NULL;
     for (size_t i = 0; i < known->n; i++) {
+        if (strcmp(name, known->v[i]) == 0)
+            continue;
         size_t d = strcasecmp(name, known->v[i]) == 0 ? 0 : hone_edit_distance(name, known->v[i], limit);
         if (d < best) {
             best = d;

@@ -58,6 +58,7 @@ typedef struct parser {
     HONE_VEC(hone_tok) launch_at;    // where each launch names its kernel
     HONE_VEC(hone_tok) tune_at;
     bool has_objective;
+    HONE_VEC(const char *) poisoned; // names that a line with an error meant to declare: known, but without a meaning
 } parser;
 
 // Records a diagnostic; `at` gives line, col and length. The hint may be NULL. Errors count; warnings do not.
@@ -97,6 +98,9 @@ void task_check(parser *p);                                          // what nam
 void task_check_launch(parser *p, hone_launch *l, const hone_tok *at);   // one launch against its kernel's signature
 hone_arg *parser_arg(const parser *p, const char *name);
 bool parser_has_value(const parser *p, const char *name);             // a size, scalar or tune parameter
+// A name whose declaration has an error of its own: whatever else goes wrong with it only follows, and is not reported.
+void parser_poison(parser *p, const char *name);
+bool parser_poisoned(const parser *p, const char *name);
 
 // ---- types
 // C and CUDA spellings. lanes is 4 for float4, 1 otherwise. False when unknown (a typedef, a struct).

@@ -64,10 +64,36 @@ bool tok_ident(parser *p, const char *what, const char **name, hone_tok *at) {
     return *name != NULL;
 }
 
+// ---- names whose declaration is wrong
+void parser_poison(parser *p, const char *name) {
+    if (!parser_poisoned(p, name))
+        p->nomem |= !hone_vec_push(&p->poisoned, name);
+}
+
+bool parser_poisoned(const parser *p, const char *name) {
+    for (size_t i = 0; i < p->poisoned.n; i++)
+        if (strcmp(p->poisoned.v[i], name) == 0)
+            return true;
+    return false;
+}
+
+// Every word of a line that should have declared something: which of them is the name, a broken line does not tell.
+static void poison_line(parser *p) {
+    for (size_t i = 3; i < p->line.n && !p->nomem; i++) {   // after "pragma hone directive"
+        const char *word = p->line.v[i].kind == HONE_TOK_IDENT ? task_strndup(p, p->line.text + p->line.v[i].at, p->line.v[i].len) : NULL;
+        if (word)
+            parser_poison(p, word);
+    }
+}
+
 // ---- sizes
+// The value of a size. False after an error, and silently when it depends on a size that has one.
 static bool size_value(parser *p, const hone_env *env, const char *name, const hone_tok *at, hone_expr *x, int64_t *v) {
     expr_fault f;
     p->exprs.n--;   // its names are other sizes of the same line; it is evaluated here, once
+    for (size_t i = 0; i < p->poisoned.n; i++)
+        if (hone_expr_mentions(x, p->poisoned.v[i]))
+            return false;
     if (!expr_eval_int(x, env, v, &f)) {
         hone_tok where = task_expr_tok(f.at);
         if (f.at->op == OP_NAME)
@@ -90,30 +116,39 @@ static bool binding_named(const hone_sizes *s, const char *name) {
     return false;
 }
 
+// NAME=expr. False when the rest of the line cannot be read; a wrong value poisons the name and reading goes on.
+static bool parse_binding(parser *p, hone_sizes *s) {
+    const char *name;
+    hone_tok at;
+    hone_expr *x;
+    hone_env env = {s->v, s->n, NULL};
+    int64_t value;
+    if (!tok_ident(p, "a size's name", &name, &at) || !tok_expect(p, "=", "after the size's name") || !(x = parse_expr(p)))
+        return false;
+    if (binding_named(s, name)) {
+        p->exprs.n--;
+        task_error(p, &at, NULL, "size '%s' is given twice on this line", name);
+    } else if (s->n == MAX_NAMES) {
+        task_error(p, &at, NULL, "more than %d sizes", MAX_NAMES);
+        return false;
+    } else if (size_value(p, &env, name, &at, x, &value)) {
+        s->v[s->n++] = (hone_binding){name, value};
+    } else {
+        parser_poison(p, name);
+    }
+    tok_take(p, ",");
+    return true;
+}
+
 bool parse_sizes_line(parser *p, bool check) {
-    hone_tok start = *tok_now(p), at;
+    hone_tok start = *tok_now(p);
     hone_sizes s = {.v = task_alloc(p, MAX_NAMES, sizeof *s.v), .line = start.line};
     if (!s.v)
         return false;
-    do {
-        const char *name;
-        hone_expr *x;
-        hone_env env = {s.v, s.n, NULL};
-        int64_t value;
-        if (!tok_ident(p, "a size's name", &name, &at) || !tok_expect(p, "=", "after the size's name") || !(x = parse_expr(p)) ||
-            !size_value(p, &env, name, &at, x, &value))
+    do
+        if (!parse_binding(p, &s))
             return false;
-        if (binding_named(&s, name)) {
-            task_error(p, &at, NULL, "size '%s' is given twice on this line", name);
-            return false;
-        }
-        if (s.n == MAX_NAMES) {
-            task_error(p, &at, NULL, "more than %d sizes", MAX_NAMES);
-            return false;
-        }
-        s.v[s.n++] = (hone_binding){name, value};
-        tok_take(p, ",");
-    } while (!tok_is_end(p));
+    while (!tok_is_end(p));
     if ((check ? p->checks.n : p->sizes.n) == MAX_SIZE_SETS) {
         task_error(p, &start, NULL, "more than %d lines of sizes", MAX_SIZE_SETS);
         return false;
@@ -361,8 +396,8 @@ bool parse_flags(parser *p) {
 }
 
 // ---- lines
-static const struct { const char *name; bool (*handler)(parser *); const char *form; } directives[] = {
-#define DIRECTIVE(name, handler, form, help) {name, handler, form},
+static const struct { const char *name; bool (*handler)(parser *), declares; const char *form; } directives[] = {
+#define DIRECTIVE(name, handler, declares, form, help) {name, handler, declares, form},
 #include "task/directives.def"
 #undef DIRECTIVE
 };
@@ -401,9 +436,12 @@ static void parse_line(parser *p) {
         } else if (!ok && p->n_errors == before && !p->nomem) {
             HONE_BUG("directive '%s' failed without a diagnostic", directives[i].name);
         }
+        if (!ok && directives[i].declares)
+            poison_line(p);
         return;
     }
     unknown_directive(p, &at);
+    poison_line(p);
 }
 
 hone_code parse_lines(parser *p, hone_err *e) {
@@ -457,6 +495,7 @@ void parser_free(parser *p) {
     hone_vec_free(&p->arg_at);
     hone_vec_free(&p->launch_at);
     hone_vec_free(&p->tune_at);
+    hone_vec_free(&p->poisoned);
 }
 
 // An error of the lexer, "line:col: what", as a diagnostic.

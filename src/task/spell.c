@@ -74,7 +74,11 @@ static void spell_name(const hone_expr *x, hone_dialect d, bool floating, const 
     if (!x->scalar && bound(constants, x->name, &v)) {
         spell_int(v, d, floating, out);
     } else if (x->scalar && !hone_scalar_is_constant(x->scalar, constants)) {
-        hone_expr_spell(x->scalar->value, d, floating || hone_dtype_is_float(x->scalar->type), constants, out);
+        bool own = hone_dtype_is_float(x->scalar->type);   // an integer scalar is computed in integers wherever it stands
+        hone_str_add(out, !floating || own ? "" : d == HONE_DIALECT_C ? "(double)" : "float");
+        hone_str_addc(out, '(');
+        hone_expr_spell(x->scalar->value, d, own, constants, out);
+        hone_str_addc(out, ')');
     } else if (d == HONE_DIALECT_C) {
         hone_str_addf(out, "%sv->%s", floating ? "(double)" : "", x->name);
     } else {

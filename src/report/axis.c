@@ -1,0 +1,42 @@
+// report/axis: from values to pixels, and which values deserve a tick.
+#include "report/internal.h"
+#include <math.h>
+
+double hone_axis_px(const hone_axis *a, double v) {
+    double t = a->log ? log(v / a->lo) / log(a->hi / a->lo) : (v - a->lo) / (a->hi - a->lo);
+    return a->from_px + (a->to_px - a->from_px) * t;
+}
+
+static size_t log_ticks(const hone_axis *a, double *out, size_t cap) {
+    static const double within[] = {1, 2, 5};
+    double decades = log10(a->hi / a->lo);
+    size_t per = decades <= 2.2 ? HONE_COUNT(within) : 1, n = 0;
+    int every = decades > 7 ? 2 : 1, first = (int)floor(log10(a->lo));
+    for (int d = first; pow(10, d) <= a->hi; d++) {
+        if ((d - first) % every)
+            continue;
+        for (size_t i = 0; i < per; i++) {
+            double v = within[i] * pow(10, d);
+            if (v >= a->lo * 0.9999 && v <= a->hi * 1.0001 && n < cap)
+                out[n++] = v;
+        }
+    }
+    return n;
+}
+
+static size_t linear_ticks(const hone_axis *a, double *out, size_t cap) {
+    double raw = (a->hi - a->lo) / 5, power = pow(10, floor(log10(raw))), step = power;
+    static const double nice[] = {1, 2, 5, 10};
+    for (size_t i = 0; i < HONE_COUNT(nice) && step < raw; i++)
+        step = nice[i] * power;
+    size_t n = 0;
+    for (double k = ceil(a->lo / step - 1e-9); k * step <= a->hi + step * 1e-9 && n < cap; k++)
+        out[n++] = k * step;
+    return n;
+}
+
+size_t hone_axis_ticks(const hone_axis *a, double *out, size_t cap) {
+    if (!(a->hi > a->lo) || (a->log && !(a->lo > 0)))
+        return 0;
+    return a->log ? log_ticks(a, out, cap) : linear_ticks(a, out, cap);
+}

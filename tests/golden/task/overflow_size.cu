@@ -1,0 +1,6 @@
+// An overflow in a size itself, and a buffer that no machine could hold.
+#pragma hone size N=1000000 M=N*N*N*N K=N*N*N
+#pragma hone in x float[N][M]
+#pragma hone out y float[N]
+#pragma hone launch k<<<cdiv(N, 64), 64>>>(x, y, N)
+extern "C" __global__ void k(const float *x, float *y, int N) { y[threadIdx.x] = x[threadIdx.x]; }
