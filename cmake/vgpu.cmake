@@ -1,48 +1,37 @@
-# libhonegpu.so: the virtual GPU. Handler files (src/vgpu/op_*.c) are compiled once per instruction set.
+# libhonegpu.so: the virtual GPU. Handler files (src/vgpu/op_*.c) are compiled once per instruction set, everything else once; the shared library and the
+# static one for unit tests and benchmarks take the same objects.
 file(GLOB vgpu_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/vgpu/*.c ${CMAKE_SOURCE_DIR}/src/vgpu/driver/*.c)
 file(GLOB vgpu_ops CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/vgpu/op_*.c)
 list(REMOVE_ITEM vgpu_sources ${vgpu_ops})
-set(vgpu_isa_objects)
 file(GLOB device_files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/share/hone/devices/*.gpu)
 add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/generated/vgpu_devices.h
   COMMAND ${CMAKE_COMMAND} -DOUT=${CMAKE_BINARY_DIR}/generated/vgpu_devices.h -DDIR=${CMAKE_SOURCE_DIR}/share/hone/devices
           -P ${CMAKE_SOURCE_DIR}/cmake/embed_devices.cmake
   DEPENDS ${device_files} ${CMAKE_SOURCE_DIR}/cmake/embed_devices.cmake)
-list(APPEND vgpu_sources ${CMAKE_BINARY_DIR}/generated/vgpu_devices.h)
+
+add_library(hone_vgpu_core OBJECT ${vgpu_sources} ${CMAKE_BINARY_DIR}/generated/vgpu_devices.h)
+target_link_libraries(hone_vgpu_core PUBLIC hone_options)
+set(vgpu_objects $<TARGET_OBJECTS:hone_vgpu_core>)
+
+set(isa_flags_baseline)
+set(isa_flags_avx2 -mavx2 -mfma -mf16c -mbmi -mbmi2)
+set(isa_flags_avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mbmi -mbmi2 -mprefer-vector-width=512)
 foreach(isa baseline avx2 avx512)
-  if(vgpu_ops)
-    add_library(hone_vgpu_${isa} OBJECT ${vgpu_ops})
-    target_link_libraries(hone_vgpu_${isa} PUBLIC hone_options)
-    target_compile_definitions(hone_vgpu_${isa} PRIVATE VG_ISA=${isa})
-    target_compile_options(hone_vgpu_${isa} PRIVATE -O3 -fno-trapping-math)   # nothing reads the exception flags; selects vectorise
-    list(APPEND vgpu_isa_objects $<TARGET_OBJECTS:hone_vgpu_${isa}>)
-  endif()
+  add_library(hone_vgpu_${isa} OBJECT ${vgpu_ops})
+  target_link_libraries(hone_vgpu_${isa} PUBLIC hone_options)
+  target_compile_definitions(hone_vgpu_${isa} PRIVATE VG_ISA=${isa})
+  # -fno-trapping-math: nothing reads the exception flags, and selects vectorise
+  target_compile_options(hone_vgpu_${isa} PRIVATE -O3 -fno-trapping-math ${isa_flags_${isa}})
+  list(APPEND vgpu_objects $<TARGET_OBJECTS:hone_vgpu_${isa}>)
 endforeach()
-if(vgpu_ops)
-  target_compile_options(hone_vgpu_avx2 PRIVATE -mavx2 -mfma -mf16c -mbmi -mbmi2)
-  target_compile_options(hone_vgpu_avx512 PRIVATE -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mbmi -mbmi2 -mprefer-vector-width=512)
-endif()
-# Handler families whose file is not there bind nothing: their instructions are unsupported at load.
-set(vgpu_missing "#include \"vgpu/warp.h\"\n")
-foreach(family int float half cvt logic cmp mem atom warp special mma)
-  if(NOT EXISTS ${CMAKE_SOURCE_DIR}/src/vgpu/op_${family}.c)
-    foreach(isa baseline avx2 avx512)
-      string(APPEND vgpu_missing "bool vg_bind_${family}_${isa}(vg_binder *b, const ptx_inst *in, vg_inst *out);\n"
-        "bool vg_bind_${family}_${isa}(vg_binder *b, const ptx_inst *in, vg_inst *out) { (void)out; return vg_unsupported(b, in, \"family ${family}\"); }\n")
-    endforeach()
-  endif()
-endforeach()
-file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/generated/vgpu_missing.c CONTENT "${vgpu_missing}" @ONLY)
-list(APPEND vgpu_sources ${CMAKE_BINARY_DIR}/generated/vgpu_missing.c)
-if(vgpu_sources)
-  add_library(hone_vgpu_objects STATIC ${vgpu_sources} ${vgpu_isa_objects})   # for unit tests of internals
-  target_link_libraries(hone_vgpu_objects PUBLIC hone_ptx hone_base)
-  add_library(honegpu SHARED)
-  target_sources(honegpu PRIVATE ${vgpu_sources} ${vgpu_isa_objects})
-  target_link_libraries(honegpu PRIVATE hone_options hone_ptx hone_base)
-  set_target_properties(honegpu PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
-  target_link_options(honegpu PRIVATE -Wl,--exclude-libs,ALL -Wl,-soname,libhonegpu.so -Wl,--version-script=${CMAKE_SOURCE_DIR}/src/vgpu/driver/exports.map)
-endif()
+
+add_library(hone_vgpu_objects STATIC ${vgpu_objects})
+target_link_libraries(hone_vgpu_objects PUBLIC hone_options hone_ptx hone_base)
+add_library(honegpu SHARED ${vgpu_objects})
+target_link_libraries(honegpu PRIVATE hone_options hone_ptx hone_base)
+set_target_properties(honegpu PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
+target_link_options(honegpu PRIVATE -Wl,--exclude-libs,ALL -Wl,-soname,libhonegpu.so -Wl,--version-script=${CMAKE_SOURCE_DIR}/src/vgpu/driver/exports.map)
+
 file(GLOB vgpu_benches CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/bench/vgpu_*.c)
 foreach(source ${vgpu_benches})
   get_filename_component(name ${source} NAME_WE)

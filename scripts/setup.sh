@@ -36,10 +36,11 @@ install_packages() {
 }
 
 # A toolkit is a folder with NVRTC's library and CUDA's headers, version 12.4 or newer: an installation, or the "nvidia" folder of PyPI's packages.
-is_toolkit() {
+is_toolkit() {   # prints nothing: compgen's matches go nowhere
     local header v
     [ -n "$1" ] || return 1
-    ls "$1"/lib64/libnvrtc.so* "$1"/lib/libnvrtc.so* "$1"/targets/*/lib/libnvrtc.so* "$1"/cuda_nvrtc/lib/libnvrtc.so* >/dev/null 2>&1 || return 1
+    compgen -G "$1/lib64/libnvrtc.so*" || compgen -G "$1/lib/libnvrtc.so*" || compgen -G "$1/targets/*/lib/libnvrtc.so*" ||
+        compgen -G "$1/cuda_nvrtc/lib/libnvrtc.so*" || return 1
     for header in "$1"/include/cuda_runtime_api.h "$1"/cuda_runtime/include/cuda_runtime_api.h; do
         v=$(sed -n 's/^#define *CUDART_VERSION *\([0-9]*\).*/\1/p' "$header" 2>/dev/null | head -1)
         [ "${v:-0}" -lt 12040 ] || return 0
@@ -52,7 +53,7 @@ find_toolkit() {
     nvcc=$(command -v nvcc || true)
     for d in "${CUDA_HOME:-}" "${CUDA_PATH:-}" "${nvcc:+$(dirname "$(dirname "$(readlink -f "$nvcc")")")}" /usr/local/cuda /usr/local/cuda-* /usr/lib/cuda \
              /opt/cuda "$PWD/$build/toolkit/nvidia"; do
-        if is_toolkit "$d"; then printf '%s\n' "$d"; return 0; fi
+        if is_toolkit "$d" >/dev/null; then printf '%s\n' "$d"; return 0; fi
     done
     return 1
 }

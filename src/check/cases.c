@@ -34,8 +34,8 @@ static bool narrow_task(const hone_plan *p) {
 
 static double *as_doubles(const hone_plan_buffer *b, const hone_images *im, size_t i) {
     double *v = hone_calloc(b->n_elems + 1, sizeof *v);
-    for (size_t k = 0; v && k < b->n_elems; k++)
-        v[k] = hone_dtype_get(b->arg->type, hone_image_data(&im->v[i]), k);
+    if (v)
+        hone_values_get(b->arg->type, hone_image_data(&im->v[i]), 0, b->n_elems, v);
     return v;
 }
 

@@ -95,6 +95,11 @@ static double allow_max(const hone_reference *r, const hone_scale *s, limits l) 
     return times + l.sens * fmax(s->sens_max, 3 * s->sens_rms) + (l.floor_max + 4 * r->bound) * s->scale_max + l.tiny;
 }
 
+hone_row_limits hone_compare_row_limits(hone_dtype t, double bound) {
+    limits l = limits_of(t);
+    return (hone_row_limits){.rms = l.floor_rms + bound, .max = l.floor_max + 4 * bound, .tiny = l.tiny};
+}
+
 // errors: rms and max of one row of the candidate
 typedef struct row_error { double sum, max; size_t at, n; } row_error;
 
@@ -108,35 +113,58 @@ typedef struct float_walk {
     hone_diff *d;
 } float_walk;
 
-static row_error walk_row(float_walk *w, size_t row) {
+// Where one of the two is no finite number.
+static void walk_nonfinite(float_walk *w, size_t i, double base, double got) {
     const hone_reference *r = w->r;
     hone_dtype t = r->buffer->arg->type;
-    size_t size = hone_dtype_bytes(t), end = (row + 1) * r->row_len < r->n ? (row + 1) * r->row_len : r->n;
-    row_error e = {.at = row * r->row_len};
-    for (size_t i = row * r->row_len; i < end; i++) {
+    size_t size = hone_dtype_bytes(t);
+    bool untouched = r->buffer->arg->role == HONE_OUT && hone_is_poison(w->got + i * size, size, HONE_POISON_A) &&
+                     !hone_is_poison(r->base + i * size, size, HONE_POISON_A);
+    if (untouched)
+        note(w->d, HONE_F_DIFF_UNWRITTEN, i, base, got, r->shadow[i]);
+    else if (!same_nonfinite(t, base, r->shadow[i], got))
+        note(w->d, HONE_F_DIFF_NONFINITE, i, base, got, r->shadow[i]);
+}
+
+static void walk_block(float_walk *w, size_t first, size_t n, const double *bases, const double *gots, row_error *e) {
+    const hone_reference *r = w->r;
+    for (size_t k = 0; k < n; k++) {
+        size_t i = first + k;
+        double base = bases[k], got = gots[k], ref = r->shadow[i];
         if (skipped(r, i))
             continue;
-        double base = hone_dtype_get(t, r->base, i), got = hone_dtype_get(t, w->got, i), ref = r->shadow[i];
         if (!isfinite(base) || !isfinite(got)) {
-            bool untouched = r->buffer->arg->role == HONE_OUT && hone_is_poison(w->got + i * size, size, HONE_POISON_A) &&
-                             !hone_is_poison(r->base + i * size, size, HONE_POISON_A);
-            if (untouched)
-                note(w->d, HONE_F_DIFF_UNWRITTEN, i, base, got, ref);
-            else if (!same_nonfinite(t, base, ref, got))
-                note(w->d, HONE_F_DIFF_NONFINITE, i, base, got, ref);
+            walk_nonfinite(w, i, base, got);
             continue;
         }
-        double error = fmin(fabs(got - base), isfinite(ref) ? fabs(got - ref) : INFINITY);
-        e.sum += error * error;
-        e.n++;
-        if (error > e.max) {
-            e.max = error;
-            e.at = i;
+        double error = fabs(got - base), other = isfinite(ref) ? fabs(got - ref) : error;
+        error = other < error ? other : error;
+        e->sum += error * error;
+        e->n++;
+        if (error > e->max) {
+            e->max = error;
+            e->at = i;
         }
-        if (isfinite(ref)) {
-            w->bucket_sum[hone_bucket_index(r, ref)] += error * error;
-            w->bucket_n[hone_bucket_index(r, ref)]++;
+        if (r->n_buckets && isfinite(ref)) {
+            unsigned bucket = hone_bucket_index(r, ref);
+            w->bucket_sum[bucket] += error * error;
+            w->bucket_n[bucket]++;
         }
+    }
+}
+
+static row_error walk_row(float_walk *w, size_t row) {
+    enum { BLOCK = 512 };
+    const hone_reference *r = w->r;
+    hone_dtype t = r->buffer->arg->type;
+    double base[BLOCK], got[BLOCK];
+    size_t end = (row + 1) * r->row_len < r->n ? (row + 1) * r->row_len : r->n;
+    row_error e = {.at = row * r->row_len};
+    for (size_t i = row * r->row_len; i < end; i += BLOCK) {
+        size_t n = end - i < BLOCK ? end - i : BLOCK;
+        hone_values_get(t, r->base, i, n, base);
+        hone_values_get(t, w->got, i, n, got);
+        walk_block(w, i, n, base, got, &e);
     }
     return e;
 }

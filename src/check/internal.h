@@ -28,6 +28,9 @@ int hone_plan_find(const hone_plan *p, const char *buffer);   // index or -1
 // First byte of a guard zone that is not the poison: true and its offset relative to the buffer's start (negative: before it).
 bool hone_guard_hit(const hone_run_buffer *b, uint8_t poison, int64_t *offset);
 
+// ---- values.c: elements first .. first+n-1 as doubles
+void hone_values_get(hone_dtype t, const void *from, size_t first, size_t n, double *to);
+
 // ---- reference.c: what one output buffer should hold in one case, and how accurate the baseline is there
 typedef struct hone_scale {                  // statistics of one row, tile or magnitude bucket
     size_t n;                                // elements that count
@@ -80,6 +83,10 @@ typedef struct hone_diff {                   // what comparing one buffer found
 } hone_diff;
 // got: element r->first of the candidate's output. must_match: equality is expected where the baseline is exact (small integers).
 hone_diff hone_compare(const hone_reference *r, const hone_tolerance *tol, const uint8_t *got, bool must_match, hone_err *e);
+// Relative allowances without a shadow (error against the baseline alone): the row's rms error may reach rms × its scale + tiny, its largest
+// error max × its largest element + tiny.
+typedef struct hone_row_limits { double rms, max, tiny; } hone_row_limits;
+hone_row_limits hone_compare_row_limits(hone_dtype t, double bound);
 // The tolerance that the task states for this buffer; auto when it states none.
 hone_tolerance hone_task_tolerance(const hone_task *t, const char *buffer);
 #endif

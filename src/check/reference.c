@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { TILE = 256, SHORTEST_ROW = 16, BUCKET_MIN = 16 };
+enum { TILE = 256, SHORTEST_ROW = 16, BUCKET_MIN = 16, BLOCK = 1024 };
 
 double hone_unit_roundoff(hone_dtype t) {
     switch (t) {
@@ -52,9 +52,14 @@ size_t hone_reference_bytes(const hone_reference *r) {
     return r->n * element + r->n / 8 + (r->n_rows + r->n_buckets) * sizeof(hone_scale) + HONE_EXPONENTS * sizeof(uint16_t);
 }
 
-static int exponent_of(double x) {
+static int exponent_of(double x) {   // as frexp: 0.5 ≤ |m| < 1
+    uint64_t bits;
     int e;
-    if (x == 0 || !isfinite(x))
+    memcpy(&bits, &x, sizeof bits);
+    unsigned field = (unsigned)(bits >> 52) & 0x7ff;
+    if (field && field < 0x7ff)
+        return (int)field - 1022 + HONE_EXPONENT_BIAS;
+    if (x == 0 || field)
         return 0;
     frexp(x, &e);
     return e + HONE_EXPONENT_BIAS;   // -1073 … 1024 → 27 … 2124; 0 is the exponent of zero
@@ -62,17 +67,20 @@ static int exponent_of(double x) {
 
 unsigned hone_bucket_index(const hone_reference *r, double reference) { return r->bucket_of[exponent_of(reference)]; }
 
+// What one element adds to its row and its magnitude class.
+typedef struct element { double ref, base, moves2 /* mean of squares */, move_max; } element;
+
+static inline double larger(double a, double b) { return a > b ? a : b; }
+
 // Sums while they are collected; square roots are taken at the end.
-static void scale_add(hone_scale *s, double ref, double base, const double *moves, size_t n_moves) {
+static void scale_add(hone_scale *s, const element *x) {
     s->n++;
-    s->scale += ref * ref;
-    s->scale_max = fmax(s->scale_max, fabs(ref));
-    s->base_rms += base * base;
-    s->base_max = fmax(s->base_max, base);
-    for (size_t m = 0; m < n_moves; m++) {
-        s->sens_rms += moves[m] * moves[m] / (double)n_moves;
-        s->sens_max = fmax(s->sens_max, moves[m]);
-    }
+    s->scale += x->ref * x->ref;
+    s->scale_max = larger(s->scale_max, fabs(x->ref));
+    s->base_rms += x->base * x->base;
+    s->base_max = larger(s->base_max, x->base);
+    s->sens_rms += x->moves2;
+    s->sens_max = larger(s->sens_max, x->move_max);
 }
 
 static void scale_finish(hone_scale *s) {
@@ -111,23 +119,52 @@ static bool counts(const hone_reference *r, size_t i, double base) {
     return isfinite(r->shadow[i]) && isfinite(base) && !(r->unwritten && (r->unwritten[i / 8] >> (i % 8) & 1));
 }
 
-static void collect(hone_reference *r, const hone_ref_spec *s) {
-    hone_dtype t = s->buffer->arg->type;
-    r->exact = true;
-    for (size_t i = 0; i < r->n; i++) {
-        double base = hone_dtype_get(t, r->base, i), ref = r->shadow[i], moves[8];
+// Up to BLOCK elements from `first`; base2 is NULL without a second run.
+static void collect_block(hone_reference *r, const hone_ref_spec *s, size_t first, size_t n, const double *bases, const double *base2) {
+    double share = s->n_moved ? 1 / (double)s->n_moved : 0;
+    for (size_t k = 0; k < n; k++) {
+        size_t i = first + k;
+        double base = bases[k];
+        element x = {.ref = r->shadow[i]};
         if (!counts(r, i, base)) {
-            r->exact &= !isfinite(base) && !isfinite(ref);
+            r->exact &= !isfinite(base) && !isfinite(x.ref);
             continue;
         }
-        double error = fabs(base - ref);
-        r->exact &= error == 0;
-        if (s->base2 && isfinite(hone_dtype_get(t, s->base2, i)))
-            error = fmax(error, fabs(hone_dtype_get(t, s->base2, i) - ref));
-        for (size_t m = 0; m < s->n_moved; m++)
-            moves[m] = isfinite(s->moved[m][i]) ? fabs(s->moved[m][i] - ref) : 0;
-        scale_add(&r->rows[i / r->row_len], ref, error, moves, s->n_moved);
-        scale_add(&r->buckets[hone_bucket_index(r, ref)], ref, error, moves, s->n_moved);
+        x.base = fabs(base - x.ref);
+        r->exact &= x.base == 0;
+        if (base2 && isfinite(base2[k]))
+            x.base = larger(x.base, fabs(base2[k] - x.ref));
+        for (size_t m = 0; m < s->n_moved; m++) {
+            double move = isfinite(s->moved[m][i]) ? fabs(s->moved[m][i] - x.ref) : 0;
+            x.moves2 += move * move * share;
+            x.move_max = larger(x.move_max, move);
+        }
+        scale_add(&r->rows[i / r->row_len], &x);
+        if (r->n_buckets)
+            scale_add(&r->buckets[hone_bucket_index(r, x.ref)], &x);
+    }
+}
+
+static void collect(hone_reference *r, const hone_ref_spec *s) {
+    hone_dtype t = s->buffer->arg->type;
+    double base[BLOCK], base2[BLOCK];
+    r->exact = true;
+    for (size_t i = 0; i < r->n; i += BLOCK) {
+        size_t n = r->n - i < BLOCK ? r->n - i : BLOCK;
+        hone_values_get(t, r->base, i, n, base);
+        if (s->base2)
+            hone_values_get(t, s->base2, i, n, base2);
+        collect_block(r, s, i, n, base, s->base2 ? base2 : NULL);
+    }
+}
+
+static void count_exponents(const hone_reference *r, uint32_t *count) {
+    double base[BLOCK];
+    for (size_t i = 0; i < r->n; i += BLOCK) {
+        size_t n = r->n - i < BLOCK ? r->n - i : BLOCK;
+        hone_values_get(r->buffer->arg->type, r->base, i, n, base);
+        for (size_t k = 0; k < n; k++)
+            count[exponent_of(r->shadow[i + k])] += counts(r, i + k, base[k]);
     }
 }
 
@@ -156,9 +193,11 @@ static hone_code statistics(hone_reference *r, const hone_ref_spec *s, hone_err 
         hone_free(count);
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for error statistics");
     }
-    for (size_t i = 0; i < r->n; i++)
-        count[exponent_of(r->shadow[i])] += counts(r, i, hone_dtype_get(s->buffer->arg->type, r->base, i));
-    assign_buckets(r, count);
+    // Without a shadow and without moved inputs nothing says how far a small element of a sum that cancels may differ: rows alone decide.
+    if (s->shadow || s->n_moved) {
+        count_exponents(r, count);
+        assign_buckets(r, count);
+    }
     hone_free(count);
     r->buckets = hone_calloc(r->n_buckets + 1, sizeof *r->buckets);
     if (!r->buckets)
@@ -204,8 +243,10 @@ hone_code hone_reference_make(const hone_ref_spec *s, hone_reference *out, hone_
         c = hone_fail(e, HONE_E_NOMEM, 0, "out of memory for the reference of '%s'", s->buffer->arg->name);
     if (c == HONE_OK) {
         memcpy(out->base, s->base, s->n * size);
-        for (size_t i = 0; i < s->n; i++)
-            out->shadow[i] = s->shadow ? s->shadow[i] : hone_dtype_get(t, s->base, i);
+        if (s->shadow)
+            memcpy(out->shadow, s->shadow, s->n * sizeof(double));
+        else
+            hone_values_get(t, s->base, 0, s->n, out->shadow);
         if (out->moved)
             memcpy(out->moved, s->moved[0], s->n * sizeof(double));
         if (s->base2)

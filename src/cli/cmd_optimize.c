@@ -81,7 +81,8 @@ static hone_code write_results(optimize *x, hone_err *e) {
     const hone_search_entry *best = x->result->best;
     if (best) {   // launch.json; a plan was made for every candidate that was evaluated, so this does not fail
         const hone_candidate *k = best->candidate;
-        json_object_set_new(x->json, "plan", hone_export_plan_of_text(k->text, k->tuning, k->n_tuning, x->artifacts ? x->artifacts->ptx : NULL, NULL));
+        json_object_set_new(x->json, "plan", hone_export_plan_of_text(k->text, k->tuning, k->n_tuning, x->task->name,
+                                                                    x->artifacts ? x->artifacts->ptx : NULL, NULL));
     }
     return hone_report_write(x->dir, x->json, x->artifacts, e);
 }

@@ -152,7 +152,7 @@ void hone_disk_prune(hone_disk_cache *d) {
         if (f->d_name[0] == '.' || strlen(f->d_name) >= sizeof a.name || fstatat(dirfd(dir), f->d_name, &st, 0) != 0 ||
             !S_ISREG(st.st_mode))
             continue;
-        strcpy(a.name, f->d_name);
+        memcpy(a.name, f->d_name, strlen(f->d_name) + 1);
         a.used = st.st_mtim;
         a.bytes = (size_t)st.st_size;
         total += a.bytes;

@@ -69,15 +69,15 @@ static void skip_line_comment(lexer *x) {
 // White space, comments and continuations before the next token.
 static hone_code skip_blank(lexer *x) {
     for (; x->at < x->end; x->space = true) {
-        char c = peek(x, 0);
-        size_t n = continuation(x);
-        if (c == '\n') {
+        char c = x->s[x->at];
+        size_t n;
+        if (c == ' ' || c == '\t' || c == '\r' || c == '\v' || c == '\f') {
+            x->at++;
+        } else if (c == '\n') {
             advance(x, 1);
             x->line_start = true;
-        } else if (n) {
+        } else if ((n = continuation(x)) != 0) {
             advance(x, n);
-        } else if (c == ' ' || c == '\t' || c == '\r' || c == '\v' || c == '\f') {
-            advance(x, 1);
         } else if (c == '/' && peek(x, 1) == '*') {
             HONE_TRY(skip_block_comment(x));
         } else if (c == '/' && peek(x, 1) == '/') {
@@ -127,6 +127,9 @@ static size_t raw_string(const lexer *x, size_t from) {
 // A literal starting here, prefix included: its length, kind and whether it is a quote at all.
 static bool literal(const lexer *x, size_t *len, hone_tok_kind *kind) {
     static const char *const prefixes[] = {"u8R", "uR", "UR", "LR", "R", "u8", "u", "U", "L", ""};
+    const char first = peek(x, 0);
+    if (first != '"' && first != '\'' && first != 'u' && first != 'U' && first != 'L' && first != 'R')
+        return false;
     for (size_t i = 0; i < HONE_COUNT(prefixes); i++) {
         size_t n = strlen(prefixes[i]);
         if (x->end - x->at <= n || memcmp(x->s + x->at, prefixes[i], n) != 0)
@@ -160,6 +163,9 @@ static size_t number(const lexer *x) {
 }
 
 static size_t punct(const lexer *x) {
+    static const char starts[] = "<>.-:+=!&|*/%^#";   // of the operators of more than one byte
+    if (!peek(x, 1) || !strchr(starts, peek(x, 0)) || !strchr("<>.-:+=&|*#", peek(x, 1)))
+        return 1;
     static const char *const longest_first[] = {"<<<", ">>>", "<<=", ">>=", "...", "->*", "<=>", "::", "->", "++", "--", "<<", ">>", "<=",
                                                 ">=", "==",
                                                 "!=",  "&&",  "||",  "+=",  "-=",  "*=",  "/=",  "%=", "&=", "|=", "^=", "##", ".*", ".."};
@@ -198,7 +204,10 @@ static hone_code push(lexer *x, hone_tok_kind kind, size_t len) {
     hone_tok t = {.kind = kind, .at = (uint32_t)x->at, .len = (uint32_t)len, .line = x->line, .col = column(x), .space_before = x->space};
     if (!hone_vec_push(&x->out, t))
         return hone_fail(x->e, HONE_E_NOMEM, 0, "out of memory reading CUDA source");
-    advance(x, len);
+    if (kind == HONE_TOK_IDENT || kind == HONE_TOK_NUMBER || kind == HONE_TOK_PUNCT)
+        x->at += len;   // no line ends within
+    else
+        advance(x, len);
     x->space = x->line_start = false;
     return HONE_OK;
 }

@@ -34,18 +34,29 @@ hone_code export_value_type(exporting *x, const hone_launch *l, size_t i, hone_d
     return hone_hint(x->e, "pass it as float and convert in the kernel");
 }
 
+// A member's name, in one of a few turns.
+static const char *c_name(const char *name, char buf[128]) {
+    hone_str s;
+    hone_str_init(&s, 120);
+    hone_name_spell(name, HONE_DIALECT_C, &s);
+    snprintf(buf, 128, "%s", s.s);
+    hone_str_free(&s);
+    return buf;
+}
+
 static bool is_user_buffer(const hone_arg *a) { return a->role != HONE_SCALAR && a->role != HONE_SCRATCH; }
 
 // ---- the header
 
 static void struct_params(exporting *x) {
+    char name[128];
     export_put(x, "// What a call depends on: the sizes, then the scalars. @_defaults() gives those that were optimized for.\ntypedef struct @_params {\n");
     for (size_t i = 0; i < x->t->sizes[0].n; i++)
-        hone_str_addf(x->out, "    int64_t %s;\n", x->t->sizes[0].v[i].name);
+        hone_str_addf(x->out, "    int64_t %s;\n", c_name(x->t->sizes[0].v[i].name, name));
     for (size_t i = 0; i < x->t->n_args; i++) {
         const hone_arg *a = &x->t->args[i];
         if (a->role == HONE_SCALAR && hone_scalar_is_constant(a, &x->constants))
-            hone_str_addf(x->out, "    %s %s;\n", hone_dtype_is_float(a->type) ? "double" : "int64_t", a->name);
+            hone_str_addf(x->out, "    %s %s;\n", hone_dtype_is_float(a->type) ? "double" : "int64_t", c_name(a->name, name));
     }
     export_put(x, "} @_params;\n\n");
 }
@@ -59,7 +70,8 @@ static void struct_buffers(exporting *x) {
         if (!is_user_buffer(a))
             continue;
         export_put(x, "    @_buffer ");
-        hone_str_addf(x->out, "%s;   // %s ", a->name, hone_dtype_name(a->type));
+        char name[128];
+        hone_str_addf(x->out, "%s;   // %s ", c_name(a->name, name), hone_dtype_name(a->type));
         for (size_t k = 0; k < a->n_dims; k++)
             hone_str_addf(x->out, "[%s]", hone_expr_text(a->dims[k]));
         hone_str_addf(x->out, ", %s\n", does[a->role]);
@@ -197,9 +209,10 @@ static void symbols(exporting *x) {
 }
 
 static void defaults(exporting *x) {
+    char name[128];
     export_put(x, "@_params @_defaults(void) {\n    return (@_params){");
     for (size_t i = 0; i < x->t->sizes[0].n; i++)
-        hone_str_addf(x->out, "%s.%s = %lld", i ? ", " : "", x->t->sizes[0].v[i].name, (long long)x->t->sizes[0].v[i].value);
+        hone_str_addf(x->out, "%s.%s = %lld", i ? ", " : "", c_name(x->t->sizes[0].v[i].name, name), (long long)x->t->sizes[0].v[i].value);
     for (size_t i = 0; i < x->t->n_args; i++) {
         const hone_arg *a = &x->t->args[i];
         double d = 0;
@@ -207,9 +220,9 @@ static void defaults(exporting *x) {
             continue;
         int64_t n = 0;
         if (!hone_dtype_is_float(a->type) && hone_expr_int(a->value, &x->constants, &n, NULL) == HONE_OK)
-            hone_str_addf(x->out, ", .%s = %lld", a->name, (long long)n);
+            hone_str_addf(x->out, ", .%s = %lld", c_name(a->name, name), (long long)n);
         else if (hone_expr_double(a->value, &x->constants, &d, NULL) == HONE_OK)
-            hone_str_addf(x->out, ", .%s = %.17g", a->name, d);
+            hone_str_addf(x->out, ", .%s = %.17g", c_name(a->name, name), d);
     }
     hone_str_add(x->out, "};\n}\n\n");
 }
@@ -226,15 +239,16 @@ static void byte_product(exporting *x, const hone_arg *a) {
 }
 
 static void sizes(exporting *x) {
+    char name[128];
     export_put(x, "static bool positive(const @_params *v) {\n    return ");
     for (size_t i = 0; i < x->t->sizes[0].n; i++)
-        hone_str_addf(x->out, "%sv->%s > 0", i ? " && " : "", x->t->sizes[0].v[i].name);
+        hone_str_addf(x->out, "%sv->%s > 0", i ? " && " : "", c_name(x->t->sizes[0].v[i].name, name));
     export_put(x, ";\n}\n\nCUresult @_sizes(const @_params *v, @_buffers *b) {\n    bool overflow = false, *bad = &overflow;\n");
     for (size_t i = 0; i < x->t->n_args; i++) {
         const hone_arg *a = &x->t->args[i];
         if (!is_user_buffer(a))
             continue;
-        hone_str_addf(x->out, "    b->%s.bytes = (size_t)", a->name);
+        hone_str_addf(x->out, "    b->%s.bytes = (size_t)", c_name(a->name, name));
         byte_product(x, a);
         hone_str_add(x->out, ";\n");
     }
@@ -245,10 +259,11 @@ static void checks(exporting *x) {
     export_put(x, "static CUresult usable(@ *k, const @_params *p, const @_buffers *b) {\n    @_buffers need;\n"
                   "    if (@_sizes(p, &need) != CUDA_SUCCESS)\n        return refuse(k, CUDA_ERROR_INVALID_VALUE, \"a size is not positive, or too large\");\n");
     for (size_t i = 0; i < x->t->n_args; i++) {
-        const char *n = x->t->args[i].name;
+        char n[128];
+        c_name(x->t->args[i].name, n);
         if (is_user_buffer(&x->t->args[i]))
             hone_str_addf(x->out, "    if (!b->%s.data || b->%s.bytes < need.%s.bytes)\n"
-                          "        return refuse(k, CUDA_ERROR_INVALID_VALUE, \"buffer '%s' is missing or too small\");\n", n, n, n, n);
+                          "        return refuse(k, CUDA_ERROR_INVALID_VALUE, \"buffer '%s' is missing or too small\");\n", n, n, n, x->t->args[i].name);
     }
     hone_str_add(x->out, "    return CUDA_SUCCESS;\n}\n\n");
 }
@@ -316,11 +331,12 @@ static hone_code value_arg(exporting *x, const hone_launch *l, size_t i) {
 }
 
 static void pointer_arg(exporting *x, const hone_launch *l, size_t i) {
+    char name[128];
     const hone_arg *a = export_arg(x->t, l->args[i].buffer);
     if (a && a->role == HONE_SCRATCH)
         hone_str_addf(x->out, "    CUdeviceptr a%zu = k->scratch[%zu].data;   // %s\n", i, scratch_index(x->t, a->name), a->name);
     else
-        hone_str_addf(x->out, "    CUdeviceptr a%zu = b->%s.data;\n", i, l->args[i].buffer);
+        hone_str_addf(x->out, "    CUdeviceptr a%zu = b->%s.data;\n", i, c_name(l->args[i].buffer, name));
 }
 
 static hone_code launch(exporting *x, size_t i) {

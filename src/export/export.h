@@ -7,10 +7,11 @@
 #include <jansson.h>
 
 // The launch plan, schema "hone.launch/1" (docs/json.md): buffers, scalars and launches with every expression as text and as a number for the first
-// line of sizes. ptx: for the symbols of the kernels; may be NULL, then a kernel's symbol is its name. New reference; NULL with the error in e.
-json_t *hone_export_plan(const hone_task *t, const hone_env *tuning, const char *ptx, hone_err *e);
+// line of sizes. ptx: for the symbols of the kernels; may be NULL, then a kernel's symbol is its name. name: the task's; NULL:
+// as in t. New reference; NULL with the error in e.
+json_t *hone_export_plan(const hone_task *t, const hone_env *tuning, const char *name, const char *ptx, hone_err *e);
 // The same from a candidate's text, which is parsed first.
-json_t *hone_export_plan_of_text(const char *text, const hone_binding *tuning, size_t n_tuning, const char *ptx, hone_err *e);
+json_t *hone_export_plan_of_text(const char *text, const hone_binding *tuning, size_t n_tuning, const char *name, const char *ptx, hone_err *e);
 
 typedef struct hone_export_input {
     const hone_task *task;                 // the best as a task of its own: tune values fixed

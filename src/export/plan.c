@@ -7,7 +7,7 @@ typedef struct planning {
     const hone_task *t;
     const hone_plan *p;          // for the first sizes
     hone_env env;                // first sizes, then tune values
-    const char *ptx;
+    const char *name, *ptx;
 } planning;
 
 static json_t *bindings_json(const hone_binding *v, size_t n) {
@@ -152,12 +152,12 @@ static json_t *whole(const planning *x) {
         json_array_append_new(launches, launch_json(x, i));
     for (size_t i = 0; i < x->t->n_flags; i++)
         json_array_append_new(flags, json_string(x->t->flags[i]));
-    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "schema", HONE_LAUNCH_SCHEMA, "name", x->t->name, "sizes",
+    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "schema", HONE_LAUNCH_SCHEMA, "name", x->name, "sizes",
                      bindings_json(x->t->sizes[0].v, x->t->sizes[0].n), "tuning", tuning_json(x), "flags", flags, "buffers", buffers, "scalars",
                      scalars_json(x), "launches", launches);
 }
 
-json_t *hone_export_plan(const hone_task *t, const hone_env *tuning, const char *ptx, hone_err *e) {
+json_t *hone_export_plan(const hone_task *t, const hone_env *tuning, const char *name, const char *ptx, hone_err *e) {
     hone_plan *p = NULL;
     hone_binding first[64];
     size_t n = 0;
@@ -166,7 +166,7 @@ json_t *hone_export_plan(const hone_task *t, const hone_env *tuning, const char 
     hone_env defaults = {first, n, NULL}, given = {tuning ? tuning->v : NULL, tuning ? tuning->n : 0, &defaults};
     if (hone_plan_make(t, &t->sizes[0], &given, &p, e) != HONE_OK)
         return NULL;
-    planning x = {.t = t, .p = p, .env = {t->sizes[0].v, t->sizes[0].n, &given}, .ptx = ptx};
+    planning x = {.t = t, .p = p, .env = {t->sizes[0].v, t->sizes[0].n, &given}, .name = name ? name : t->name, .ptx = ptx};
     json_t *o = whole(&x);
     if (!o)
         hone_fail(e, HONE_E_NOMEM, 0, "out of memory for the launch plan");
@@ -174,14 +174,15 @@ json_t *hone_export_plan(const hone_task *t, const hone_env *tuning, const char 
     return o;
 }
 
-json_t *hone_export_plan_of_text(const char *text, const hone_binding *tuning, size_t n_tuning, const char *ptx, hone_err *e) {
+json_t *hone_export_plan_of_text(const char *text, const hone_binding *tuning, size_t n_tuning, const char *name, const char *ptx,
+                                hone_err *e) {
     hone_diags diags = {.arena = hone_arena_new(1 << 22)};
     hone_task *t = NULL;
     json_t *o = NULL;
     if (!diags.arena)
         hone_fail(e, HONE_E_NOMEM, 0, "out of memory for the launch plan");
     else if (hone_task_parse("best.cu", text, strlen(text), &t, &diags, e) == HONE_OK)
-        o = hone_export_plan(t, &(hone_env){tuning, n_tuning, NULL}, ptx, e);
+        o = hone_export_plan(t, &(hone_env){tuning, n_tuning, NULL}, name, ptx, e);
     hone_task_free(t);
     hone_free(diags.v);
     hone_arena_free(diags.arena);

@@ -227,7 +227,7 @@ hone_code export_python(exporting *x) {
     return hone_str_check(x->out, "the Python loader", x->e);
 }
 
-// ---- PyTorch
+// ---- PyTorch. Formats: % is a tensor's name as a Python variable, $ as it is.
 
 static bool is_operand(const hone_arg *a) { return a->role == HONE_IN || a->role == HONE_OUT || a->role == HONE_INOUT; }
 
@@ -242,6 +242,8 @@ static void operands(exporting *x, const char *format, const char *role) {
         first = false;
         for (const char *f = format; *f; f++) {
             if (*f == '%')
+                hone_name_spell(a->name, HONE_DIALECT_PYTHON, x->out);
+            else if (*f == '$')
                 hone_str_add(x->out, a->name);
             else
                 hone_str_addc(x->out, *f);
@@ -288,6 +290,12 @@ static const char torch_check[] =
     "        if not t.is_contiguous() or t.data_ptr() % 16:\n"
     "            raise ValueError(f\"{name} must be contiguous and aligned to 16 bytes\")\n\n\n";
 
+static void mutated(exporting *x, const char *name, bool more) {
+    hone_str_add(x->out, more ? ", \"" : "\"");
+    hone_name_spell(name, HONE_DIALECT_PYTHON, x->out);
+    hone_str_addc(x->out, '"');
+}
+
 static void torch_op(exporting *x) {
     bool writes = false;
     hone_str_add(x->out, "@torch.library.custom_op(\"hone::");
@@ -295,13 +303,13 @@ static void torch_op(exporting *x) {
     for (size_t i = 0; i < x->t->n_args; i++) {
         const hone_arg *a = &x->t->args[i];
         if (a->role == HONE_OUT || a->role == HONE_INOUT)
-            hone_str_addf(x->out, "%s\"%s\"", writes ? ", " : "", a->name);
+            mutated(x, a->name, writes);
         writes |= a->role == HONE_OUT || a->role == HONE_INOUT;
     }
     hone_str_add(x->out, "})\ndef _op(");
     operands(x, "%: torch.Tensor", NULL);
     hone_str_add(x->out, ", values: str) -> None:\n    tensors = {");
-    operands(x, "\"%\": %", NULL);
+    operands(x, "\"$\": %", NULL);
     hone_str_add(x->out, "}\n    given = json.loads(values)\n    _check(tensors, given)\n"
                          "    with torch.cuda.device(next(iter(tensors.values())).device):\n"
                          "        buffers = {name: (t.data_ptr(), t.numel() * t.element_size()) for name, t in tensors.items()}\n"
@@ -315,7 +323,7 @@ static void torch_function(exporting *x) {
     export_put(x, "def @(");
     operands(x, "%", "given");
     export_put(x, ", **values):\n    \"\"\"Runs @. Sizes come from the tensors' shapes; what no shape says, and scalars, are keywords. Returns what it writes.\"\"\"\n    tensors = {");
-    operands(x, "\"%\": %", "given");
+    operands(x, "\"$\": %", "given");
     hone_str_add(x->out, "}\n    for name, (tensor, axis) in FROM.items():\n        values.setdefault(name, tensors[tensor].shape[axis])\n"
                          "    shapes = _kernel().shapes(**values)\n"
                          "    device = next(iter(tensors.values())).device if tensors else torch.device(\"cuda\")\n"

@@ -53,7 +53,7 @@ static const char *text_at(const json_t *o, const char *a, const char *b) {
 
 void export_origin(exporting *x, const char *prefix) {
     hone_str_addf(x->out, "%sMade by hone %s from the task '", prefix, HONE_VERSION);
-    comment_text(x->out, x->t->name);
+    comment_text(x->out, *text_at(x->result, "task", "name") ? text_at(x->result, "task", "name") : x->t->name);
     hone_str_add(x->out, "'.\n");
     double speedup = json_number_value(json_object_get(x->result, "speedup"));
     if (speedup > 0) {
@@ -90,7 +90,7 @@ static hone_code generate(exporting *x, out_files *f, const char *end, hone_code
 }
 
 static hone_code add_plan(exporting *x, out_files *f) {
-    json_t *plan = hone_export_plan(x->t, &x->constants, x->ptx, x->e);
+    json_t *plan = hone_export_plan(x->t, &x->constants, text_at(x->result, "task", "name")[0] ? text_at(x->result, "task", "name") : NULL, x->ptx, x->e);
     if (!plan)
         return x->e->code;
     char *raw = json_dumps(plan, JSON_INDENT(1) | JSON_REAL_PRECISION(9)), *own = raw ? hone_strdup(raw) : NULL;

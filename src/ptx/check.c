@@ -40,7 +40,7 @@ static hone_code check_words(const checker *c) {
     case PTX_OP_ISSPACEP: ok = in->space != PTX_GENERIC; break;
     case PTX_OP_CVTA: ok = in->space != PTX_GENERIC; break;
     case PTX_OP_MMA: case PTX_OP_LDMATRIX: case PTX_OP_STMATRIX: ok = in->shape != PTX_SHAPE_NONE; break;
-    case PTX_OP_BRX: return ptx_error(c->p, c->at, HONE_E_UNSUPPORTED, "unsupported opcode");
+    case PTX_OP_BRX: ok = in->mods2 & PTX_M2_CG_HINT; break;   // .idx, a hint row of mods.def
     default: break;
     }
     if (in->op == PTX_OP_BAR || in->op == PTX_OP_BARRIER)
@@ -164,6 +164,7 @@ static hone_code check_operand(const checker *c, const ptx_operand *o, char kind
     case 'V': return check_vector(c, o, w, true, c->in->vec);
     case 'v': return check_vector(c, o, w, false, c->in->vec);
     case 'R': return check_matrix(c, o);
+    case 'T': return o->kind == PTX_O_VEC && o->elems[0].kind == PTX_O_LABEL ? HONE_OK : bad(c, "operand is not a list of labels in");
     case 'L': return o->kind == PTX_O_LABEL ? HONE_OK : bad(c, "operand is not a label in");
     case 'i': return o->kind == PTX_O_INT ? HONE_OK : bad(c, "operand is not an integer constant in");
     default: return check_any(c, o, w);

@@ -197,6 +197,31 @@ static hone_code parse_prototype(ptx_parser *p, const ptx_tok *label) {
     return HONE_OK;
 }
 
+// NAME: .branchtargets L1, L2, …; the table of a brx.idx
+static hone_code parse_targets(ptx_parser *p, const ptx_tok *name) {
+    ptx_tok list[UINT8_MAX];
+    ptx_targets *t = hone_arena_alloc(p->arena, sizeof *t);
+    ptx_sym *y;
+    if (!t)
+        return ptx_nomem(p);
+    do {
+        HONE_TRY(ptx_advance(p));   // .branchtargets or a comma
+        if (p->tok.kind != PTX_T_IDENT)
+            return ptx_error(p, &p->tok, HONE_E_PARSE, "expected a label at");
+        if (t->n == HONE_COUNT(list))
+            return ptx_error(p, &p->tok, HONE_E_UNSUPPORTED, "more than 255 branch targets at");
+        list[t->n++] = p->tok;
+        HONE_TRY(ptx_advance(p));
+    } while (ptx_is_punct(&p->tok, ','));
+    if (!(t->v = hone_arena_array(p->arena, t->n, sizeof *t->v)))
+        return ptx_nomem(p);
+    memcpy(t->v, list, t->n * sizeof *t->v);
+    HONE_TRY(ptx_expect(p, ';'));
+    HONE_TRY(ptx_sym_add(p, name, PTX_SYM_TARGETS, &y));
+    y->ptr = t;
+    return HONE_OK;
+}
+
 static hone_code parse_label(ptx_parser *p) {
     ptx_tok name = p->tok;
     ptx_sym *y;
@@ -206,7 +231,9 @@ static hone_code parse_label(ptx_parser *p) {
         HONE_TRY(ptx_advance(p));
         return parse_prototype(p, &name);
     }
-    if (ptx_is_dot(&p->tok, "branchtargets") || ptx_is_dot(&p->tok, "calltargets"))
+    if (ptx_is_dot(&p->tok, "branchtargets"))
+        return parse_targets(p, &name);
+    if (ptx_is_dot(&p->tok, "calltargets"))
         return ptx_error(p, &p->tok, HONE_E_UNSUPPORTED, "unsupported directive");
     HONE_TRY(ptx_sym_add(p, &name, PTX_SYM_LABEL, &y));
     y->index = (uint32_t)p->insts.n;

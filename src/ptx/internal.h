@@ -27,19 +27,21 @@ typedef struct ptx_tok {
     bool is_f32, is_unsigned;
 } ptx_tok;
 
-typedef enum ptx_sym_kind { PTX_SYM_REG, PTX_SYM_RANGE, PTX_SYM_VAR, PTX_SYM_LABEL, PTX_SYM_FUNC, PTX_SYM_PROTO } ptx_sym_kind;
+typedef enum ptx_sym_kind { PTX_SYM_REG, PTX_SYM_RANGE, PTX_SYM_VAR, PTX_SYM_LABEL, PTX_SYM_FUNC, PTX_SYM_PROTO, PTX_SYM_TARGETS
+} ptx_sym_kind;
 typedef struct ptx_sym {
     const char *name; uint32_t n;
     uint64_t hash;
     ptx_sym_kind kind;
     ptx_type type;          // REG, RANGE
     uint32_t index;         // REG: register; RANGE: count; LABEL: instruction
-    void *ptr;              // VAR: ptx_var; FUNC, PROTO: ptx_func
+    void *ptr;              // VAR: ptx_var; FUNC, PROTO: ptx_func; TARGETS: ptx_targets
     uint32_t depth;
     struct ptx_sym *chain;      // same bucket
     struct ptx_sym *scope_next; // same scope, newest first
 } ptx_sym;
 
+typedef struct ptx_targets { ptx_tok *v; size_t n; } ptx_targets;   // the labels of a .branchtargets list, at most 255
 // a use of a label
 typedef struct ptx_fixup { uint32_t inst, col; uint8_t operand, elem; const char *name; uint32_t line; bool is_elem; } ptx_fixup;
 typedef struct ptx_loc { uint32_t file, line, col, user_file, user_line; } ptx_loc;

@@ -14,13 +14,33 @@ static hone_code keep_elems(ptx_parser *p, ptx_operand *o, const ptx_operand *li
     return HONE_OK;
 }
 
-static hone_code use_label(ptx_parser *p, ptx_inst *in, ptx_operand *o) {
-    char *name = hone_arena_strndup(p->arena, p->tok.s, p->tok.n);
-    ptx_fixup fx = {.inst = (uint32_t)p->insts.n, .operand = in->n_operands, .name = name, .line = p->tok.line, .col = p->tok.col};
+// o becomes a label whose place is filled in when its scope closes; fx says which operand that is.
+static hone_code use_label(ptx_parser *p, const ptx_tok *label, ptx_fixup fx, ptx_operand *o) {
+    char *name = hone_arena_strndup(p->arena, label->s, label->n);
+    fx.inst = (uint32_t)p->insts.n;
+    fx.name = name;
+    fx.line = label->line;
+    fx.col = label->col;
     if (!name || !hone_vec_push(&p->fixups, fx))
         return ptx_nomem(p);
-    o->kind = PTX_O_LABEL;
-    o->symbol = name;
+    *o = (ptx_operand){.kind = PTX_O_LABEL, .symbol = name};
+    return HONE_OK;
+}
+
+// The table of brx.idx: its name stands for the labels of a .branchtargets list before it.
+static hone_code use_targets(ptx_parser *p, const ptx_inst *in, ptx_operand *o) {
+    const ptx_sym *y = ptx_sym_find(p, p->tok.s, p->tok.n);
+    const ptx_targets *t = y && y->kind == PTX_SYM_TARGETS ? y->ptr : NULL;
+    if (!t)
+        return ptx_error(p, &p->tok, HONE_E_PARSE, "no list of branch targets before this is named");
+    o->kind = PTX_O_VEC;
+    o->symbol = NULL;
+    o->n_elems = (uint8_t)t->n;
+    o->elems = hone_arena_array(p->arena, t->n, sizeof *o->elems);
+    if (!o->elems)
+        return ptx_nomem(p);
+    for (size_t i = 0; i < t->n; i++)
+        HONE_TRY(use_label(p, &t->v[i], (ptx_fixup){.operand = in->n_operands, .elem = (uint8_t)i, .is_elem = true}, &o->elems[i]));
     return ptx_advance(p);
 }
 
@@ -53,8 +73,12 @@ static hone_code parse_symbol(ptx_parser *p, ptx_operand *o, const ptx_sym *y) {
 
 static hone_code parse_name(ptx_parser *p, ptx_inst *in, ptx_operand *o) {
     ptx_sym *y = NULL;
-    if (in->op == PTX_OP_BRA)
-        return use_label(p, in, o);
+    if (in->op == PTX_OP_BRA) {
+        HONE_TRY(use_label(p, &p->tok, (ptx_fixup){.operand = in->n_operands}, o));
+        return ptx_advance(p);
+    }
+    if (in->op == PTX_OP_BRX && in->n_operands == 1)
+        return use_targets(p, in, o);
     if (ptx_tok_is(&p->tok, "_")) {
         o->kind = PTX_O_SINK;
         return ptx_advance(p);

@@ -31,12 +31,13 @@ static size_t linear_ticks(const hone_axis *a, double *out, size_t cap) {
         step = nice[i] * power;
     size_t n = 0;
     for (double k = ceil(a->lo / step - 1e-9); k * step <= a->hi + step * 1e-9 && n < cap; k++)
-        out[n++] = k * step;
+        out[n++] = k * step + 0.0;   // no -0
     return n;
 }
 
 size_t hone_axis_ticks(const hone_axis *a, double *out, size_t cap) {
     if (!(a->hi > a->lo) || (a->log && !(a->lo > 0)))
         return 0;
-    return a->log ? log_ticks(a, out, cap) : linear_ticks(a, out, cap);
+    size_t n = a->log ? log_ticks(a, out, cap) : 0;
+    return n >= 3 ? n : linear_ticks(a, out, cap);   // a log axis over less than a decade reads better with even steps
 }

@@ -39,7 +39,7 @@ static void put_axes(const plot *p) {
     for (size_t i = 0; i < n; i++) {
         double y = hone_axis_px(&p->y, ticks[i]);
         hone_str_addf(p->out, "<line class=grid x1=%d x2=%d y1=%.1f y2=%.1f /><text x=%d y=%.1f text-anchor=end>%s</text>", LEFT, WIDTH - RIGHT, y, y, LEFT - 7,
-                      y + 4, hone_text_time(ticks[i], t));
+                      y + 4, hone_text_round_time(ticks[i], t));
     }
     n = hone_axis_ticks(&p->x, ticks, HONE_COUNT(ticks));
     for (size_t i = 0; i < n; i++) {

@@ -104,7 +104,7 @@ static void put_axes(const plot *p) {
     for (size_t i = 0; i < n; i++) {
         double y = hone_axis_px(&p->y, ticks[i]);
         hone_str_addf(p->out, "<line class=grid x1=%d x2=%d y1=%.1f y2=%.1f /><text x=%d y=%.1f text-anchor=end>%s</text>", LEFT, WIDTH - RIGHT, y, y, LEFT - 7,
-                      y + 4, hone_text_scaled(ticks[i], "", t));
+                      y + 4, hone_text_round(ticks[i], "", t));
     }
     n = hone_axis_ticks(&p->x, ticks, HONE_COUNT(ticks));
     for (size_t i = 0; i < n; i++)
@@ -129,7 +129,7 @@ static void put_roofs(const plot *p) {
     double mx = px0 + 0.45 * (px1 - px0), my = py0 + 0.45 * (py1 - py0), angle = atan2(py1 - py0, px1 - px0) * 180 / M_PI;
     hone_str_addf(p->out, "<path class=roof d=\"M%.1f %.1fL%.1f %.1f\" />", px0, py0, px1, py1);
     hone_str_addf(p->out, "<text class=halo transform=\"translate(%.1f %.1f) rotate(%.2f)\" text-anchor=middle dy=-6>DRAM %s</text>\n", mx, my, angle,
-                  hone_text_scaled(p->bandwidth, "B/s", t));
+                  hone_text_round(p->bandwidth, "B/s", t));
 }
 
 // Labels below their dots unless the other dot is close below; then above. Toward the middle, so that they stay inside.

@@ -37,7 +37,7 @@ static void put_axis(const hone_axis *x, double bottom, hone_str *out) {
     for (size_t i = 0; i < n; i++) {
         double px = hone_axis_px(x, ticks[i]);
         hone_str_addf(out, "<line class=grid x1=%.1f x2=%.1f y1=%d y2=%.1f /><text x=%.1f y=%.1f text-anchor=middle>%s</text>", px, px, TOP, bottom, px,
-                      bottom + 16, ticks[i] > 0 ? hone_text_time(ticks[i], t) : "0");
+                      bottom + 16, ticks[i] > 0 ? hone_text_round_time(ticks[i], t) : "0");
     }
 }
 

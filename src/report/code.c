@@ -44,9 +44,10 @@ static void put_no_cells(const view *v) { hone_str_add(v->out, "<td class=\"n e\
 
 static bool inside_utf8(hone_span l, size_t at) { return at < l.n && ((unsigned char)l.s[at] & 0xc0) == 0x80; }
 
-// What differs between two lines: all but their common beginning and end. Nothing is marked when the lines have little in common.
-static void difference(hone_span a, hone_span b, range *ra, range *rb) {
-    size_t head = 0, tail = 0, least = a.n < b.n ? a.n : b.n;
+typedef struct overlap { size_t head, tail; double alike; } overlap;   // common beginning and end in bytes; alike: 0 … 1, leading blanks aside
+
+static overlap compare(hone_span a, hone_span b) {
+    size_t head = 0, tail = 0, least = a.n < b.n ? a.n : b.n, most = a.n + b.n - least, blank = 0;
     while (head < least && a.s[head] == b.s[head])
         head++;
     while (head > 0 && (inside_utf8(a, head) || inside_utf8(b, head)))
@@ -55,31 +56,93 @@ static void difference(hone_span a, hone_span b, range *ra, range *rb) {
         tail++;
     while (tail > 0 && inside_utf8(a, a.n - tail))
         tail--;
-    size_t blank = strspn(a.s, " \t");
-    bool alike = 2 * (head + tail) > blank + least;
-    *ra = alike ? (range){head, a.n - tail} : (range){0, 0};
-    *rb = alike ? (range){head, b.n - tail} : (range){0, 0};
+    while (blank < head && (a.s[blank] == ' ' || a.s[blank] == '\t'))
+        blank++;
+    return (overlap){head, tail, most > blank ? (double)(head + tail - blank) / (double)(most - blank) : 0};
 }
 
-// A change: removed lines beside added ones, in order.
+// ---- a change: removed lines beside added ones. Lines that resemble each other share a row; the order stays.
+
+enum { MAX_CELLS = 1 << 16 };
+typedef struct change { const hone_edit *removed, *added; size_t n_r, n_a; } change;
+
+static const double ALIKE = 0.4;
+
+// partner[i]: 1 + the added line that belongs to removed line i; 0: none. The alignment with the largest total likeness (as Needleman and Wunsch).
+static void align(const view *v, const change *c, uint32_t *partner) {
+    size_t width = c->n_a + 1;
+    if ((c->n_r + 1) * width > MAX_CELLS)
+        return;
+    double *score = hone_calloc((c->n_r + 1) * width, sizeof *score);   // of the lines from i and j on
+    if (!score)
+        return;   // without alignment the diff is plainer, not wrong
+    for (size_t i = c->n_r; i-- > 0;)
+        for (size_t j = c->n_a; j-- > 0;) {
+            double s = compare(v->d->a[c->removed[i].a], v->d->b[c->added[j].b]).alike, *at = &score[i * width + j];
+            *at = at[1] > at[width] ? at[1] : at[width];
+            if (s > ALIKE && s + at[width + 1] > *at)
+                *at = s + at[width + 1];
+        }
+    for (size_t i = 0, j = 0; i < c->n_r && j < c->n_a;) {
+        const double *at = &score[i * width + j];
+        if (*at == at[width])
+            i++;
+        else if (*at == at[1])
+            j++;
+        else
+            partner[i++] = (uint32_t)++j;
+    }
+    hone_free(score);
+}
+
+static void put_row(const view *v, const hone_edit *x, const hone_edit *y, bool partners) {
+    range ra = {0, 0}, rb = {0, 0};
+    if (partners) {
+        hone_span a = v->d->a[x->a], b = v->d->b[y->b];
+        overlap o = compare(a, b);
+        ra = (range){o.head, a.n - o.tail};
+        rb = (range){o.head, b.n - o.tail};
+    }
+    hone_str_add(v->out, "<tr>");
+    x ? put_cells(v, 0, x->a, "d", ra) : put_no_cells(v);
+    y ? put_cells(v, 1, y->b, "a", rb) : put_no_cells(v);
+    hone_str_addc(v->out, '\n');
+}
+
+static void put_rows(const view *v, const change *c, const uint32_t *partner) {
+    size_t i = 0, j = 0;
+    while (i < c->n_r || j < c->n_a) {
+        size_t next = i;   // rows of what has no partner, up to the next pair
+        while (next < c->n_r && !(partner && partner[next]))
+            next++;
+        size_t next_j = next < c->n_r ? partner[next] - 1 : c->n_a;
+        while (i < next || j < next_j) {
+            const hone_edit *x = i < next ? &c->removed[i++] : NULL;
+            put_row(v, x, j < next_j ? &c->added[j++] : NULL, false);
+        }
+        if (next < c->n_r) {
+            put_row(v, &c->removed[next], &c->added[next_j], true);
+            i = next + 1;
+            j = next_j + 1;
+        }
+    }
+}
+
 static size_t put_change(const view *v, size_t i) {
     const hone_line_diff *d = v->d;
-    size_t removed = i, added, end;
-    for (added = i; added < d->n && d->v[added].kind == HONE_EDIT_REMOVED; added++)
-        ;
-    for (end = added; end < d->n && d->v[end].kind == HONE_EDIT_ADDED; end++)
-        ;
-    for (size_t first_added = added; removed < first_added || added < end;) {
-        const hone_edit *x = removed < first_added ? &d->v[removed++] : NULL, *y = added < end ? &d->v[added++] : NULL;
-        range ra = {0, 0}, rb = {0, 0};
-        if (x && y)
-            difference(d->a[x->a], d->b[y->b], &ra, &rb);
-        hone_str_add(v->out, "<tr>");
-        x ? put_cells(v, 0, x->a, "d", ra) : put_no_cells(v);
-        y ? put_cells(v, 1, y->b, "a", rb) : put_no_cells(v);
-        hone_str_addc(v->out, '\n');
-    }
-    return end;
+    change c = {.removed = d->v + i};
+    while (i + c.n_r < d->n && d->v[i + c.n_r].kind == HONE_EDIT_REMOVED)
+        c.n_r++;
+    c.added = c.removed + c.n_r;
+    size_t from = i + c.n_r;
+    while (from + c.n_a < d->n && d->v[from + c.n_a].kind == HONE_EDIT_ADDED)
+        c.n_a++;
+    uint32_t *partner = hone_calloc(c.n_r + 1, sizeof *partner);
+    if (partner)
+        align(v, &c, partner);
+    put_rows(v, &c, partner);
+    hone_free(partner);
+    return from + c.n_a;
 }
 
 static void put_same(const view *v, size_t from, size_t to) {

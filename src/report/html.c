@@ -62,7 +62,7 @@ static void put_fact(hone_str *out, const char *value, const char *what) { hone_
 
 static void put_count(hone_str *out, double n, const char *what) {
     char t[HONE_TEXT];
-    put_fact(out, hone_text_scaled(n, "", t), what);
+    put_fact(out, hone_text_count(n, t), what);
 }
 
 static void put_facts(const json_t *r, hone_str *out) {

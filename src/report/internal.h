@@ -37,6 +37,9 @@ void hone_profile_read(const json_t *outcome, hone_profile *p);
 enum { HONE_TEXT = 48 };
 const char *hone_text_time(double us, char buf[HONE_TEXT]);           // "12.3 µs"
 const char *hone_text_scaled(double v, const char *unit, char buf[HONE_TEXT]);   // "1.23 GB"
+const char *hone_text_round_time(double us, char buf[HONE_TEXT]);     // "5 ms": for ticks, which are round
+const char *hone_text_round(double v, const char *unit, char buf[HONE_TEXT]);    // "20 T"
+const char *hone_text_count(double v, char buf[HONE_TEXT]);           // exact below a hundred thousand: "16384", "1.23 M"
 const char *hone_text_factor(double v, char buf[HONE_TEXT]);          // "4.02×"
 const char *hone_text_duration(double s, char buf[HONE_TEXT]);        // "1 min 24 s"
 const char *hone_bottleneck_words(const char *bottleneck);            // "device memory bandwidth"

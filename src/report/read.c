@@ -137,6 +137,35 @@ const char *hone_text_scaled(double v, const char *unit, char buf[HONE_TEXT]) {
     return buf;
 }
 
+// "5.00 ms" → "5 ms"
+static const char *without_zeros(char buf[HONE_TEXT]) {
+    char *point = strchr(buf, '.');
+    if (!point)
+        return buf;
+    char *end = point + 1 + strspn(point + 1, "0123456789"), *last = end;
+    while (last > point && (last[-1] == '0' || last[-1] == '.'))
+        last--;   // down to the point itself, which goes too
+    memmove(last, end, strlen(end) + 1);
+    return buf;
+}
+
+const char *hone_text_round_time(double us, char buf[HONE_TEXT]) {
+    hone_text_time(us, buf);
+    return without_zeros(buf);
+}
+
+const char *hone_text_round(double v, const char *unit, char buf[HONE_TEXT]) {
+    hone_text_scaled(v, unit, buf);
+    return without_zeros(buf);
+}
+
+const char *hone_text_count(double v, char buf[HONE_TEXT]) {
+    if (v != floor(v) || fabs(v) >= 1e5)
+        return hone_text_scaled(v, "", buf);
+    snprintf(buf, HONE_TEXT, "%.0f", v);
+    return buf;
+}
+
 const char *hone_text_factor(double v, char buf[HONE_TEXT]) {
     char n[HONE_TEXT];
     three_digits(v, n);

@@ -45,8 +45,8 @@ void hone_table_checks(const json_t *result, hone_str *out) {
     json_array_foreach(list, i, s) {
         const char *name = hone_doc_text(s, "name");
         bool pass = !strcmp(hone_doc_text(s, "status"), "pass");
-        hone_str_add(out, "<tr>");
-        put_text_cell(out, name);
+        hone_str_add(out, "<tr><td class=keep>");
+        hone_html_text(out, name);
         hone_str_addf(out, "<td class=%s>", pass ? "FAST" : "SLOW");
         hone_html_text(out, hone_doc_text(s, "status"));
         put_text_cell(out, stage_words(name));

@@ -9,7 +9,6 @@ typedef const char *(*text_fn)(double v, char buf[HONE_TEXT]);
 static const char *as_bytes(double v, char buf[HONE_TEXT]) { return hone_text_scaled(v, "B", buf); }
 static const char *as_rate(double v, char buf[HONE_TEXT]) { return hone_text_scaled(v, "B/s", buf); }
 static const char *as_flops(double v, char buf[HONE_TEXT]) { return hone_text_scaled(v, "FLOP/s", buf); }
-static const char *as_count(double v, char buf[HONE_TEXT]) { return hone_text_scaled(v, "", buf); }
 static const char *as_percent(double v, char buf[HONE_TEXT]) {
     snprintf(buf, HONE_TEXT, "%.0f %%", 100 * v);
     return buf;
@@ -38,19 +37,19 @@ static double threads(const hone_profile *p) { return (double)p->block[0] * p->b
 static const metric metrics[] = {
     {"Occupancy", occupancy, as_percent, false},
     {"Arithmetic rate", flop_rate, as_flops, true},
-    {"Warp instructions", insts, as_count, true},
+    {"Warp instructions", insts, hone_text_count, true},
     {"DRAM traffic", dram, as_bytes, true},
     {"DRAM rate", dram_rate, as_rate, true},
-    {"Global memory sectors", sectors, as_count, true},
+    {"Global memory sectors", sectors, hone_text_count, true},
     {"… of them needed", needed, as_percent, false},
-    {"Shared memory wavefronts", wavefronts, as_count, true},
+    {"Shared memory wavefronts", wavefronts, hone_text_count, true},
     {"… against conflict-free", conflicts, hone_text_factor, false},
-    {"Registers per thread", registers, as_count, false},
+    {"Registers per thread", registers, hone_text_count, false},
     {"Spilled to local memory", spills, as_bytes, false},
     {"Shared memory per block", shared, as_bytes, false},
-    {"Blocks", blocks, as_count, false},
-    {"Threads per block", threads, as_count, false},
-    {"Kernel launches", launches, as_count, false},
+    {"Blocks", blocks, hone_text_count, false},
+    {"Threads per block", threads, hone_text_count, false},
+    {"Kernel launches", launches, hone_text_count, false},
 };
 
 static void put_cell(hone_str *out, double v, text_fn text) {
@@ -63,7 +62,7 @@ static void put_metric(const metric *m, const hone_profile *a, const hone_profil
     double x = m->of(a), y = b->has ? m->of(b) : NAN;
     if ((!isfinite(x) || x == 0) && (!isfinite(y) || y == 0))
         return;
-    hone_str_addf(out, "<tr><td>%s", m->name);
+    hone_str_addf(out, "<tr><td class=keep>%s", m->name);
     put_cell(out, x, m->text);
     if (b->has) {
         put_cell(out, y, m->text);
@@ -85,7 +84,7 @@ void hone_table_machine(const json_t *result, hone_str *out) {
         return;
     hone_str_add(out, "<section><h2>What changed on the machine</h2>\n<table><tr><th><th class=\"num cb\">baseline");
     hone_str_add(out, b.has ? "<th class=\"num cx\">best<th class=num>ratio\n" : "\n");
-    hone_str_add(out, "<tr><td>Bound by");
+    hone_str_add(out, "<tr><td class=keep>Bound by");
     put_bottleneck(&a, out);
     if (b.has) {
         put_bottleneck(&b, out);

@@ -352,10 +352,27 @@ static bool trial_double(const trial *t, const hone_expr *x) {
     return !x || expr_eval_double(x, t->env, &v, &f) || trial_fault(t, &f, x);
 }
 
+// Extents that are each in order may still multiply to more than memory can hold.
+static bool trial_elems(const trial *t, const hone_arg *a) {
+    size_t elems = 1;
+    for (size_t k = 0; k < a->n_dims; k++) {
+        expr_fault f;
+        int64_t v;
+        if (!expr_eval_int(a->dims[k], t->env, &v, &f) || (!__builtin_mul_overflow(elems, v, &elems) && elems <= MAX_BUFFER_ELEMS))
+            continue;
+        hone_tok at = task_expr_tok(a->dims[0]), last = task_expr_tok(a->dims[a->n_dims - 1]);
+        at.len = last.at + last.len - at.at;
+        task_error(t->p, &at, trial_hint(t, a->dims[k], NULL), "buffer '%s' has more than 2^40 elements", a->name);
+        return false;
+    }
+    return true;
+}
+
 static bool trial_arg(const trial *t, const hone_arg *a) {
     bool ok = true;
     for (size_t k = 0; k < a->n_dims; k++)
         ok &= trial_int(t, a->dims[k], 1, "an extent");
+    ok = ok && trial_elems(t, a);
     for (size_t k = 0; k < a->init.n_p; k++)
         ok &= trial_double(t, a->init.p[k]);
     if (a->value)

@@ -8,6 +8,7 @@ enum {
         MAX_TUNES = 32,
     MAX_TUNE_VALUES = 4096, MAX_EXPR_DEPTH = 48, MAX_EXPR_WEIGHT = 1000
 };
+#define MAX_BUFFER_ELEMS ((size_t)1 << 40)   // of one buffer; all buffers together have at most so many bytes
 
 // ---- expressions (expr.c parses and names, eval.c computes)
 typedef enum expr_op {

@@ -177,18 +177,32 @@ static bool constant(parser *p, int64_t *v) {
     return false;
 }
 
+// The array doubles at each power of two; what it outgrew stays in the arena.
+static bool tune_push(parser *p, hone_tune *t, const hone_tok *at, int64_t v) {
+    const size_t n = t->n_values;
+    if (n == MAX_TUNE_VALUES) {
+        task_error(p, at, NULL, "'%s' has more than %d values", t->name, MAX_TUNE_VALUES);
+        return false;
+    }
+    if (n == 0 || (n >= 8 && (n & (n - 1)) == 0)) {
+        int64_t *more = task_alloc(p, n ? 2 * n : 8, sizeof *more);
+        if (!more)
+            return false;
+        if (n)
+            memcpy(more, t->values, n * sizeof *more);
+        t->values = more;
+    }
+    t->values[t->n_values++] = v;
+    return true;
+}
+
 static bool tune_add(parser *p, hone_tune *t, const hone_tok *at, int64_t v) {
     for (size_t i = 0; i < t->n_values; i++)
         if (t->values[i] == v) {
             task_error(p, at, NULL, "value %lld of '%s' is given twice", (long long)v, t->name);
             return false;
         }
-    if (t->n_values == MAX_TUNE_VALUES) {
-        task_error(p, at, NULL, "'%s' has more than %d values", t->name, MAX_TUNE_VALUES);
-        return false;
-    }
-    t->values[t->n_values++] = v;
-    return true;
+    return tune_push(p, t, at, v);
 }
 
 static bool tune_set(parser *p, hone_tune *t) {
@@ -215,11 +229,8 @@ static bool tune_range(parser *p, hone_tune *t) {
         return false;
     }
     for (int64_t v = lo;; v += step) {
-        if (t->n_values == MAX_TUNE_VALUES) {
-            task_error(p, &at, NULL, "'%s' has more than %d values", t->name, MAX_TUNE_VALUES);
+        if (!tune_push(p, t, &at, v))
             return false;
-        }
-        t->values[t->n_values++] = v;
         if (v > hi - step)
             return true;
     }
@@ -227,9 +238,9 @@ static bool tune_range(parser *p, hone_tune *t) {
 
 bool parse_tune(parser *p) {
     const hone_tok *d = &p->t->tokens.v[p->directive];
-    hone_tune t = {.line = d->line, .text_at = d->at, .text_len = d->len, .values = task_alloc(p, MAX_TUNE_VALUES, sizeof *t.values)};
+    hone_tune t = {.line = d->line, .text_at = d->at, .text_len = d->len};
     hone_tok at;
-    if (!t.values || !tok_ident(p, "a parameter's name", &t.name, &at) || !tok_expect(p, "=", "after the parameter's name"))
+    if (!tok_ident(p, "a parameter's name", &t.name, &at) || !tok_expect(p, "=", "after the parameter's name"))
         return false;
     if (!(tok_take(p, "{") ? tune_set(p, &t) : tune_range(p, &t)))
         return false;
@@ -237,11 +248,6 @@ bool parse_tune(parser *p) {
         task_error(p, &at, NULL, "more than %d tune parameters", MAX_TUNES);
         return false;
     }
-    int64_t *exact = task_alloc(p, t.n_values, sizeof *exact);
-    if (!exact)
-        return false;
-    memcpy(exact, t.values, t.n_values * sizeof *exact);
-    t.values = exact;
     bool ok = hone_vec_push(&p->tunes, t) && hone_vec_push(&p->tune_at, at);
     p->nomem |= !ok;
     return ok;

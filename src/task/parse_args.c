@@ -155,6 +155,18 @@ static bool add_arg(parser *p, hone_arg *a, const hone_tok *at) {
     return ok;
 }
 
+// "float x[N]", in the order of a C declaration.
+static bool type_before_name(parser *p, const hone_arg *a, const hone_tok *at) {
+    hone_dtype type;
+    const hone_tok *t = tok_now(p);
+    const char *next = t->kind == HONE_TOK_IDENT && dtype_from_task(a->name, &type) ? tok_text(p) : NULL;
+    if (!next || dtype_from_task(next, &type))
+        return false;
+    task_error(p, at, hone_arena_printf(p->a, "write '%s %s%s'", next, a->name, a->role == HONE_SCALAR ? " = …" : "[…]"),
+               "the name of a %s comes before its type", a->role == HONE_SCALAR ? "scalar" : "buffer");
+    return true;
+}
+
 bool parse_buffer(parser *p, hone_role role) {
     hone_tok at;
     hone_arg *a = task_alloc(p, 1, sizeof *a);
@@ -162,7 +174,7 @@ bool parse_buffer(parser *p, hone_role role) {
         return false;
     a->role = role;
     a->line = at.line;
-    if (!parse_type(p, &a->type) || !parse_dims(p, a))
+    if (type_before_name(p, a, &at) || !parse_type(p, &a->type) || !parse_dims(p, a))
         return false;
     hone_tok tilde = *tok_now(p);
     if (tok_take(p, "~")) {
@@ -184,7 +196,7 @@ bool parse_scalar(parser *p) {
         return false;
     a->role = HONE_SCALAR;
     a->line = at.line;
-    if (!parse_type(p, &a->type) || !tok_expect(p, "=", "and the scalar's value") || !(a->value = parse_expr(p)))
+    if (type_before_name(p, a, &at) || !parse_type(p, &a->type) || !tok_expect(p, "=", "and the scalar's value") || !(a->value = parse_expr(p)))
         return false;
     return add_arg(p, a, &at);
 }

@@ -10,7 +10,6 @@ static const int64_t max_grid[3] = {0x7fffffff, 65535, 65535}, max_block[3] = {1
 static const char axis[3] = {'x', 'y', 'z'};
 
 // units: bytes; a guard against typing errors, far above any device's memory
-#define MAX_BUFFER_BYTES ((size_t)1 << 40)
 
 const hone_arg *task_find_arg(const hone_task *t, const char *name) {
     for (size_t i = 0; i < t->n_args; i++)
@@ -84,12 +83,12 @@ static hone_code plan_buffer(const planner *x, const hone_arg *a, hone_plan_buff
                              hone_expr_text(a->dims[k]), a->name,
                              (long long)v);
         b->dims[k] = (size_t)v;
-        if (__builtin_mul_overflow(b->n_elems, b->dims[k], &b->n_elems) || b->n_elems > MAX_BUFFER_BYTES)
+        if (__builtin_mul_overflow(b->n_elems, b->dims[k], &b->n_elems) || b->n_elems > MAX_BUFFER_ELEMS)
             return hone_fail(x->e, HONE_E_LIMIT, 0, "%s:%u: buffer '%s' has more than 2^40 elements", x->t->path, a->line, a->name);
     }
     b->bytes = b->n_elems * hone_dtype_bytes(a->type);
     x->p->total_bytes += b->bytes;   // at most 64 buffers of 2^43 bytes
-    if (x->p->total_bytes > MAX_BUFFER_BYTES)
+    if (x->p->total_bytes > MAX_BUFFER_ELEMS)
         return hone_fail(x->e, HONE_E_LIMIT, 0, "%s:%u: the buffers need more than 1 TiB", x->t->path, a->line);
     return HONE_OK;
 }

@@ -47,6 +47,25 @@ static bool bound(const hone_env *env, const char *name, int64_t *out) {
     return false;
 }
 
+// Words that C, C++ or Python keep for themselves, and names that generated functions use.
+static const char *const c_words[] = {"alignas", "alignof", "and", "asm", "auto", "bool", "break", "case", "catch", "char", "class", "const", "continue",
+    "default", "delete", "do", "double", "else", "enum", "explicit", "export", "extern", "false", "float", "for", "friend", "goto", "if", "inline", "int",
+    "long", "mutable", "namespace", "new", "not", "operator", "or", "private", "protected", "public", "register", "restrict", "return", "short", "signed",
+    "sizeof", "static", "struct", "switch", "template", "this", "throw", "true", "try", "typedef", "typename", "union", "unsigned", "using", "virtual",
+    "void", "volatile", "while", "xor"};
+static const char *const python_words[] = {"False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue", "def", "del",
+    "elif", "else", "except", "finally", "for", "from", "global", "if", "import", "in", "is", "lambda", "nonlocal", "not", "or", "pass", "raise", "return",
+    "try", "while", "with", "yield", "values", "tensors", "torch", "json", "loader", "given", "buffers"};
+
+void hone_name_spell(const char *name, hone_dialect d, hone_str *out) {
+    const char *const *words = d == HONE_DIALECT_C ? c_words : python_words;
+    size_t n = d == HONE_DIALECT_C ? HONE_COUNT(c_words) : HONE_COUNT(python_words);
+    hone_str_add(out, name);
+    for (size_t i = 0; i < n; i++)
+        if (!strcmp(words[i], name))
+            hone_str_addc(out, '_');
+}
+
 bool hone_scalar_is_constant(const hone_arg *scalar, const hone_env *constants) {
     hone_err ignored = {0};
     double v;
@@ -80,7 +99,8 @@ static void spell_name(const hone_expr *x, hone_dialect d, bool floating, const 
         hone_expr_spell(x->scalar->value, d, own, constants, out);
         hone_str_addc(out, ')');
     } else if (d == HONE_DIALECT_C) {
-        hone_str_addf(out, "%sv->%s", floating ? "(double)" : "", x->name);
+        hone_str_add(out, floating ? "(double)v->" : "v->");
+        hone_name_spell(x->name, d, out);
     } else {
         hone_str_addf(out, "v[\"%s\"]", x->name);
     }

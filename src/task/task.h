@@ -36,6 +36,7 @@ bool hone_expr_mentions(const hone_expr *x, const char *name);
 // spelled v->NAME in C, v["NAME"] in Python; other scalars are written out. floating: double arithmetic.
 typedef enum hone_dialect { HONE_DIALECT_C, HONE_DIALECT_PYTHON } hone_dialect;
 void hone_expr_spell(const hone_expr *x, hone_dialect d, bool floating, const hone_env *constants, hone_str *out);
+void hone_name_spell(const char *name, hone_dialect d, hone_str *out);   // a name, with _ after it when the language keeps the word for itself
 bool hone_dtype_of_c(const char *spelling, hone_dtype *out);   // "unsigned int", "__half" …; false for other types
 
 // ---- the parsed task
