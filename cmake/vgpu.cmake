@@ -11,6 +11,7 @@ add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/generated/vgpu_devices.h
 
 add_library(hone_vgpu_core OBJECT ${vgpu_sources} ${CMAKE_BINARY_DIR}/generated/vgpu_devices.h)
 target_link_libraries(hone_vgpu_core PUBLIC hone_options)
+target_compile_options(hone_vgpu_core PRIVATE -fno-strict-aliasing)
 set(vgpu_objects $<TARGET_OBJECTS:hone_vgpu_core>)
 
 set(isa_flags_baseline)
@@ -20,8 +21,8 @@ foreach(isa baseline avx2 avx512)
   add_library(hone_vgpu_${isa} OBJECT ${vgpu_ops})
   target_link_libraries(hone_vgpu_${isa} PUBLIC hone_options)
   target_compile_definitions(hone_vgpu_${isa} PRIVATE VG_ISA=${isa})
-  # -fno-trapping-math: nothing reads the exception flags, and selects vectorise
-  target_compile_options(hone_vgpu_${isa} PRIVATE -O3 -fno-trapping-math ${isa_flags_${isa}})
+  # rows are read as integers and as floats; nothing reads the exception flags, and without them selects vectorise
+  target_compile_options(hone_vgpu_${isa} PRIVATE -O3 -fno-strict-aliasing -fno-trapping-math ${isa_flags_${isa}})
   list(APPEND vgpu_objects $<TARGET_OBJECTS:hone_vgpu_${isa}>)
 endforeach()
 

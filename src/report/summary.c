@@ -111,12 +111,13 @@ static void put_checks(const painter *p) {
 static void put_why(const painter *p) {
     const json_t *baseline = json_object_get(p->r, "baseline"), *worst = json_array_get(json_object_get(p->r, "findings"), 0);
     size_t i, slower = 0;
+    double refused = hone_doc_number(p->r, "refused");
     json_t *c;
     label(p, "best");
     hone_str_addf(p->out, "%snone: no candidate beat the baseline%s\n", p->yellow, p->off);
     json_array_foreach(hone_doc_list(p->r, "candidates"), i, c) slower += i > 0 && !strcmp(hone_doc_text(c, "verdict"), "pass");
     label(p, "why");
-    hone_str_addf(p->out, "%zu candidates were correct but no faster, %.0f were refused", slower, hone_doc_number(p->r, "refused"));
+    hone_str_addf(p->out, "%zu candidate%s correct but no faster, %.0f %s refused", slower, slower == 1 ? " was" : "s were", refused, refused == 1 ? "was" : "were");
     if (worst)
         hone_str_addf(p->out, " (mostly %s)", hone_doc_text(worst, "kind"));
     hone_str_addc(p->out, '\n');
@@ -129,11 +130,11 @@ static void put_why(const painter *p) {
 
 static void put_search(const painter *p) {
     const json_t *d = json_object_get(p->r, "duplicates");
+    double n = hone_doc_number(p->r, "evaluations"), same = hone_doc_number(d, "source") + hone_doc_number(d, "ptx");
     char t[HONE_TEXT];
     label(p, "search");
-    hone_str_addf(p->out, "%.0f evaluations in %s, %.0f refused; %.0f duplicates not evaluated; %s\n", hone_doc_number(p->r, "evaluations"),
-                  hone_text_duration(hone_doc_number(p->r, "seconds"), t), hone_doc_number(p->r, "refused"),
-                  hone_doc_number(d, "source") + hone_doc_number(d, "ptx"), hone_stop_words(hone_doc_text(p->r, "stopped")));
+    hone_str_addf(p->out, "%.0f evaluation%s in %s, %.0f refused; %.0f duplicate%s not evaluated; %s\n", n, n == 1 ? "" : "s",
+                  hone_text_duration(hone_doc_number(p->r, "seconds"), t), hone_doc_number(p->r, "refused"), same, same == 1 ? "" : "s", hone_stop_words(hone_doc_text(p->r, "stopped")));
 }
 
 static void put_best(const painter *p) {
