@@ -1,9 +1,7 @@
 // Is the test itself any good? Wrong results are put in place of a candidate's (no device is needed for that) and must be refused; and
-// every input is changed in turn to see whether any output notices. Also the comparison of timed outputs, which have no shadow.
+// every input is changed in turn to see whether any output notices.
 #include "check/judge_internal.h"
 #include <string.h>
-
-enum { CHUNK = 1 << 20 };
 
 typedef enum mutant { MUTANT_ZERO, MUTANT_CONSTANT, MUTANT_COPIED_INPUT, MUTANT_DROPPED_TILE, MUTANT_LOWER_PRECISION, MUTANT_PREVIOUS,
                      MUTANT_COUNT } mutant;
@@ -139,39 +137,4 @@ hone_code hone_judge_admit(hone_judge *j, hone_findings *f, hone_err *e) {
     if (j->varying)
         hone_findings_add(f, HONE_F_TASK_NONDETERMINISTIC, j->c.task->path, 0, NULL, "the baseline's own results vary from run to run");
     return HONE_OK;
-}
-
-// In chunks of whole rows, so that a buffer of gigabytes needs no copy in double precision.
-bool hone_judge_same_output(const hone_judge *j, const hone_plan *p, size_t buffer, const void *baseline, const void *candidate,
-                            hone_findings *f) {
-    const hone_plan_buffer *b = &p->buffers[buffer];
-    size_t row = hone_row_length(b), step = row >= CHUNK ? row : CHUNK / row * row, size = hone_dtype_bytes(b->arg->type);
-    hone_tolerance tol = hone_task_tolerance(j->c.task, b->arg->name);
-    double longest = 1;
-    for (size_t i = 0; i < p->n_buffers; i++)
-        for (size_t d = 0; d < p->buffers[i].n_dims; d++)
-            if (p->buffers[i].arg->role != HONE_OUT && (double)p->buffers[i].dims[d] > longest)
-                longest = (double)p->buffers[i].dims[d];
-    for (size_t at = 0; at < b->n_elems; at += step) {
-        size_t n = b->n_elems - at < step ? b->n_elems - at : step;
-        const uint8_t *base = (const uint8_t *)baseline + at * size, *got = (const uint8_t *)candidate + at * size;
-        if (memcmp(base, got, n * size) == 0)
-            continue;
-        hone_ref_spec spec = {.buffer = b, .first = at, .n = n, .base = base, .bound = hone_sum_bound(b->arg->type, longest)};
-        hone_reference r;
-        hone_err e = {0};
-        hone_diff d = {.kind = HONE_F_TIME_WRONG_OUTPUT};
-        if (hone_reference_make(&spec, &r, &e) == HONE_OK) {
-            r.varying = j->varying;
-            d = hone_compare(&r, &tol, got, false, &e);
-            hone_reference_free(&r);
-        }
-        if (d.kind != HONE_F_COUNT || e.code != HONE_OK) {
-            hone_findings_add(f, HONE_F_TIME_WRONG_OUTPUT, NULL, 0, NULL,
-                              "output '%s' of a timed run is wrong at element %zu: %.9g, the baseline has %.9g",
-                              b->arg->name, d.at, d.got, d.expected);
-            return false;
-        }
-    }
-    return true;
 }

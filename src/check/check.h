@@ -101,11 +101,29 @@ void hone_judged_free(hone_judged *r);
 // errors: only when it could not be judged (out of memory, the baseline stopped running, device lost while running the baseline).
 hone_code hone_judge_candidate(hone_judge *j, const hone_task *candidate, const hone_env *tuning, bool float_atomics, hone_findings *f,
                                hone_judged *r, hone_err *e);
-// Outputs of a timed run at any size: both are host copies of one output buffer, computed from the same inputs. Uses the wider,
-// reference-free bound of docs/verification.md ("without a shadow"). true when they agree; otherwise a finding was added.
+// One output buffer of a timed run against the baseline's, at any size, in pieces of whole rows and on several threads. Both come from the
+// same inputs. Uses the wider, reference-free bound of docs/verification.md ("Timed outputs"). Begin, every piece in order, end.
+typedef struct hone_output_check {
+    const hone_judge *judge; const hone_plan *plan;   // borrowed
+    size_t buffer;                         // of the plan
+    unsigned threads;
+    size_t done;                           // elements looked at
+    bool any_order;                        // integers whose places vary from run to run in the baseline: compared as a set
+    uint64_t set_baseline, set_candidate;
+    double bound;
+    bool wrong; size_t at; double expected, got;
+} hone_output_check;
+void hone_output_check_begin(hone_output_check *o, const hone_judge *j, const hone_plan *p, size_t buffer, unsigned threads);
+// Elements per piece: whole rows, about `bytes` of them, or everything when that is less.
+size_t hone_output_check_step(const hone_output_check *o, size_t bytes);
+// The next n elements, n from hone_output_check_step (the last piece may be shorter). false when the output is known to be wrong.
+bool hone_output_check_piece(hone_output_check *o, const void *baseline, const void *candidate, size_t n);
+// true when all agreed; otherwise a finding was added.
+bool hone_output_check_end(const hone_output_check *o, hone_findings *f);
+// The three in one, for a buffer that is in memory as a whole.
 bool hone_judge_same_output(const hone_judge *j, const hone_plan *p, size_t buffer, const void *baseline, const void *candidate,
                             hone_findings *f);
-// Is the task's test strong enough? Refuses (findings task.weak) a task for which zero, constant, copied-input, dropped-tile,
+// Is the task's test strong enough? Notes (findings task.weak) a task for which zero, constant, copied-input, dropped-tile,
 // lower-precision or previous output would pass, or an input that influences nothing.
 hone_code hone_judge_admit(hone_judge *j, hone_findings *f, hone_err *e);
 #endif

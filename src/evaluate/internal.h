@@ -63,6 +63,8 @@ typedef struct hone_size_state {
     hone_workload *workload;
     hone_bound bound;                // baseline
     hone_program *program;           // baseline, loaded on the timing device
+    void **outputs;                  // (plan->n_buffers) host copies of the baseline's results for set 0; NULL until they are needed
+    uint64_t used;                   // tick of the last use
 } hone_size_state;
 typedef struct hone_session {
     hone_device *device;             // timing (and on a physical device everything)
@@ -81,6 +83,8 @@ typedef struct hone_session {
     const hone_compiled *baseline;
     hone_judge *judge;
     hone_size_state *sizes; size_t n_sizes;
+    uint64_t tick;
+    json_t *admission;               // findings about the task itself; NULL before they were looked for
     json_t *control;                 // physical: the A/A control of this session
 } hone_session;
 hone_code hone_session_open(const char *device, unsigned threads, hone_session **out, hone_err *e);
@@ -89,7 +93,13 @@ void hone_session_close(hone_session *s);
 hone_code hone_session_task(hone_session *s, const hone_job *job, hone_err *e);
 hone_code hone_session_judge(hone_session *s, hone_err *e);              // opens the judge when there is none
 hone_code hone_session_workload(hone_session *s, size_t size, hone_err *e);
+// What the judge says of the task: an array of notes, made once per task. Borrowed. NULL when it could not be made.
+const json_t *hone_session_admission(hone_session *s);
 void hone_session_drop_workloads(hone_session *s);
+
+// ---- outputs.c: what a program on the timing device computes from a size's inputs (set 0), against the baseline. Adds findings to f.
+hone_code hone_compare_outputs(hone_session *s, size_t size, const hone_bound *b, hone_program *p, hone_findings *f, hone_err *e);
+void hone_size_forget_outputs(hone_size_state *z);
 
 // ---- report.c: one job's outcome while it grows
 typedef struct hone_report {

@@ -207,9 +207,6 @@ static bool already_known(const hone_findings *to, const char *name, const honeV
     return false;
 }
 
-// The virtual GPU's name for a finding that hone's table knows under another.
-static const char *table_name(const char *kind) { return strcmp(kind, "launch.timeout") == 0 ? "run.timeout" : kind; }
-
 // Refusing findings of the last run; the first one's sentence goes to *e.
 static unsigned take_findings(hone_device_runner *r, const loaded *l, hone_err *e) {
     const hone_driver *drv = r->device->driver;
@@ -220,7 +217,7 @@ static unsigned take_findings(hone_device_runner *r, const loaded *l, hone_err *
         return 0;
     for (uint32_t i = 0; i < n && i < TAKE; i++) {
         hone_finding_kind kind;
-        const char *name = table_name(f[i].kind);
+        const char *name = f[i].kind;
         bool refuses = !hone_finding_by_name(name, &kind) || hone_finding_severity(kind) == HONE_REFUSE;
         if (refuses && refused++ == 0)
             hone_fail(e, HONE_E_WRONG, 0, "%s", f[i].message);

@@ -61,6 +61,7 @@ static void drop_size(hone_session *s, hone_size_state *z) {
         hone_bound_free(&z->bound);
         hone_workload_close(z->workload);
     }
+    hone_size_forget_outputs(z);
     z->program = NULL;
     z->workload = NULL;
     z->bound = (hone_bound){0};
@@ -86,6 +87,8 @@ static void drop_task(hone_session *s) {
     s->task = NULL;
     json_decref(s->control);
     s->control = NULL;
+    json_decref(s->admission);
+    s->admission = NULL;
     s->key[0] = 0;
 }
 
@@ -176,15 +179,56 @@ hone_code hone_session_judge(hone_session *s, hone_err *e) {
     return hone_judge_open(&c, &s->judge, e);
 }
 
-// One size's buffers at a time: a task with several large sizes would not fit otherwise.
+// An error is no verdict on the task: then there is nothing to say about it, and the next job asks again.
+const json_t *hone_session_admission(hone_session *s) {
+    hone_findings f;
+    hone_err e = {0};
+    if (s->admission || !s->judge || hone_findings_init(&f, &e) != HONE_OK)
+        return s->admission;
+    if (hone_judge_admit(s->judge, &f, &e) == HONE_OK)
+        s->admission = json_incref(f.array);
+    hone_findings_free(&f);
+    return s->admission;
+}
+
+static size_t device_bytes(const hone_size_state *z) { return z->workload ? z->workload->bytes : 0; }
+
+static size_t largest_size(const hone_session *s) {
+    size_t most = 0;
+    for (size_t i = 0; i < s->n_sizes; i++)
+        most = s->sizes[i].plan->total_bytes > most ? s->sizes[i].plan->total_bytes : most;
+    return most;
+}
+
+// Sizes stay on the device between jobs while they fit: half the memory of a physical device, and on the virtual one, whose memory is the
+// host's, no more than the largest size needs alone.
+static void make_room(hone_session *s, size_t wanted) {
+    size_t limit = s->device->info.memory_bytes / 2, held = wanted;
+    if (s->device->info.is_virtual)
+        limit = largest_size(s);
+    for (size_t i = 0; i < s->n_sizes; i++)
+        held += device_bytes(&s->sizes[i]);
+    while (held > limit) {
+        hone_size_state *oldest = NULL;
+        for (size_t i = 0; i < s->n_sizes; i++)
+            if (s->sizes[i].workload && (!oldest || s->sizes[i].used < oldest->used))
+                oldest = &s->sizes[i];
+        if (!oldest)
+            return;
+        held -= device_bytes(oldest);
+        drop_size(s, oldest);
+    }
+}
+
 hone_code hone_session_workload(hone_session *s, size_t size, hone_err *e) {
     hone_size_state *z = &s->sizes[size];
+    z->used = ++s->tick;
     if (z->workload)
         return HONE_OK;
-    hone_session_drop_workloads(s);
     const hone_device_info *d = &s->device->info;
     unsigned sets = d->is_virtual ? 1 : hone_workload_sets_for(z->plan, d->l2_bytes, 3, WORKLOAD_MAX_BYTES);
-    HONE_TRY(hone_workload_open(s->device, z->plan, s->seed, sets, &z->workload, e));
+    make_room(s, sets * z->plan->total_bytes);
+    HONE_TRY(hone_workload_open(s->device, z->plan, s->seed, sets, s->threads, &z->workload, e));
     hone_code c = hone_bound_make(z->workload, z->plan, &z->bound, e);
     if (c == HONE_OK && !d->is_virtual)
         c = hone_program_load(s->device, s->baseline, z->plan, &z->program, e);

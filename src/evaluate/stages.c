@@ -259,6 +259,16 @@ static hone_code open_judge(hone_stage_run *x, hone_err *e) {
     return c;
 }
 
+// Whether the task's own test is any good: told with the baseline, refuses nobody.
+static void note_admission(hone_stage_run *x) {
+    size_t i;
+    json_t *o;
+    json_array_foreach((json_t *)(uintptr_t)hone_session_admission(x->s), i, o)
+        hone_findings_add_named(&x->r->findings, json_string_value(json_object_get(o, "kind")), "admission",
+                                json_string_value(json_object_get(o, "file")), (uint32_t)json_integer_value(json_object_get(o, "line")),
+                                json_incref(json_object_get(o, "evidence")), json_string_value(json_object_get(o, "message")));
+}
+
 static hone_code stage_differential(hone_stage_run *x, hone_err *e) {
     hone_session *s = x->s;
     accuse(x, &s->runner, "differential", HONE_VGPU_CHECK);
@@ -282,6 +292,8 @@ static hone_code stage_differential(hone_stage_run *x, hone_err *e) {
         hone_judged_free(&judged);
     }
     acquit(&s->runner);
+    if (c == HONE_OK && !x->job->candidate_text && !x->not_the_candidate)
+        note_admission(x);
     return c;
 }
 

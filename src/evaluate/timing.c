@@ -98,59 +98,6 @@ static hone_code model_all(hone_stage_run *x, bool want_lines, hone_err *e) {
 
 // ---- physical
 
-static hone_code run_once(const hone_bound *b, hone_program *p, hone_err *e) {
-    HONE_TRY(hone_bound_reset(b, 0, 0xff, e));
-    HONE_TRY(hone_program_launch(p, b->plan, hone_bound_set(b, 0), NULL, NULL, e));
-    CUresult r = b->w->device->driver->CtxSynchronize();
-    return r == CUDA_SUCCESS ? HONE_OK : hone_driver_fail(b->w->device->driver, r, e, "run the kernels");
-}
-
-static void free_all(void **v, size_t n) {
-    for (size_t i = 0; v && i < n; i++)
-        hone_free(v[i]);
-    hone_free(v);
-}
-
-static hone_code read_outputs(const hone_bound *b, const hone_plan *base, void ***out, hone_err *e) {
-    void **v = hone_calloc(base->n_buffers + 1, sizeof *v);
-    if (!v)
-        return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for outputs");
-    hone_code c = HONE_OK;
-    for (size_t i = 0; i < base->n_buffers && c == HONE_OK; i++) {
-        if (base->buffers[i].arg->role != HONE_OUT && base->buffers[i].arg->role != HONE_INOUT)
-            continue;
-        for (size_t k = 0; k < b->plan->n_buffers; k++)
-            if (strcmp(b->plan->buffers[k].arg->name, base->buffers[i].arg->name) == 0)
-                c = hone_bound_read(b, 0, k, &v[i], e);
-    }
-    if (c == HONE_OK)
-        *out = v;
-    else
-        free_all(v, base->n_buffers);
-    return c;
-}
-
-// Runs both arms once more on the inputs that were timed and compares every output.
-static hone_code compare_outputs(hone_stage_run *x, size_t i, const hone_bound *b, hone_program *p, hone_err *e) {
-    hone_size_state *z = &x->s->sizes[i];
-    void **base = NULL, **own = NULL;
-    if (!x->s->judge)
-        return HONE_OK;
-    hone_code c = run_once(&z->bound, z->program, e);
-    if (c == HONE_OK)
-        c = read_outputs(&z->bound, z->plan, &base, e);
-    if (c == HONE_OK)
-        c = run_once(b, p, e);
-    if (c == HONE_OK)
-        c = read_outputs(b, z->plan, &own, e);
-    for (size_t k = 0; c == HONE_OK && k < z->plan->n_buffers; k++)
-        if (base[k] && own[k])
-            hone_judge_same_output(x->s->judge, z->plan, k, base[k], own[k], &x->r->findings);
-    free_all(base, z->plan->n_buffers);
-    free_all(own, z->plan->n_buffers);
-    return c;
-}
-
 static hone_pair_config pair_config(const hone_stage_run *x) {
     return (hone_pair_config){.samples = x->job->timing_samples, .seed = x->job->seed, .nvml = x->s->nvml, .max_seconds = 20};
 }
@@ -189,7 +136,7 @@ static hone_code pair_size(hone_stage_run *x, size_t i, total *t, hone_err *e) {
     if (c == HONE_OK)
         c = hone_measure_pair(&(hone_arm){&s->sizes[i].bound, s->sizes[i].program}, &(hone_arm){&b, p}, &cfg, &pair, e);
     if (c == HONE_OK)
-        c = compare_outputs(x, i, &b, p, e);
+        c = hone_compare_outputs(s, i, &b, p, &x->r->findings, e);
     if (c == HONE_OK) {
         double floor_us = hone_floor_us(x->plans[i], &s->device->info);
         if (pair.b.mid < floor_us)
@@ -242,7 +189,7 @@ static hone_code profile_on_virtual(hone_stage_run *x, hone_err *e) {
     hone_model_config cfg = {.max_warp_insts = (uint64_t)1 << 31, .want_lines = true, .sample_warp_insts = SAMPLE_WARP_INSTS};
     hone_code c = hone_device_use(s->virtual_device, e);
     if (c == HONE_OK)
-        c = hone_workload_open(s->virtual_device, s->sizes[0].plan, s->seed, 1, &w, e);
+        c = hone_workload_open(s->virtual_device, s->sizes[0].plan, s->seed, 1, s->threads, &w, e);
     if (c == HONE_OK)
         c = hone_program_load(s->virtual_device, x->compiled, x->plans[0], &p, e);
     if (c == HONE_OK)

@@ -1,5 +1,7 @@
 // Device buffers of a task. See workload.h. Sits on the driver table and task/'s fill.
 #include "measure/workload.h"
+#include "base/parallel.h"
+#include <stdatomic.h>
 #include <string.h>
 
 static hone_code alloc(hone_workload *w, size_t bytes, CUdeviceptr *out, hone_err *e) {
@@ -13,9 +15,37 @@ static hone_code alloc(hone_workload *w, size_t bytes, CUdeviceptr *out, hone_er
     return HONE_OK;
 }
 
+enum { FILL_BYTES = 16 << 20, FILL_ELEMENTS = 1 << 16 };   // of a piece on the host; of one thread's share at a time
+
+typedef struct filling {
+    const hone_workload *w;
+    unsigned set;
+    size_t buffer, first, n, size;   // elements; size in bytes of one
+    uint8_t *host;
+    atomic_int code;
+} filling;
+
+static void fill_part(void *self, size_t i) {
+    filling *f = self;
+    hone_err e = {0};
+    size_t from = i * FILL_ELEMENTS, n = f->n - from < FILL_ELEMENTS ? f->n - from : FILL_ELEMENTS;
+    hone_code c = hone_fill_range(f->w->base, f->buffer, HONE_INPUT_TASK, f->w->seed + f->set, f->first + from, n, f->host + from * f->size,
+                                  &e);
+    if (c != HONE_OK)
+        atomic_store(&f->code, (int)c);
+}
+
+// Elements first .. first+n-1 to f->host. What can go wrong is the initialiser, which is the same for every part: said by one more try.
+static hone_code fill_piece(filling *f, hone_err *e) {
+    atomic_store(&f->code, HONE_OK);
+    hone_parallel(f->w->threads, (f->n + FILL_ELEMENTS - 1) / FILL_ELEMENTS, fill_part, f);
+    if (atomic_load(&f->code) == HONE_OK)
+        return HONE_OK;
+    return hone_fill_range(f->w->base, f->buffer, HONE_INPUT_TASK, f->w->seed + f->set, f->first, f->n, f->host, e);
+}
+
 // Piecewise, so that the host holds FILL_BYTES of a buffer at most.
 static hone_code fill(hone_workload *w, unsigned set, size_t i, hone_err *e) {
-    enum { FILL_BYTES = 32 << 20 };
     const hone_plan_buffer *b = &w->base->buffers[i];
     const hone_driver *drv = w->device->driver;
     size_t size = hone_dtype_bytes(b->arg->type), piece = FILL_BYTES / size, k = set * w->base->n_buffers + i;
@@ -24,13 +54,14 @@ static hone_code fill(hone_workload *w, unsigned set, size_t i, hone_err *e) {
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for the contents of '%s' (%zu bytes)", b->arg->name, b->bytes);
     hone_code c = HONE_OK;
     CUresult r = CUDA_SUCCESS;
-    for (size_t first = 0; first < b->n_elems && c == HONE_OK && r == CUDA_SUCCESS; first += piece) {
-        size_t n = b->n_elems - first < piece ? b->n_elems - first : piece;
-        c = hone_fill_range(w->base, i, HONE_INPUT_TASK, w->seed + set, first, n, host, e);
+    filling f = {.w = w, .set = set, .buffer = i, .size = size, .host = host};
+    for (f.first = 0; f.first < b->n_elems && c == HONE_OK && r == CUDA_SUCCESS; f.first += piece) {
+        f.n = b->n_elems - f.first < piece ? b->n_elems - f.first : piece;
+        c = fill_piece(&f, e);
         if (c == HONE_OK)
-            r = drv->MemcpyHtoD(w->at[k] + first * size, host, n * size);
+            r = drv->MemcpyHtoD(w->at[k] + f.first * size, host, f.n * size);
         if (c == HONE_OK && r == CUDA_SUCCESS && w->pristine[k])
-            r = drv->MemcpyHtoD(w->pristine[k] + first * size, host, n * size);
+            r = drv->MemcpyHtoD(w->pristine[k] + f.first * size, host, f.n * size);
     }
     hone_free(host);
     return c != HONE_OK || r == CUDA_SUCCESS ? c : hone_driver_fail(drv, r, e, "copy '%s' to the device", b->arg->name);
@@ -49,7 +80,8 @@ static hone_code make_buffer(hone_workload *w, unsigned set, size_t i, hone_err 
     return b->arg->role == HONE_OUT ? HONE_OK : fill(w, set, i, e);
 }
 
-hone_code hone_workload_open(hone_device *d, const hone_plan *base, uint64_t seed, unsigned n_sets, hone_workload **out, hone_err *e) {
+hone_code hone_workload_open(hone_device *d, const hone_plan *base, uint64_t seed, unsigned n_sets, unsigned threads, hone_workload **out,
+                             hone_err *e) {
     hone_workload *w = hone_calloc(1, sizeof *w);
     size_t n = (n_sets ? n_sets : 1) * (base->n_buffers ? base->n_buffers : 1);
     if (w) {
@@ -64,6 +96,7 @@ hone_code hone_workload_open(hone_device *d, const hone_plan *base, uint64_t see
     w->base = base;
     w->seed = seed;
     w->n_sets = n_sets ? n_sets : 1;
+    w->threads = threads;
     hone_code c = HONE_OK;
     for (unsigned s = 0; c == HONE_OK && s < w->n_sets; s++)
         for (size_t i = 0; c == HONE_OK && i < base->n_buffers; i++)

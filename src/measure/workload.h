@@ -10,13 +10,15 @@ typedef struct hone_workload {
     hone_device *device;             // borrowed
     const hone_plan *base;           // the task's own plan: contract buffers; borrowed
     uint64_t seed;
-    unsigned n_sets;
+    unsigned n_sets, threads;
     CUdeviceptr *at;                 // (n_sets, base->n_buffers); 0 for scratch
     CUdeviceptr *pristine;           // (n_sets, base->n_buffers); inout only
     size_t bytes;                    // on the device
 } hone_workload;
-// n_sets: 1 … HONE_MAX_SETS; contents of set i come from seed + i. errors: HONE_E_DEVICE (out of device memory), HONE_E_NOMEM.
-hone_code hone_workload_open(hone_device *d, const hone_plan *base, uint64_t seed, unsigned n_sets, hone_workload **out, hone_err *e);
+// n_sets: 1 … HONE_MAX_SETS; contents of set i come from seed + i and do not depend on `threads`, the number of host threads that make
+// them. errors: HONE_E_DEVICE (out of device memory), HONE_E_NOMEM.
+hone_code hone_workload_open(hone_device *d, const hone_plan *base, uint64_t seed, unsigned n_sets, unsigned threads, hone_workload **out,
+                             hone_err *e);
 void hone_workload_close(hone_workload *w);
 // How many sets make `l2_multiple` × the L2 cache, at most HONE_MAX_SETS and max_bytes in all.
 unsigned hone_workload_sets_for(const hone_plan *base, size_t l2_bytes, unsigned l2_multiple, size_t max_bytes);

@@ -1,5 +1,5 @@
-// report/certificate: what somebody else needs to run the proof again, and what it must give ("hone.certificate/1", members in report.h). A hash over
-// the canonical form shows edits; it is no signature: whoever edits and hashes again is found out by replaying.
+// report/certificate: what somebody else needs to run the proof again, and what it must give ("hone.certificate/1", members in report.h). A
+// hash over the canonical form shows edits; it is no signature: whoever edits and hashes again is found out by replaying.
 #include "report/internal.h"
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +24,8 @@ static json_t *copy_of(const json_t *o, const char *path) {
 }
 
 static json_t *arm(const json_t *result, const char *name) {
-    static const char *const keys[] = {"id", "hash", "tuning", "time_us", "lo_us", "hi_us", "modelled", "error_band", "ptx_hash", "verdict"};
+    static const char *const keys[] = {"id",    "hash",     "tuning",     "time_us",  "lo_us",
+                                       "hi_us", "modelled", "error_band", "ptx_hash", "verdict"};
     const json_t *outcome = json_object_get(json_object_get(result, "outcomes"), name);
     json_t *o = json_object();
     copy(o, json_object_get(result, name), keys, HONE_COUNT(keys));
@@ -126,6 +127,7 @@ hone_code hone_report_certificate_verify(const json_t *certificate, hone_err *e)
     HONE_TRY(canonical_hash(certificate, hex, e));
     if (!strcmp(hex, hone_doc_text(certificate, "sha256")))
         return HONE_OK;
-    hone_fail(e, HONE_E_CORRUPT, 0, "the certificate was edited: its contents hash to %.16s…, it says %.16s…", hex, hone_doc_text(certificate, "sha256"));
+    hone_fail(e, HONE_E_CORRUPT, 0, "the certificate was edited: its contents hash to %.16s…, it says %.16s…", hex,
+              hone_doc_text(certificate, "sha256"));
     return hone_hint(e, "take certificate.json from the result folder again");
 }

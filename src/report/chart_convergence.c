@@ -1,5 +1,5 @@
-// report/chart_convergence: every evaluated candidate as a dot (time on a log scale over evaluations), the best so far as a step line, the baseline as
-// a dashed one. Refused candidates have no time: they are marked in a strip below the plot.
+// report/chart_convergence: every evaluated candidate as a dot (time on a log scale over evaluations), the best so far as a step line, the
+// baseline as a dashed one. Refused candidates have no time: they are marked in a strip below the plot.
 #include "report/internal.h"
 #include <math.h>
 #include <string.h>
@@ -38,8 +38,8 @@ static void put_axes(const plot *p) {
     size_t n = hone_axis_ticks(&p->y, ticks, HONE_COUNT(ticks));
     for (size_t i = 0; i < n; i++) {
         double y = hone_axis_px(&p->y, ticks[i]);
-        hone_str_addf(p->out, "<line class=grid x1=%d x2=%d y1=%.1f y2=%.1f /><text x=%d y=%.1f text-anchor=end>%s</text>", LEFT, WIDTH - RIGHT, y, y, LEFT - 7,
-                      y + 4, hone_text_round_time(ticks[i], t));
+        hone_str_addf(p->out, "<line class=grid x1=%d x2=%d y1=%.1f y2=%.1f /><text x=%d y=%.1f text-anchor=end>%s</text>", LEFT,
+                      WIDTH - RIGHT, y, y, LEFT - 7, y + 4, hone_text_round_time(ticks[i], t));
     }
     n = hone_axis_ticks(&p->x, ticks, HONE_COUNT(ticks));
     for (size_t i = 0; i < n; i++) {
@@ -47,8 +47,8 @@ static void put_axes(const plot *p) {
         if (ticks[i] == floor(ticks[i]))
             hone_str_addf(p->out, "<text x=%.1f y=%d text-anchor=middle>%.0f</text>", x, HEIGHT - BOTTOM + STRIP + 20, ticks[i]);
     }
-    hone_str_addf(p->out, "<line class=axis x1=%d x2=%d y1=%d y2=%d /><text x=%d y=%d text-anchor=middle>evaluation</text>\n", LEFT, WIDTH - RIGHT,
-                  HEIGHT - BOTTOM + STRIP + 4, HEIGHT - BOTTOM + STRIP + 4, (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 12);
+    hone_str_addf(p->out, "<line class=axis x1=%d x2=%d y1=%d y2=%d /><text x=%d y=%d text-anchor=middle>evaluation</text>\n", LEFT,
+                  WIDTH - RIGHT, HEIGHT - BOTTOM + STRIP + 4, HEIGHT - BOTTOM + STRIP + 4, (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 12);
 }
 
 static void put_title(const plot *p, const json_t *c) {
@@ -73,8 +73,8 @@ static void put_candidate(const plot *p, const json_t *c) {
         hone_str_add(p->out, "</path>");
     } else if (!strcmp(verdict, "pass") && hone_doc_number(c, "time_us") > 0) {
         bool tune = !strcmp(hone_doc_text(c, "proposer"), "tune");
-        hone_str_addf(p->out, "<circle class=%s cx=%.1f cy=%.1f r=%s>", tune ? "ring" : "dot", x, hone_axis_px(&p->y, hone_doc_number(c, "time_us")),
-                      tune ? "2.9" : "3");
+        hone_str_addf(p->out, "<circle class=%s cx=%.1f cy=%.1f r=%s>", tune ? "ring" : "dot", x,
+                      hone_axis_px(&p->y, hone_doc_number(c, "time_us")), tune ? "2.9" : "3");
         put_title(p, c);
         hone_str_add(p->out, "</circle>");
     }
@@ -95,27 +95,30 @@ static void put_best_so_far(const plot *p) {
     json_array_foreach(hone_doc_list(p->r, "convergence"), i, c) {
         double t = hone_doc_number(c, "time_us");
         if (t > 0 && hone_doc_number(c, "id") > 0)
-            hone_str_addf(p->out, "<circle class=fx cx=%.1f cy=%.1f r=3.6 />", hone_axis_px(&p->x, hone_doc_number(c, "evaluation")), hone_axis_px(&p->y, t));
+            hone_str_addf(p->out, "<circle class=fx cx=%.1f cy=%.1f r=3.6 />", hone_axis_px(&p->x, hone_doc_number(c, "evaluation")),
+                          hone_axis_px(&p->y, t));
     }
 }
 
 static void put_levels(const plot *p) {
     char t[HONE_TEXT];
     double y = hone_axis_px(&p->y, p->baseline), z = p->best > 0 ? hone_axis_px(&p->y, p->best) : INFINITY, gap = fmax(0, 30 - (z - y)) / 2;
-    hone_str_addf(p->out, "<line class=sb stroke-width=1.5 stroke-dasharray=\"5 4\" x1=%d x2=%d y1=%.1f y2=%.1f />", LEFT, WIDTH - RIGHT, y, y);
-    hone_str_addf(p->out, "<text class=tb x=%d y=%.1f>baseline<tspan x=%d dy=13 font-weight=400>%s</tspan></text>", WIDTH - RIGHT + 8, y - gap - 2,
-                  WIDTH - RIGHT + 8, hone_text_time(p->baseline, t));
+    hone_str_addf(p->out, "<line class=sb stroke-width=1.5 stroke-dasharray=\"5 4\" x1=%d x2=%d y1=%.1f y2=%.1f />", LEFT, WIDTH - RIGHT, y,
+                  y);
+    hone_str_addf(p->out, "<text class=tb x=%d y=%.1f>baseline<tspan x=%d dy=13 font-weight=400>%s</tspan></text>", WIDTH - RIGHT + 8,
+                  y - gap - 2, WIDTH - RIGHT + 8, hone_text_time(p->baseline, t));
     if (p->best > 0)
-        hone_str_addf(p->out, "<text class=tx x=%d y=%.1f>best<tspan x=%d dy=13 font-weight=400>%s</tspan></text>\n", WIDTH - RIGHT + 8, z + gap - 2,
-                      WIDTH - RIGHT + 8, hone_text_time(p->best, t));
+        hone_str_addf(p->out, "<text class=tx x=%d y=%.1f>best<tspan x=%d dy=13 font-weight=400>%s</tspan></text>\n", WIDTH - RIGHT + 8,
+                      z + gap - 2, WIDTH - RIGHT + 8, hone_text_time(p->best, t));
 }
 
 static void put_legend(const plot *p) {
-    hone_str_addf(p->out,
-                  "<circle class=dot cx=%d cy=12 r=3 /><text x=%d y=16>rewrite</text><circle class=ring cx=%d cy=12 r=2.9 /><text x=%d y=16>tune</text>"
-                  "<path class=bad d=\"M%d 9.5l5 5m0 -5l-5 5\" /><text x=%d y=16>refused</text><path class=sx stroke-width=2 d=\"M%d 12h16\" />"
-                  "<text x=%d y=16>best so far</text>\n",
-                  LEFT + 4, LEFT + 12, LEFT + 76, LEFT + 84, LEFT + 128, LEFT + 139, LEFT + 204, LEFT + 225);
+    hone_str_addf(
+        p->out,
+        "<circle class=dot cx=%d cy=12 r=3 /><text x=%d y=16>rewrite</text><circle class=ring cx=%d cy=12 r=2.9 /><text x=%d y=16>tune</text>"
+        "<path class=bad d=\"M%d 9.5l5 5m0 -5l-5 5\" /><text x=%d y=16>refused</text><path class=sx stroke-width=2 d=\"M%d 12h16\" />"
+        "<text x=%d y=16>best so far</text>\n",
+        LEFT + 4, LEFT + 12, LEFT + 76, LEFT + 84, LEFT + 128, LEFT + 139, LEFT + 204, LEFT + 225);
 }
 
 void hone_chart_convergence(const json_t *result, hone_str *out) {
@@ -130,5 +133,6 @@ void hone_chart_convergence(const json_t *result, hone_str *out) {
     json_array_foreach(hone_doc_list(result, "candidates"), i, c) put_candidate(&p, c);
     put_best_so_far(&p);
     put_legend(&p);
-    hone_str_add(out, "</svg><figcaption>Time of every candidate, log scale. The final best is confirmed on fresh inputs.</figcaption></figure>\n");
+    hone_str_add(
+        out, "</svg><figcaption>Time of every candidate, log scale. The final best is confirmed on fresh inputs.</figcaption></figure>\n");
 }

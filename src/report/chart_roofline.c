@@ -1,5 +1,6 @@
-// report/chart_roofline: achieved rate over intensity, both log, under the device's ceilings (Williams, Waterman, Patterson, Roofline, 2009). For
-// kernels without floating-point work: thread instructions instead of FLOP. Counters are the virtual GPU's, bytes are DRAM sectors.
+// report/chart_roofline: achieved rate over intensity, both log, under the device's ceilings (Williams, Waterman, Patterson, Roofline,
+// 2009). For kernels without floating-point work: thread instructions instead of FLOP. Counters are the virtual GPU's, bytes are DRAM
+// sectors.
 #include "report/internal.h"
 #include <math.h>
 #include <string.h>
@@ -17,8 +18,8 @@ typedef struct plot {
     dot dots[2]; size_t n_dots;
 } plot;
 
-// Results per clock and SM by compute capability: FP32 and FP64 lanes, dense FP16 tensor FMAs. source: CUDA C++ Programming Guide, arithmetic
-// instruction throughput, and the architectures' white papers.
+// Results per clock and SM by compute capability: FP32 and FP64 lanes, dense FP16 tensor FMAs. source: CUDA C++ Programming Guide,
+// arithmetic instruction throughput, and the architectures' white papers.
 typedef struct lanes { int cc; double fp32, fp64, tensor; } lanes;
 static const lanes *lanes_of(int cc) {
     static const lanes table[] = {{70, 64, 32, 512},   {75, 64, 2, 512},   {80, 64, 32, 1024},  {86, 128, 2, 512},
@@ -103,14 +104,16 @@ static void put_axes(const plot *p) {
     size_t n = hone_axis_ticks(&p->y, ticks, HONE_COUNT(ticks));
     for (size_t i = 0; i < n; i++) {
         double y = hone_axis_px(&p->y, ticks[i]);
-        hone_str_addf(p->out, "<line class=grid x1=%d x2=%d y1=%.1f y2=%.1f /><text x=%d y=%.1f text-anchor=end>%s</text>", LEFT, WIDTH - RIGHT, y, y, LEFT - 7,
-                      y + 4, hone_text_round(ticks[i], "", t));
+        hone_str_addf(p->out, "<line class=grid x1=%d x2=%d y1=%.1f y2=%.1f /><text x=%d y=%.1f text-anchor=end>%s</text>", LEFT,
+                      WIDTH - RIGHT, y, y, LEFT - 7, y + 4, hone_text_round(ticks[i], "", t));
     }
     n = hone_axis_ticks(&p->x, ticks, HONE_COUNT(ticks));
     for (size_t i = 0; i < n; i++)
-        hone_str_addf(p->out, "<text x=%.1f y=%d text-anchor=middle>%g</text>", hone_axis_px(&p->x, ticks[i]), HEIGHT - BOTTOM + 18, ticks[i]);
-    hone_str_addf(p->out, "<line class=axis x1=%d x2=%d y1=%d y2=%d /><text x=%d y=%d text-anchor=middle>%s</text><text x=%d y=16>%s</text>\n", LEFT,
-                  WIDTH - RIGHT, HEIGHT - BOTTOM, HEIGHT - BOTTOM, (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 12, p->per_byte, LEFT - 40, p->unit);
+        hone_str_addf(p->out, "<text x=%.1f y=%d text-anchor=middle>%g</text>", hone_axis_px(&p->x, ticks[i]), HEIGHT - BOTTOM + 18,
+                      ticks[i]);
+    hone_str_addf(
+        p->out, "<line class=axis x1=%d x2=%d y1=%d y2=%d /><text x=%d y=%d text-anchor=middle>%s</text><text x=%d y=16>%s</text>\n", LEFT,
+        WIDTH - RIGHT, HEIGHT - BOTTOM, HEIGHT - BOTTOM, (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 12, p->per_byte, LEFT - 40, p->unit);
 }
 
 static void put_roofs(const plot *p) {
@@ -120,30 +123,33 @@ static void put_roofs(const plot *p) {
         const roof *r = &p->roofs[i];
         double y = hone_axis_px(&p->y, r->rate), ridge = fmax(r->rate / p->bandwidth, p->x.lo);
         highest = fmax(highest, r->rate);
-        hone_str_addf(p->out, "<path class=roof d=\"M%.1f %.1fH%d\" /><text class=halo x=%d y=%.1f text-anchor=end>%s %s</text>", hone_axis_px(&p->x, ridge), y,
-                      WIDTH - RIGHT, WIDTH - RIGHT, y - 6, r->name, hone_text_scaled(r->rate, p->unit, t));
+        hone_str_addf(p->out, "<path class=roof d=\"M%.1f %.1fH%d\" /><text class=halo x=%d y=%.1f text-anchor=end>%s %s</text>",
+                      hone_axis_px(&p->x, ridge), y, WIDTH - RIGHT, WIDTH - RIGHT, y - 6, r->name, hone_text_scaled(r->rate, p->unit, t));
     }
     // The slope, clipped below; its label runs along it.
     double x0 = fmax(p->x.lo, p->y.lo / p->bandwidth), x1 = highest / p->bandwidth;
-    double px0 = hone_axis_px(&p->x, x0), py0 = hone_axis_px(&p->y, x0 * p->bandwidth), px1 = hone_axis_px(&p->x, x1), py1 = hone_axis_px(&p->y, highest);
+    double px0 = hone_axis_px(&p->x, x0), py0 = hone_axis_px(&p->y, x0 * p->bandwidth), px1 = hone_axis_px(&p->x, x1),
+           py1 = hone_axis_px(&p->y, highest);
     double mx = px0 + 0.45 * (px1 - px0), my = py0 + 0.45 * (py1 - py0), angle = atan2(py1 - py0, px1 - px0) * 180 / M_PI;
     hone_str_addf(p->out, "<path class=roof d=\"M%.1f %.1fL%.1f %.1f\" />", px0, py0, px1, py1);
-    hone_str_addf(p->out, "<text class=halo transform=\"translate(%.1f %.1f) rotate(%.2f)\" text-anchor=middle dy=-6>DRAM %s</text>\n", mx, my, angle,
-                  hone_text_round(p->bandwidth, "B/s", t));
+    hone_str_addf(p->out, "<text class=halo transform=\"translate(%.1f %.1f) rotate(%.2f)\" text-anchor=middle dy=-6>DRAM %s</text>\n", mx,
+                  my, angle, hone_text_round(p->bandwidth, "B/s", t));
 }
 
 // Labels below their dots unless the other dot is close below; then above. Toward the middle, so that they stay inside.
 static void put_dots(const plot *p) {
     char t[HONE_TEXT];
     if (p->n_dots == 2)
-        hone_str_addf(p->out, "<path class=sx stroke-opacity=.5 stroke-dasharray=\"2 3\" d=\"M%.1f %.1fL%.1f %.1f\" />", p->dots[0].x, p->dots[0].y, p->dots[1].x,
-                      p->dots[1].y);
+        hone_str_addf(p->out, "<path class=sx stroke-opacity=.5 stroke-dasharray=\"2 3\" d=\"M%.1f %.1fL%.1f %.1f\" />", p->dots[0].x,
+                      p->dots[0].y, p->dots[1].x, p->dots[1].y);
     for (size_t i = 0; i < p->n_dots; i++) {
         const dot *d = &p->dots[i], *o = &p->dots[p->n_dots - 1 - i];
         bool crowded = o != d && o->y > d->y && o->y - d->y < 44 && fabs(o->x - d->x) < 190;
         bool right = d->x > (LEFT + WIDTH - RIGHT) / 2.0;
-        hone_str_addf(p->out, "<circle class=%s cx=%.1f cy=%.1f r=5.5 /><text class=\"%s halo\" x=%.1f y=%.1f text-anchor=%s>%s %s</text>\n", d->fill, d->x, d->y,
-                      d->text, d->x + (right ? 4 : -4), d->y + (crowded ? -12 : 21), right ? "end" : "start", d->name, hone_text_scaled(d->rate, p->unit, t));
+        hone_str_addf(p->out,
+                      "<circle class=%s cx=%.1f cy=%.1f r=5.5 /><text class=\"%s halo\" x=%.1f y=%.1f text-anchor=%s>%s %s</text>\n",
+                      d->fill, d->x, d->y, d->text, d->x + (right ? 4 : -4), d->y + (crowded ? -12 : 21), right ? "end" : "start", d->name,
+                      hone_text_scaled(d->rate, p->unit, t));
     }
 }
 
@@ -156,5 +162,7 @@ void hone_chart_roofline(const json_t *result, hone_str *out) {
     put_axes(&p);
     put_roofs(&p);
     put_dots(&p);
-    hone_str_add(out, "</svg><figcaption>Roofline: work and DRAM traffic as counted on the virtual GPU, for the first size.</figcaption></figure>\n");
+    hone_str_add(
+        out,
+        "</svg><figcaption>Roofline: work and DRAM traffic as counted on the virtual GPU, for the first size.</figcaption></figure>\n");
 }

@@ -1,4 +1,5 @@
-// report/code: baseline and best side by side. Long unchanged stretches are folded; within a changed pair of lines the part that differs is marked.
+// report/code: baseline and best side by side. Long unchanged stretches are folded; within a changed pair of lines the part that differs is
+// marked.
 #include "report/internal.h"
 #include <string.h>
 
@@ -44,7 +45,10 @@ static void put_no_cells(const view *v) { hone_str_add(v->out, "<td class=\"n e\
 
 static bool inside_utf8(hone_span l, size_t at) { return at < l.n && ((unsigned char)l.s[at] & 0xc0) == 0x80; }
 
-typedef struct overlap { size_t head, tail; double alike; } overlap;   // common beginning and end in bytes; alike: 0 … 1, leading blanks aside
+typedef struct overlap {
+    size_t head, tail;
+    double alike;
+} overlap;   // common beginning and end in bytes; alike: 0 … 1, leading blanks aside
 
 static overlap compare(hone_span a, hone_span b) {
     size_t head = 0, tail = 0, least = a.n < b.n ? a.n : b.n, most = a.n + b.n - least, blank = 0;
@@ -68,7 +72,8 @@ typedef struct change { const hone_edit *removed, *added; size_t n_r, n_a; } cha
 
 static const double ALIKE = 0.4;
 
-// partner[i]: 1 + the added line that belongs to removed line i; 0: none. The alignment with the largest total likeness (as Needleman and Wunsch).
+// partner[i]: 1 + the added line that belongs to removed line i; 0: none. The alignment with the largest total likeness (as Needleman and
+// Wunsch).
 static void align(const view *v, const change *c, uint32_t *partner) {
     size_t width = c->n_a + 1;
     if ((c->n_r + 1) * width > MAX_CELLS)
@@ -176,9 +181,11 @@ void hone_html_diff(const json_t *result, hone_str *out, hone_err *e) {
     if (!*b || hone_line_diff_make(a, b, &d, e) != HONE_OK)
         return;
     view v = {.d = &d, .out = out, .s = {{a, hone_code_classes(a, strlen(a)), d.a, 0}, {b, hone_code_classes(b, strlen(b)), d.b, 1}}};
-    hone_str_addf(out, "<p class=\"soft small\">%zu lines removed, %zu added.\n<div class=scroll><table class=diff><colgroup><col class=n><col><col class=n>"
-                       "<col></colgroup><tr><th colspan=2 class=cb>baseline<th colspan=2 class=cx>best\n",
-                  d.removed, d.added);
+    hone_str_addf(
+        out,
+        "<p class=\"soft small\">%zu lines removed, %zu added.\n<div class=scroll><table class=diff><colgroup><col class=n><col><col class=n>"
+        "<col></colgroup><tr><th colspan=2 class=cb>baseline<th colspan=2 class=cx>best\n",
+        d.removed, d.added);
     for (size_t i = 0; i < d.n;)
         i = d.v[i].kind == HONE_EDIT_SAME ? put_unchanged(&v, i) : put_change(&v, i);
     hone_str_add(out, "</table></div>\n");

@@ -1,5 +1,5 @@
-// report/diff: what changed between two texts, line by line (E. W. Myers, An O(ND) Difference Algorithm, 1986), and the unified rendering for
-// terminals. Two texts that differ in more than MAX_EDITS lines are shown as one replaced stretch: nobody reads such a diff.
+// report/diff: what changed between two texts, line by line (E. W. Myers, An O(ND) Difference Algorithm, 1986), and the unified rendering
+// for terminals. Two texts that differ in more than MAX_EDITS lines are shown as one replaced stretch: nobody reads such a diff.
 #include "report/internal.h"
 #include <string.h>
 
@@ -34,7 +34,9 @@ typedef struct middle {
     int edits;          // -1: more than MAX_EDITS
 } middle;
 
-// Which diagonal the furthest path on diagonal k with d edits came from. v: of d-1 edits, centred on diagonal 0.
+// Which diagonal the furthest path on diagonal k with d edits came from. v: of d-1 edits, centred on diagonal 0. An added line directly
+// before a removed one never wins: the same two edits in the other order get as far. So the removed lines of a change stand before its
+// added ones.
 static int came_from(const int *v, int d, int k) { return k == -d || (k != d && v[k - 1] < v[k + 1]) ? k + 1 : k - 1; }
 
 static int *furthest(const middle *m, const int *before, int d) {
@@ -110,28 +112,14 @@ static void add_replaced(const middle *m, hone_line_diff *d) {
         add(d, HONE_EDIT_ADDED, m->at + (uint32_t)m->n_a, m->at + (uint32_t)i);
 }
 
-// Within a change, removed lines first: that is how people read it. The order among themselves stays.
-static void removed_first(hone_line_diff *d, hone_edit *scratch) {
-    for (size_t i = 0; i < d->n;) {
-        size_t end = i, n = 0;
-        while (end < d->n && d->v[end].kind != HONE_EDIT_SAME)
-            end++;
-        for (int kind = HONE_EDIT_REMOVED; kind <= HONE_EDIT_ADDED; kind++)
-            for (size_t k = i; k < end; k++)
-                if ((int)d->v[k].kind == kind)
-                    scratch[n++] = d->v[k];
-        memcpy(d->v + i, scratch, n * sizeof *scratch);
-        i = end > i ? end : i + 1;
-    }
-}
-
 static hone_code script(hone_line_diff *d, hone_err *e) {
     size_t head = 0, tail = 0, least = d->n_a < d->n_b ? d->n_a : d->n_b;
     while (head < least && same(d->a[head], d->b[head]))
         head++;
     while (tail < least - head && same(d->a[d->n_a - 1 - tail], d->b[d->n_b - 1 - tail]))
         tail++;
-    middle m = {.a = d->a + head, .b = d->b + head, .at = (uint32_t)head, .n_a = (int)(d->n_a - head - tail), .n_b = (int)(d->n_b - head - tail)};
+    middle m = {
+        .a = d->a + head, .b = d->b + head, .at = (uint32_t)head, .n_a = (int)(d->n_a - head - tail), .n_b = (int)(d->n_b - head - tail)};
     hone_code c = solve(&m, e);
     for (uint32_t i = 0; c == HONE_OK && i < head; i++)
         add(d, HONE_EDIT_SAME, i, i);
@@ -155,13 +143,9 @@ hone_code hone_line_diff_make(const char *a, const char *b, hone_line_diff *out,
     out->b = split(b, &out->n_b);
     size_t n = out->n_a + out->n_b;
     out->v = hone_calloc(n + 1, sizeof *out->v);
-    hone_edit *scratch = hone_calloc(n + 1, sizeof *scratch);
-    hone_code c = out->a && out->b && out->v && scratch ? script(out, e) : nomem(e);
-    if (c == HONE_OK)
-        removed_first(out, scratch);
-    else
+    hone_code c = out->a && out->b && out->v ? script(out, e) : nomem(e);
+    if (c != HONE_OK)
         hone_line_diff_free(out);
-    hone_free(scratch);
     return c;
 }
 
@@ -207,7 +191,8 @@ static void put_hunk_head(const writer *w, size_t from, size_t to) {
                   w->colour ? "\033[0m" : "");
 }
 
-// The end of the hunk whose first change is at i: after `context` lines behind the last change that has no gap of more than twice that before it.
+// The end of the hunk whose first change is at i: after `context` lines behind the last change that has no gap of more than twice that
+// before it.
 static size_t hunk_end(const hone_line_diff *d, size_t i, size_t context) {
     size_t last = i;
     for (size_t k = i; k < d->n && k - last <= 2 * context + 1; k++)
@@ -230,7 +215,8 @@ static void put_hunks(const writer *w, size_t context) {
     }
 }
 
-hone_code hone_report_diff(const char *a, const char *b, const char *name_a, const char *name_b, unsigned context, bool colour, hone_str *out, hone_err *e) {
+hone_code hone_report_diff(const char *a, const char *b, const char *name_a, const char *name_b, unsigned context, bool colour,
+                           hone_str *out, hone_err *e) {
     hone_line_diff d;
     HONE_TRY(hone_line_diff_make(a, b, &d, e));
     if (d.added + d.removed) {

@@ -1,5 +1,5 @@
-// report/document: the search's result as one JSON document, "hone.result/1" (report.h lists its members). It holds texts and the workers' own
-// messages, so that every other rendering needs nothing else.
+// report/document: the search's result as one JSON document, "hone.result/1" (report.h lists its members). It holds texts and the workers'
+// own messages, so that every other rendering needs nothing else.
 #include "report/internal.h"
 #include <ctype.h>
 #include <math.h>

@@ -1,5 +1,5 @@
-// report/html: report.html, one page that opens anywhere: no network, no scripts. Sections from most to least important; every number in it comes from
-// the result document, and everything that came from outside is escaped.
+// report/html: report.html, one page that opens anywhere: no network, no scripts. Sections from most to least important; every number in it
+// comes from the result document, and everything that came from outside is escaped.
 #include "report/internal.h"
 #include "report/tables.h"
 #include <string.h>
@@ -7,7 +7,10 @@
 // ---- escaping
 
 void hone_html_textn(hone_str *out, const char *s, size_t n) {
-    static const struct { char c; const char *to; } table[] = {{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&quot;"}, {'\'', "&#39;"}};
+    static const struct {
+        char c;
+        const char *to;
+    } table[] = {{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&quot;"}, {'\'', "&#39;"}};
     size_t from = 0;
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0; k < HONE_COUNT(table); k++)
@@ -52,13 +55,17 @@ static void put_verdict(const json_t *r, hone_str *out) {
     hone_html_text(out, verdict);
     hone_str_addf(out, "</div><div class=soft>%s", verdict_words(verdict, is_virtual(r)));
     if (found && hone_doc_has_number(r, "speedup_lo"))
-        hone_str_addf(out, ": between %s and %s", hone_text_factor(hone_doc_number(r, "speedup_lo"), lo), hone_text_factor(hone_doc_number(r, "speedup_hi"), hi));
+        hone_str_addf(out, ": between %s and %s", hone_text_factor(hone_doc_number(r, "speedup_lo"), lo),
+                      hone_text_factor(hone_doc_number(r, "speedup_hi"), hi));
     if (found)
-        hone_str_add(out, json_is_true(json_object_get(r, "confirmed")) ? "; confirmed on fresh inputs" : "; not confirmed on fresh inputs yet");
+        hone_str_add(out,
+                     json_is_true(json_object_get(r, "confirmed")) ? "; confirmed on fresh inputs" : "; not confirmed on fresh inputs yet");
     hone_str_add(out, "</div></div></div>\n");
 }
 
-static void put_fact(hone_str *out, const char *value, const char *what) { hone_str_addf(out, "<div><b>%s</b><span>%s</span></div>", value, what); }
+static void put_fact(hone_str *out, const char *value, const char *what) {
+    hone_str_addf(out, "<div><b>%s</b><span>%s</span></div>", value, what);
+}
 
 static void put_count(hone_str *out, double n, const char *what) {
     char t[HONE_TEXT];
@@ -72,7 +79,8 @@ static void put_facts(const json_t *r, hone_str *out) {
     put_count(out, hone_doc_number(r, "evaluations"), "candidates evaluated");
     put_count(out, hone_doc_number(r, "refused"), "refused, with findings");
     put_count(out, hone_doc_number(d, "source") + hone_doc_number(d, "ptx"), "duplicates, not evaluated");
-    put_fact(out, hone_text_duration(hone_doc_number(r, "seconds"), t), "wall time");
+    bool resumed = json_is_true(json_object_get(r, "resumed"));
+    put_fact(out, hone_text_duration(hone_doc_number(r, "seconds"), t), resumed ? "wall time of this sitting" : "wall time");
     hone_str_add(out, "</div><p class=\"soft small\">The search ended: ");
     hone_html_text(out, hone_stop_words(hone_doc_text(r, "stopped")));
     hone_str_add(out, ".\n");
@@ -80,7 +88,9 @@ static void put_facts(const json_t *r, hone_str *out) {
 
 static void put_head(const json_t *r, hone_str *out) {
     const json_t *task = json_object_get(r, "task");
-    hone_str_add(out, "<!doctype html>\n<html lang=en><head><meta charset=utf-8><meta name=viewport content=\"width=device-width,initial-scale=1\">\n<title>");
+    hone_str_add(
+        out,
+        "<!doctype html>\n<html lang=en><head><meta charset=utf-8><meta name=viewport content=\"width=device-width,initial-scale=1\">\n<title>");
     hone_html_text(out, hone_doc_text(task, "name"));
     hone_str_add(out, " · hone</title>\n<style>\n");
     hone_str_add(out, hone_html_style);

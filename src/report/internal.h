@@ -1,4 +1,5 @@
-// report, inside the room: reading the result document, numbers as people write them, line diffs, token classes, and pieces of SVG and HTML.
+// report, inside the room: reading the result document, numbers as people write them, line diffs, token classes, and pieces of SVG and
+// HTML.
 #ifndef HONE_REPORT_INTERNAL_H
 #define HONE_REPORT_INTERNAL_H
 #include "report/report.h"
@@ -47,7 +48,10 @@ const char *hone_stop_words(const char *stop);                        // "the ev
 
 // ---- diff.c: an edit script of lines
 typedef enum hone_edit_kind { HONE_EDIT_SAME, HONE_EDIT_REMOVED, HONE_EDIT_ADDED } hone_edit_kind;
-typedef struct hone_edit { hone_edit_kind kind; uint32_t a, b; } hone_edit;      // 0-based lines; a for SAME and REMOVED, b for SAME and ADDED
+typedef struct hone_edit {
+    hone_edit_kind kind;
+    uint32_t a, b;
+} hone_edit;   // 0-based lines; a for SAME and REMOVED, b for SAME and ADDED
 typedef struct hone_line_diff {
     hone_span *a, *b; size_t n_a, n_b;      // lines without their newline
     hone_edit *v; size_t n;                 // removed lines of a change come before its added ones
@@ -58,8 +62,8 @@ void hone_line_diff_free(hone_line_diff *d);
 
 // ---- tokens.c: what to colour in CUDA source; one class per byte
 typedef enum hone_code_class {
-    HONE_CODE_PLAIN, HONE_CODE_KEYWORD, HONE_CODE_TYPE, HONE_CODE_BUILTIN, HONE_CODE_NUMBER, HONE_CODE_STRING, HONE_CODE_COMMENT, HONE_CODE_DIRECTIVE,
-    HONE_CODE_PRAGMA, HONE_CODE_CLASSES
+    HONE_CODE_PLAIN, HONE_CODE_KEYWORD, HONE_CODE_TYPE, HONE_CODE_BUILTIN, HONE_CODE_NUMBER, HONE_CODE_STRING, HONE_CODE_COMMENT,
+    HONE_CODE_DIRECTIVE, HONE_CODE_PRAGMA, HONE_CODE_CLASSES
 } hone_code_class;
 // NULL when out of memory; all plain for text that does not lex. owns: the caller frees (hone_free).
 uint8_t *hone_code_classes(const char *text, size_t len);

@@ -84,7 +84,8 @@ static double size_time(const json_t *size) {
 
 void hone_profile_read(const json_t *outcome, hone_profile *p) {
     *p = (hone_profile){.kernel = "", .bottleneck = "", .limiter = ""};
-    const json_t *timed = json_array_get(hone_doc_at(outcome, "time.sizes"), 0), *model = json_array_get(hone_doc_at(outcome, "model.sizes"), 0);
+    const json_t *timed = json_array_get(hone_doc_at(outcome, "time.sizes"), 0),
+                 *model = json_array_get(hone_doc_at(outcome, "model.sizes"), 0);
     const json_t *launches = json_object_get(model ? model : timed, "launches");
     double longest = -1;
     size_t i;
@@ -113,7 +114,10 @@ static void three_digits(double v, char buf[HONE_TEXT]) {
 }
 
 const char *hone_text_time(double us, char buf[HONE_TEXT]) {
-    static const struct { double below, scale; const char *unit; } units[] = {{0.9995, 1e3, "ns"}, {999.5, 1, "µs"}, {999.5e3, 1e-3, "ms"}, {INFINITY, 1e-6, "s"}};
+    static const struct {
+        double below, scale;
+        const char *unit;
+    } units[] = {{0.9995, 1e3, "ns"}, {999.5, 1, "µs"}, {999.5e3, 1e-3, "ms"}, {INFINITY, 1e-6, "s"}};
     size_t i = 0;
     while (us >= units[i].below && i + 1 < HONE_COUNT(units))
         i++;

@@ -1,5 +1,5 @@
-// report/summary: the few lines a person reads when a run has ended. Honest before short: a modelled time says so beside the number, an interval
-// stands beside the speedup, and a run without improvement says why.
+// report/summary: the few lines a person reads when a run has ended. Honest before short: a modelled time says so beside the number, an
+// interval stands beside the speedup, and a run without improvement says why.
 #include "report/internal.h"
 #include <stdio.h>
 #include <string.h>
@@ -30,7 +30,8 @@ static const char *verdict_colour(const painter *p, const char *verdict) {
 
 static void put_head(const painter *p) {
     const json_t *device = json_object_get(p->r, "device");
-    hone_str_addf(p->out, "%s%s%s on %s", p->bold, hone_doc_text(json_object_get(p->r, "task"), "name"), p->off, hone_doc_text(device, "name"));
+    hone_str_addf(p->out, "%s%s%s on %s", p->bold, hone_doc_text(json_object_get(p->r, "task"), "name"), p->off,
+                  hone_doc_text(device, "name"));
     if (is_virtual(p))
         hone_str_addf(p->out, "%s: times are modelled, not measured%s", p->dim, p->off);
     hone_str_addc(p->out, '\n');
@@ -45,7 +46,8 @@ static void put_arm(const painter *p, const char *name) {
     if (json_is_true(json_object_get(arm, "modelled")))
         hone_str_addf(p->out, "  ±%.0f %%", 100 * hone_doc_number(arm, "error_band"));
     else
-        hone_str_addf(p->out, "  [%s, %s]", hone_text_time(hone_doc_number(arm, "lo_us"), lo), hone_text_time(hone_doc_number(arm, "hi_us"), hi));
+        hone_str_addf(p->out, "  [%s, %s]", hone_text_time(hone_doc_number(arm, "lo_us"), lo),
+                      hone_text_time(hone_doc_number(arm, "hi_us"), hi));
     const char *bottleneck = hone_doc_text(arm, "bottleneck");
     if (*bottleneck)
         hone_str_addf(p->out, "  bound by %s", hone_bottleneck_words(bottleneck));
@@ -58,7 +60,8 @@ static void put_speedup(const painter *p) {
     label(p, "speedup");
     column(p, hone_text_factor(hone_doc_number(p->r, "speedup"), s), VALUE_WIDTH);
     if (hone_doc_has_number(p->r, "speedup_lo"))
-        hone_str_addf(p->out, "  %s – %s", hone_text_factor(hone_doc_number(p->r, "speedup_lo"), lo), hone_text_factor(hone_doc_number(p->r, "speedup_hi"), hi));
+        hone_str_addf(p->out, "  %s – %s", hone_text_factor(hone_doc_number(p->r, "speedup_lo"), lo),
+                      hone_text_factor(hone_doc_number(p->r, "speedup_hi"), hi));
     hone_str_addf(p->out, "  %s%s%s", verdict_colour(p, verdict), verdict, p->off);
     if (*objective && strcmp(objective, "time") != 0)
         hone_str_addf(p->out, " (%s)", objective);
@@ -117,7 +120,8 @@ static void put_why(const painter *p) {
     hone_str_addf(p->out, "%snone: no candidate beat the baseline%s\n", p->yellow, p->off);
     json_array_foreach(hone_doc_list(p->r, "candidates"), i, c) slower += i > 0 && !strcmp(hone_doc_text(c, "verdict"), "pass");
     label(p, "why");
-    hone_str_addf(p->out, "%zu candidate%s correct but no faster, %.0f %s refused", slower, slower == 1 ? " was" : "s were", refused, refused == 1 ? "was" : "were");
+    hone_str_addf(p->out, "%zu candidate%s correct but no faster, %.0f %s refused", slower, slower == 1 ? " was" : "s were", refused,
+                  refused == 1 ? "was" : "were");
     if (worst)
         hone_str_addf(p->out, " (mostly %s)", hone_doc_text(worst, "kind"));
     hone_str_addc(p->out, '\n');
@@ -133,8 +137,10 @@ static void put_search(const painter *p) {
     double n = hone_doc_number(p->r, "evaluations"), same = hone_doc_number(d, "source") + hone_doc_number(d, "ptx");
     char t[HONE_TEXT];
     label(p, "search");
-    hone_str_addf(p->out, "%.0f evaluation%s in %s, %.0f refused; %.0f duplicate%s not evaluated; %s\n", n, n == 1 ? "" : "s",
-                  hone_text_duration(hone_doc_number(p->r, "seconds"), t), hone_doc_number(p->r, "refused"), same, same == 1 ? "" : "s", hone_stop_words(hone_doc_text(p->r, "stopped")));
+    bool resumed = json_is_true(json_object_get(p->r, "resumed"));
+    hone_str_addf(p->out, "%.0f evaluation%s in %s%s, %.0f refused; %.0f duplicate%s not evaluated; %s\n", n, n == 1 ? "" : "s",
+                  hone_text_duration(hone_doc_number(p->r, "seconds"), t), resumed ? " (and what the archive already had)" : "",
+                  hone_doc_number(p->r, "refused"), same, same == 1 ? "" : "s", hone_stop_words(hone_doc_text(p->r, "stopped")));
 }
 
 static void put_best(const painter *p) {

@@ -21,11 +21,13 @@ static void tail(hone_str *out) { hone_str_add(out, "</table></div></section>\n"
 // ---- checks
 
 static const char *stage_words(const char *name) {
-    static const struct { const char *name, *words; } table[] = {
+    static const struct { const char *name, *words;
+    } table[] = {
         {"static", "Source and PTX obey the rules: same contract, no clocks, no host code, no unknown functions"},
         {"compile", "Compiles; resources fit the device"},
         {"sanitize", "Runs clean on the virtual GPU: bounds, alignment, uninitialised reads, barriers, races"},
-        {"differential", "Same results as the baseline on fresh inputs of several distributions and sizes, with poisoned outputs and guard zones"},
+        {"differential",
+         "Same results as the baseline on fresh inputs of several distributions and sizes, with poisoned outputs and guard zones"},
         {"time", "Timed against the baseline"},
         {"profile", "Counters taken"},
     };
@@ -87,9 +89,10 @@ void hone_table_moves(const json_t *result, hone_str *out) {
     char t[HONE_TEXT];
     if (json_array_size(list) == 0)
         return;
-    head(out, "Moves",
-         "<th>proposer<th>move<th class=num>proposed<th class=num>evaluated<th class=num>correct<th class=num>beat parent<th class=num>new best"
-         "<th class=num>mean gain when better");
+    head(
+        out, "Moves",
+        "<th>proposer<th>move<th class=num>proposed<th class=num>evaluated<th class=num>correct<th class=num>beat parent<th class=num>new best"
+        "<th class=num>mean gain when better");
     json_array_foreach(list, i, m) {
         double improved = hone_doc_number(m, "improved");
         hone_str_add(out, "<tr>");
@@ -97,7 +100,8 @@ void hone_table_moves(const json_t *result, hone_str *out) {
         put_text_cell(out, hone_doc_text(m, "move"));
         for (size_t k = 0; k < HONE_COUNT(counts); k++)
             put_number_cell(out, hone_doc_number(m, counts[k]));
-        hone_str_addf(out, "<td class=num>%s\n", improved > 0 ? hone_text_factor(exp(hone_doc_number(m, "gain_log_sum") / improved), t) : "–");
+        hone_str_addf(out, "<td class=num>%s\n",
+                      improved > 0 ? hone_text_factor(exp(hone_doc_number(m, "gain_log_sum") / improved), t) : "–");
     }
     tail(out);
 }
@@ -123,7 +127,8 @@ static void put_candidate(const json_t *c, double baseline_cost, hone_str *out) 
     }
     bool timed = hone_doc_number(c, "time_us") > 0;
     hone_str_addf(out, "<td class=num>%s", timed ? hone_text_time(hone_doc_number(c, "time_us"), t) : "");
-    hone_str_addf(out, "<td class=num>%s\n", timed && baseline_cost > 0 ? hone_text_factor(baseline_cost / hone_doc_number(c, "cost"), t) : "");
+    hone_str_addf(out, "<td class=num>%s\n",
+                  timed && baseline_cost > 0 ? hone_text_factor(baseline_cost / hone_doc_number(c, "cost"), t) : "");
 }
 
 void hone_table_candidates(const json_t *result, hone_str *out) {
@@ -131,9 +136,11 @@ void hone_table_candidates(const json_t *result, hone_str *out) {
     size_t i, n = json_array_size(list);
     if (n == 0)
         return;
-    hone_str_addf(out, "<section><h2>Candidates</h2>\n<details><summary>all %zu, in the order in which they were applied</summary>\n<div class=scroll><table>"
-                       "<tr><th class=num>id<th class=num>parents<th>move<th>what<th>verdict<th class=num>time<th class=num>speedup\n",
-                  n);
+    hone_str_addf(
+        out,
+        "<section><h2>Candidates</h2>\n<details><summary>all %zu, in the order in which they were applied</summary>\n<div class=scroll><table>"
+        "<tr><th class=num>id<th class=num>parents<th>move<th>what<th>verdict<th class=num>time<th class=num>speedup\n",
+        n);
     double cost = hone_doc_number(json_object_get(result, "baseline"), "cost");
     json_array_foreach(list, i, c) {
         if (i == MAX_ROWS)
@@ -169,7 +176,8 @@ static void put_budgets(const json_t *b, hone_str *out) {
 }
 
 void hone_table_provenance(const json_t *result, hone_str *out) {
-    const json_t *device = json_object_get(result, "device"), *task = json_object_get(result, "task"), *v = json_object_get(result, "versions");
+    const json_t *device = json_object_get(result, "device"), *task = json_object_get(result, "task"),
+                 *v = json_object_get(result, "versions");
     hone_str_add(out, "<section><h2>Provenance</h2>\n<dl>");
     put_pair(out, "Command", hone_doc_text(result, "command"), true);
     put_pair(out, "Task", hone_doc_text(task, "path"), true);

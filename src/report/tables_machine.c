@@ -29,7 +29,9 @@ static double flop_rate(const hone_profile *p) { return flops(p) > 0 && p->time_
 static double sectors(const hone_profile *p) { return p->sectors; }
 static double needed(const hone_profile *p) { return p->sectors > 0 ? fmin(1, p->sectors_ideal / p->sectors) : NAN; }
 static double wavefronts(const hone_profile *p) { return p->wavefronts > 0 ? p->wavefronts : NAN; }
-static double conflicts(const hone_profile *p) { return p->wavefronts > 0 && p->wavefronts_ideal > 0 ? p->wavefronts / p->wavefronts_ideal : NAN; }
+static double conflicts(const hone_profile *p) {
+    return p->wavefronts > 0 && p->wavefronts_ideal > 0 ? p->wavefronts / p->wavefronts_ideal : NAN;
+}
 static double launches(const hone_profile *p) { return (double)p->launches; }
 static double blocks(const hone_profile *p) { return (double)p->grid[0] * p->grid[1] * p->grid[2]; }
 static double threads(const hone_profile *p) { return (double)p->block[0] * p->block[1] * p->block[2]; }
@@ -93,7 +95,9 @@ void hone_table_machine(const json_t *result, hone_str *out) {
     hone_str_addc(out, '\n');
     for (size_t i = 0; i < HONE_COUNT(metrics); i++)
         put_metric(&metrics[i], &a, &b, out);
-    hone_str_add(out, "</table>\n<p class=\"soft small\">Counted on the virtual GPU for the first size; occupancy and resources of the launch that takes longest.</section>\n");
+    hone_str_add(
+        out,
+        "</table>\n<p class=\"soft small\">Counted on the virtual GPU for the first size; occupancy and resources of the launch that takes longest.</section>\n");
 }
 
 // ---- sizes
@@ -110,7 +114,8 @@ static void put_sizes(const json_t *sizes, hone_str *out) {
 }
 
 static double time_of(const json_t *size, const char *measured) {
-    return hone_doc_has_number(size, "time_us") ? hone_doc_number(size, "time_us") : hone_doc_number(json_object_get(size, measured), "median");
+    return hone_doc_has_number(size, "time_us") ? hone_doc_number(size, "time_us")
+                                                : hone_doc_number(json_object_get(size, measured), "median");
 }
 
 // Measured sizes carry both arms in the best's own outcome; modelled ones stand in an outcome each.
@@ -126,7 +131,9 @@ void hone_table_sizes(const json_t *result, hone_str *out) {
     }
     if (json_array_size(baseline) == 0 || json_array_size(best) != json_array_size(baseline))
         return;
-    hone_str_add(out, "<table><tr><th>Sizes (their geometric mean counts)<th class=\"num cb\">baseline<th class=\"num cx\">best<th class=num>speedup\n");
+    hone_str_add(
+        out,
+        "<table><tr><th>Sizes (their geometric mean counts)<th class=\"num cb\">baseline<th class=\"num cx\">best<th class=num>speedup\n");
     json_array_foreach(best, i, s) {
         double a = json_object_get(s, "a_us") ? time_of(s, "a_us") : time_of(json_array_get(baseline, i), "a_us"), b = time_of(s, "b_us");
         hone_str_add(out, "<tr><td>");

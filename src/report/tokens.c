@@ -1,22 +1,26 @@
-// report/tokens: which bytes of CUDA source get which colour. The lexer gives tokens without comments, so what stands between tokens and is no white
-// space is a comment.
+// report/tokens: which bytes of CUDA source get which colour. The lexer gives tokens without comments, so what stands between tokens and is
+// no white space is a comment.
 #include "cuda/lex.h"
 #include "report/internal.h"
 #include <ctype.h>
 #include <string.h>
 
 static const char *const keywords[] = {
-    "alignas", "asm", "auto", "break", "case", "const", "constexpr", "continue", "default", "delete", "do", "else", "enum", "extern", "false", "for",
-    "goto", "if", "inline", "namespace", "new", "operator", "register", "reinterpret_cast", "return", "sizeof", "static", "static_cast", "struct",
-    "switch", "template", "this", "true", "typedef", "typename", "union", "using", "volatile", "while", "__restrict__", "__restrict", "__global__",
-    "__device__", "__shared__", "__constant__", "__host__", "__forceinline__", "__noinline__", "__launch_bounds__", "__align__", "__maxnreg__",
+    "alignas", "asm", "auto", "break", "case", "const", "constexpr", "continue", "default", "delete", "do", "else", "enum", "extern",
+    "false", "for", "goto", "if", "inline", "namespace", "new", "operator", "register", "reinterpret_cast", "return", "sizeof",
+    "static", "static_cast", "struct", "switch", "template", "this", "true", "typedef", "typename", "union", "using", "volatile",
+    "while", "__restrict__", "__restrict", "__global__", "__device__", "__shared__", "__constant__", "__host__", "__forceinline__",
+    "__noinline__", "__launch_bounds__", "__align__", "__maxnreg__",
 };
 static const char *const types[] = {
-    "void", "bool", "char", "short", "int", "long", "signed", "unsigned", "float", "double", "half", "half2", "__half", "__half2", "__nv_bfloat16",
-    "__nv_bfloat162", "size_t", "int8_t", "int16_t", "int32_t", "int64_t", "uint8_t", "uint16_t", "uint32_t", "uint64_t", "float2", "float3", "float4",
-    "double2", "int2", "int3", "int4", "uint2", "uint3", "uint4", "uchar4", "short2", "short4", "dim3", "__nv_fp8_e4m3", "__nv_fp8_e5m2",
+    "void", "bool", "char", "short", "int", "long", "signed", "unsigned", "float", "double", "half", "half2", "__half", "__half2",
+    "__nv_bfloat16", "__nv_bfloat162", "size_t", "int8_t", "int16_t", "int32_t", "int64_t", "uint8_t", "uint16_t", "uint32_t",
+    "uint64_t", "float2", "float3", "float4", "double2", "int2", "int3", "int4", "uint2", "uint3", "uint4", "uchar4", "short2",
+    "short4", "dim3", "__nv_fp8_e4m3", "__nv_fp8_e5m2",
 };
-static const char *const builtins[] = {"threadIdx", "blockIdx", "blockDim", "gridDim", "warpSize"};
+static const char *const builtins[] = {
+    "threadIdx", "blockIdx", "blockDim", "gridDim", "warpSize",
+};
 
 static bool among(const char *const *v, size_t n, hone_span s) {
     for (size_t i = 0; i < n; i++)

@@ -1,5 +1,5 @@
-// report/write: the result folder. Every file is written atomically, result.json last: where it is, what it speaks of is there too. Files of a best
-// that is no longer the best are removed.
+// report/write: the result folder. Every file is written atomically, result.json last: where it is, what it speaks of is there too. Files
+// of a best that is no longer the best are removed.
 #include "report/internal.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -92,7 +92,8 @@ static hone_code write_best(const folder *f, const json_t *result, const hone_ou
     if (json_is_object(json_object_get(result, "plan")))
         HONE_TRY(write_json(f, "launch.json", json_object_get(result, "plan")));
     HONE_TRY(artifacts && artifacts->ptx ? write_file(f, "best.ptx", artifacts->ptx, artifacts->ptx_len) : remove_file(f, "best.ptx"));
-    return artifacts && artifacts->cubin ? write_file(f, "best.cubin", artifacts->cubin, artifacts->cubin_len) : remove_file(f, "best.cubin");
+    return artifacts && artifacts->cubin ? write_file(f, "best.cubin", artifacts->cubin, artifacts->cubin_len)
+                                         : remove_file(f, "best.cubin");
 }
 
 static hone_code remove_best(const folder *f) {

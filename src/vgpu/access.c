@@ -1,6 +1,7 @@
 // The slow path of memory accesses: one lane at a time, every error named. See access.h.
 #include "vgpu/access.h"
 #include "vgpu/exec.h"
+#include "vgpu/race.h"
 
 static const char *verb(char kind) { return kind == 'l' ? "reads" : kind == 's' ? "writes" : "updates"; }
 
@@ -87,6 +88,8 @@ static uint8_t *shared_lane(vg_warp *w, const vg_inst *in, unsigned lane, uint64
     vg_block *b = w->block;
     if (!in_limit(w, in, lane, VG_IN_SHARED, offset, bytes, b->shared_bytes, kind))
         return NULL;
+    if (b->race)
+        vg_race_access(w, in, lane, offset, bytes, kind);
     if (b->shared_shadow) {
         if (kind != 's' && !vg_tolerant(w) && !vg_bits_all(b->shared_shadow->bits, offset, bytes))
             report_uninitialized(w, in, lane, VG_IN_SHARED, offset, bytes, NULL);

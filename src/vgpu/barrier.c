@@ -1,6 +1,7 @@
 // barrier: the sixteen barriers of a block, plus one that stands behind cluster barriers (clusters of one block). Arrivals are counted per
 // lane, as since Volta; barriers without a count wait for every thread that has not exited. Divergence at an aligned barrier and threads
 // that left early are findings: hardware mostly lets them pass, the programming model does not.
+#include "vgpu/race.h"
 #include "vgpu/run.h"
 
 static unsigned barrier_id(const vg_warp *w, const vg_inst *in, uint32_t mask) {
@@ -37,6 +38,7 @@ static void release(vg_block *b, unsigned id) {
         vg_warp *w = &b->warps[i];
         vg_wx *x = vg_wx_of(w);
         const unsigned cur = x->cur;
+        uint32_t here = 0;
         for (unsigned k = 0; w->live && k < x->n; k++) {
             vg_split *s = &x->split[k];
             if (s->state != VG_AT_BAR || s->bar != id)
@@ -48,12 +50,17 @@ static void release(vg_block *b, unsigned id) {
             }
             s->state = VG_READY;
             s->pc++;
+            here |= s->mask;
         }
+        if (b->race && here)
+            vg_race_leave(w, id, here);
         if (cur < x->n)
             vg_warp_enter(w, cur);
     }
     if (!done.expected || done.expected >= bx->live)
         b->barrier_epoch++;
+    if (b->race)
+        vg_race_barrier_done(b->race, id);
     bx->bar[id] = (vg_bar){0};
 }
 
@@ -85,6 +92,8 @@ static bool arrive(vg_warp *w, const vg_inst *in, uint32_t mask, unsigned *id) {
     bar->units += mask == w->live ? VG_LANES : (uint32_t)__builtin_popcount(mask);
     if (w->count)
         w->count->barriers++;
+    if (b->race)
+        vg_race_arrive(w, *id);
     return true;
 }
 

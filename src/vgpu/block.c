@@ -2,6 +2,7 @@
 // for the next block of the same launch. A round lets every warp run once; the scheduler (sched.c) decides which block has the next round.
 #include "vgpu/block.h"
 #include "vgpu/context.h"
+#include "vgpu/race.h"
 #include <string.h>
 
 static void *aligned_calloc(size_t bytes, void **raw) {
@@ -45,7 +46,10 @@ static bool allocate(vg_slot *s, const vg_launch *l) {
     s->shadow.bits = l->flags & HONE_VGPU_CHECK ? hone_calloc(words, sizeof(uint64_t)) : NULL;
     s->shadow.bytes = shared;
     s->shadow_words = words;
-    return s->warps && s->wx && s->shared && (s->local || !s->local_stride) && (s->shadow.bits || !(l->flags & HONE_VGPU_CHECK));
+    const bool watched = (l->flags & HONE_VGPU_RACE) && shared;
+    s->race = watched ? vg_race_new(shared, s->n_warps) : NULL;
+    return s->warps && s->wx && s->shared && (s->local || !s->local_stride) && (s->shadow.bits || !(l->flags & HONE_VGPU_CHECK)) &&
+           (s->race || !watched);
 }
 
 hone_code vg_slot_start(vg_slot *s, vg_launch *l, uint64_t linear, uint32_t sm, vg_counter_sink *count, hone_err *e) {
@@ -53,12 +57,16 @@ hone_code vg_slot_start(vg_slot *s, vg_launch *l, uint64_t linear, uint32_t sm, 
         return hone_fail(e, HONE_E_NOMEM, 0, "out of host memory for a block of '%s'", l->code->func->name);
     const size_t shared = s->shadow.bytes;
     void *mem_private = s->block.mem_private;
+    if (s->race) {
+        vg_race_flush(s->race);
+        vg_race_begin(s->race);
+    }
     s->generation++;
     s->bx = (vg_bx){0};
     s->bx.threads = s->bx.live = l->block[0] * l->block[1] * l->block[2];
     s->block = (vg_block){.launch = l, .linear = linear, .shared = s->shared, .shared_bytes = shared, .warps = s->warps, .n_warps = s->n_warps,
                           .sm = sm, .count = count, .exec_private = &s->bx, .mem_private = mem_private,
-                          .shared_shadow = s->shadow.bits ? &s->shadow : NULL};
+                          .shared_shadow = s->shadow.bits ? &s->shadow : NULL, .shared_open = s->race ? 0 : shared, .race = s->race};
     s->block.ctaid[0] = (uint32_t)(linear % l->grid[0]);
     s->block.ctaid[1] = (uint32_t)(linear / l->grid[0] % l->grid[1]);
     s->block.ctaid[2] = (uint32_t)(linear / l->grid[0] / l->grid[1]);
@@ -74,6 +82,9 @@ hone_code vg_slot_start(vg_slot *s, vg_launch *l, uint64_t linear, uint32_t sm, 
 }
 
 void vg_slot_free(vg_slot *s) {
+    if (s->race)
+        vg_race_flush(s->race);
+    vg_race_free(s->race);
     for (uint32_t i = 0; s->wx && s->warps && i < s->n_warps; i++) {
         s->warps[i].exec_private = &s->wx[i];
         vg_frames_free(&s->warps[i]);

@@ -13,6 +13,7 @@ typedef struct vg_slot {
     size_t local_stride, shadow_words;
     vg_shadow shadow;
     void *raw_warps, *raw_shared, *raw_local;
+    struct vg_race *race;              // NULL when races are not watched
     bool busy;
     uint64_t warp_insts;               // executed by blocks in this slot, for the budget; the scheduler takes them out
 } vg_slot;

@@ -2,6 +2,7 @@
 // Divergence makes a split per path. With several splits the one with the deepest call and the lowest instruction runs (thread frontier:
 // code layout puts the join behind its branches), and splits that stand at the same place merge. Spinning splits are parked for a while, so that
 // each lane makes progress as on hardware with independent thread scheduling. Blocks, barriers and threads are elsewhere (run.h).
+#include "vgpu/race.h"
 #include "vgpu/run.h"
 
 void vg_warp_enter(vg_warp *w, unsigned k) {
@@ -161,6 +162,8 @@ static vg_event do_sync(vg_warp *w, vg_wx *x, const vg_inst *in) {
         vg_report(w, in, (unsigned)__builtin_ctz(missing), "warp.sync-divergent", 0, 0, false,
                   "a warp-synchronous instruction names lanes 0x%08x that do not reach it", missing);
     x->forced_sync = false;
+    if (__builtin_expect(w->block->race != NULL, 0))
+        vg_race_warp_sync(w, mask);
     if (in->full) {
         if (mask == 0xffffffffu)
             in->full(w, in, mask);
@@ -309,6 +312,8 @@ static bool release_warp_sync(vg_warp *w, vg_wx *x) {
     }
     if (!here || (want & ~here))
         return false;
+    if (w->block->race)
+        vg_race_warp_sync(w, here);
     for (unsigned i = 0; i < x->n; i++) {
         vg_split *s = &x->split[i];
         if (s->state == VG_WAIT_SYNC && s->frame->code->insts[s->pc].ctl == VG_CTL_WARP_SYNC) {

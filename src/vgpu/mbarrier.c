@@ -6,6 +6,7 @@
 // Shared memory of a block belongs to one host thread at a time, so updates are plain. Waiting is polling: a failed wait counts as a spin.
 #include "vgpu/access.h"
 #include "vgpu/op.h"
+#include "vgpu/race.h"
 
 enum { TX_BIAS = 1 << 20, COUNT_MAX = (1 << 20) - 1 };
 typedef struct state { uint32_t missing, expected; int32_t tx; uint32_t phase; } state;
@@ -46,12 +47,23 @@ static state change(state s, unsigned sub, uint32_t n) {
     }
 }
 
+// Race detection: arriving publishes what the thread did, a completed wait observes it.
+static void order(vg_warp *w, const uint64_t *word, bool arrives) {
+    const size_t offset = (size_t)((const uint8_t *)(const void *)word - w->block->shared);
+    if (arrives)
+        vg_race_publish(w, offset);
+    else
+        vg_race_observe(w, offset);
+}
+
 VG_HANDLER(update_word) {
     for (uint32_t m = mask; m; m &= m - 1) {
         unsigned lane = (unsigned)__builtin_ctz(m);
         uint64_t *word = word_of(w, in, lane, in->aux == PTX_MB_INIT ? 's' : 'a');
         if (!word)
             continue;
+        if (w->block->race)
+            order(w, word, true);
         uint64_t old = *word;
         *word = pack(change(unpack(old), in->aux, count_of(w, in, lane, 1)));
         if (in->aux2 & A_DEST)
@@ -65,8 +77,11 @@ VG_HANDLER(wait_word) {
         unsigned lane = (unsigned)__builtin_ctz(m);
         const uint64_t *word = word_of(w, in, lane, 'l');
         uint32_t phase = in->aux2 & A_PARITY ? vg_u32(w, in->b)[lane] & 1 : (uint32_t)(vg_u64(w, in->b)[lane] >> 63);
-        if (word && unpack(*word).phase != phase)
-            done |= 1u << lane;
+        if (!word || unpack(*word).phase == phase)
+            continue;
+        done |= 1u << lane;
+        if (w->block->race)
+            order(w, word, false);
     }
     vg_pred_write(w, in->d, done, mask);
     if (done != mask)
@@ -78,6 +93,15 @@ VG_HANDLER(pending_count) {
         unsigned lane = (unsigned)__builtin_ctz(m);
         uint32_t missing = unpack(vg_u64(w, in->b)[lane]).missing;
         vg_u32(w, in->d)[lane] = missing;
+    }
+}
+
+// cp.async.mbarrier.arrive without .noinc: one more expected and one arrived.
+VG_HANDLER(arrive_expected) {
+    for (uint32_t m = w->block->race ? mask : 0; m; m &= m - 1) {
+        const uint64_t *word = word_of(w, in, (unsigned)__builtin_ctz(m), 'a');
+        if (word)
+            order(w, word, true);
     }
 }
 
@@ -121,7 +145,7 @@ bool vg_bind_mbarrier(vg_binder *b, const ptx_inst *in, vg_inst *out) {
         return true;
     case PTX_CP_MBARRIER_ARRIVE:   // copies are complete when issued: with .noinc an arrival, without it one more expected and one arrived
         out->aux = PTX_MB_ARRIVE;
-        out->full = out->masked = in->mods & PTX_M_NOINC ? update_word : nothing;
+        out->full = out->masked = in->mods & PTX_M_NOINC ? update_word : arrive_expected;
         return bind_word(b, in, out, &o[0]);
     case PTX_MB_INVAL:
         out->full = out->masked = nothing;

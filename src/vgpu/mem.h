@@ -61,18 +61,19 @@ typedef struct vg_page_table {
 } vg_page_table;
 
 // The allocation on the page of `addr` (live only), or NULL: its bounds are still to be checked.
-static inline vg_alloc *vg_page_alloc(const vg_memory *m, uint64_t addr) {
-    const vg_page_table *t = (const vg_page_table *)(const void *)m;
+static inline vg_alloc *vg_region_alloc(const uintptr_t *regions, uint64_t addr) {
     uint64_t at = addr - VG_DEVICE_BASE;
     if (at >= VG_DEVICE_SPAN)
         return NULL;
-    uintptr_t entry = __atomic_load_n(&t->regions[at >> VG_REGION_SHIFT], __ATOMIC_ACQUIRE);
+    uintptr_t entry = __atomic_load_n(&regions[at >> VG_REGION_SHIFT], __ATOMIC_ACQUIRE);
     if (entry & 1) {
         const uintptr_t *pages = (const uintptr_t *)(entry - 1);
         entry = __atomic_load_n(&pages[(at >> VG_PAGE_SHIFT) & 511], __ATOMIC_ACQUIRE);
     }
     return (vg_alloc *)entry;
 }
+static inline const uintptr_t *vg_memory_regions(const vg_memory *m) { return ((const vg_page_table *)(const void *)m)->regions; }
+static inline vg_alloc *vg_page_alloc(const vg_memory *m, uint64_t addr) { return vg_region_alloc(vg_memory_regions(m), addr); }
 
 // Windows of the generic address space for shared and local memory (as on hardware, apart from global addresses).
 #define VG_SHARED_WINDOW 0x00007e0000000000ull   /* + offset */

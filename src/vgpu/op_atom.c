@@ -4,6 +4,7 @@
 #include "vgpu/access.h"
 #include "vgpu/fp.h"
 #include "vgpu/op.h"
+#include "vgpu/race.h"
 
 bool VG_NAME(vg_bind_atom)(vg_binder *b, const ptx_inst *in, vg_inst *out);
 
@@ -111,7 +112,7 @@ static inline uint8_t *find_global(vg_warp *w, const vg_inst *in, unsigned lane,
 
 static inline uint8_t *find_shared(vg_warp *w, const vg_inst *in, unsigned lane, uint64_t offset, unsigned bytes, char kind) {
     const vg_block *b = w->block;
-    if ((offset & (bytes - 1)) || offset > b->shared_bytes || bytes > b->shared_bytes - offset ||
+    if ((offset & (bytes - 1)) || offset > b->shared_open || bytes > b->shared_open - offset ||
         (b->shared_shadow && !vg_bits_all(b->shared_shadow->bits, offset, bytes)))
         return vg_lane_access(w, in, lane, VG_IN_SHARED, offset, bytes, kind);
     return b->shared + offset;
@@ -186,9 +187,10 @@ VG_HANDLER(atom) {
 }
 
 VG_HANDLER(fence) {
-    (void)w;
     (void)in;
     (void)mask;
+    if (w->block->race)
+        vg_race_fence(w);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 

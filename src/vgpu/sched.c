@@ -253,6 +253,7 @@ hone_code vg_exec_launch(vg_launch *l, hone_err *e) {
     const uint64_t threads = (uint64_t)l->block[0] * l->block[1] * l->block[2];
     const uint64_t cluster = (uint64_t)(l->cluster[0] ? l->cluster[0] : 1) * (l->cluster[1] ? l->cluster[1] : 1) * (l->cluster[2] ? l->cluster[2] : 1);
     atomic_store(&l->fault, 0);
+    l->regions = l->ctx ? vg_memory_regions(l->ctx->memory) : NULL;
     if (r.n_blocks == 0 || threads == 0 || threads > 1024)
         return hone_fail(e, HONE_E_USAGE, 1, "cannot launch '%s': grid of %llu blocks of %llu threads", l->code->func->name,
                          (unsigned long long)r.n_blocks, (unsigned long long)threads);

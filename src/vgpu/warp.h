@@ -109,6 +109,8 @@ struct vg_block {
     void *exec_private;                // barriers
     uint64_t barrier_epoch;            // block-wide barriers completed: accesses in different epochs are ordered
     void *mem_private;                 // free for op_mem.c; NULL at block start
+    size_t shared_open;                // of shared memory, what fast paths may touch: shared_bytes, or 0 when every access is watched
+    struct vg_race *race;              // race detection (race.h), NULL when off
 };
 
 struct vg_launch {
@@ -126,6 +128,7 @@ struct vg_launch {
     _Atomic uint32_t fault;            // CUresult of the first fault; blocks stop when it is not 0
     uint32_t registers;                // per thread as ptxas says, for occupancy; 0: the estimate
     uint64_t warp_insts;               // executed, set when the launch ends
+    const uintptr_t *regions;          // page table of the context's memory (mem.h), set by vg_exec_launch
 };
 
 static inline uint32_t *vg_u32(vg_warp *w, uint32_t off) { return (uint32_t *)(void *)(w->file + off); }

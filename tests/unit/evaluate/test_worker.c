@@ -70,7 +70,7 @@ static void wrong_candidates_are_refused_by_name(void **s) {
         {CANDIDATE("scale<<<cdiv(N,256), 256>>>", "if (i < N) B[i] = clock();"), "static.clock"},
         {CANDIDATE("scale<<<cdiv(N,2048), 2048>>>", "if (i < N) B[i] = 2.0f * A[i] + 1.0f;"), NULL},
         {CANDIDATE("scale<<<cdiv(N,256), 256>>>", "while (((volatile const float *)A)[0] < 1e30f) { } if (i < N) B[i] = 1;"),
-         "run.timeout"},
+         "launch.timeout"},
         {CANDIDATE("scale<<<cdiv(N,256), 256>>>", "if (i < N) B[i] = ((float)B[i] != 0) ? 2.0f * A[i] + 1.0f : 2.0f * A[i] + 1.0f + B[i];"),
          "memory.uninitialized"},
     };

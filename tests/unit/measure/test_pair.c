@@ -43,7 +43,7 @@ static hone_code measure_all(rig *r, unsigned sets, const hone_pair_config *cfg,
     hone_workload *w = NULL;
     hone_bound b = {0};
     hone_program *p = NULL;
-    hone_code c = hone_workload_open(&r->device, &plan, 1, sets, &w, e);
+    hone_code c = hone_workload_open(&r->device, &plan, 1, sets, 2, &w, e);
     if (c == HONE_OK)
         c = hone_program_load(&r->device, &compiled, &plan, &p, e);
     if (c == HONE_OK)

@@ -212,10 +212,40 @@ static void nesting_is_bounded(void **s) {
     assert_int_equal(ptx_parse(text, strlen(text), &m, &e), HONE_E_LIMIT);
 }
 
+// As many lines as a big unrolled kernel has: every instruction is there, with its source line, its registers and its label.
+static void large_module(void **s) {
+    (void)s;
+    enum { GROUPS = 2500 };
+    hone_str b;
+    hone_str_init(&b, 4u << 20);
+    hone_str_add(&b, HEAD ".file 1 \"a.cu\"\n.entry k(.param .u64 p) {\n.reg .pred %p<2501>; .reg .f32 %f<2502>; .reg .b32 %r<2502>; .reg .b64 %rd<2502>;\n");
+    for (int i = 0; i < GROUPS; i++)
+        hone_str_addf(&b,
+                      ".loc 1 %d 5\n$L_%d:\nld.global.f32 %%f%d, [%%rd%d+%d];\nfma.rn.f32 %%f%d, %%f%d, %%f%d, 0f3F800000;\n"
+                      "mad.lo.s32 %%r%d, %%r%d, 17, %%r0;\nadd.s64 %%rd%d, %%rd%d, 16;\nsetp.lt.s32 %%p%d, %%r%d, %d;\n@%%p%d bra $L_%d;\n",
+                      i + 1, i, i, i, 4 * i, i + 1, i, i, i + 1, i, i + 1, i, i, i, i, i, i / 2);
+    hone_str_add(&b, "ret;\n}\n");
+    assert_false(b.failed);
+    ptx_module *m = parse(b.s);
+    const ptx_func *k = m->funcs[0];
+    assert_int_equal(k->n_insts, 6 * GROUPS + 1);
+    for (size_t i = 0; i < GROUPS; i++) {
+        const ptx_inst *in = &k->insts[6 * i];
+        char name[16];
+        snprintf(name, sizeof name, "%%f%zu", i);
+        assert_int_equal(in->src_line, i + 1);
+        assert_int_equal(in->line, 9 + 8 * i);
+        assert_string_equal(k->regs[in->operand[0].reg].name, name);
+        assert_int_equal(in[5].operand[0].label, 6 * (i / 2));
+    }
+    ptx_free(m);
+    hone_str_free(&b);
+}
+
 // Each allocation fails in turn: an error, no crash, no leak.
 static void every_allocation_may_fail(void **s) {
     (void)s;
-    const char *text = BODY(".shared .align 4 .b8 sm[64];\nTOP: ld.shared.v2.u32 {%r1,%r2}, [sm+4];\n@%p1 bra TOP;\n{ .reg .b32 x; mov.u32 x, 1; }");
+    const char *text = BODY(".shared .align 4 .b8 sm[64];\nTOP: ld.shared.v2.u32 {%r1,%r2}, [sm+4];\n@%p1 bra TOP;\nLIST: .branchtargets TOP, TOP;\nbrx.idx %r1, LIST;\n{ .reg .b32 x; mov.u32 x, 1; }");
     for (uint64_t n = 1; n < 64; n++) {
         hone_err e = {0};
         ptx_module *m = NULL;
@@ -235,7 +265,7 @@ int main(void) {
         cmocka_unit_test(falling_off_the_end_returns),
         cmocka_unit_test(calls), cmocka_unit_test(source_lines), cmocka_unit_test(errors_name_the_place),
         cmocka_unit_test(nesting_is_bounded),
-        cmocka_unit_test(every_allocation_may_fail),
+        cmocka_unit_test(large_module), cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

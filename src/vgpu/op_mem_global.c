@@ -1,0 +1,168 @@
+// Loads and stores of global memory, through global, generic and constant addresses. They decide the speed of the virtual GPU: the 32 addresses
+// are tested for one linear pattern; uniform and unit-stride accesses then need one allocation lookup, one bounds test and one word-wise test of
+// the initialisation bits for the whole warp. Other patterns that stay in one allocation are copied lane by lane behind one lookup; everything
+// else, and everything that is wrong, goes through access.c.
+#include "vgpu/mem_row.h"
+
+ALWAYS char load_kind(const vg_inst *in) { return in->aux2 & A_NC ? 'n' : 'l'; }
+
+ALWAYS vg_alloc *alloc_of(const vg_warp *w, uint64_t first, size_t bytes) {
+    vg_alloc *a = vg_region_alloc(w->block->launch->regions, first);
+    if (!a || first < a->base || first - a->base > a->bytes || bytes > a->bytes - (first - a->base))
+        return NULL;
+    return a;
+}
+
+// Counts generic accesses lane group by lane group: the windows are counted by their own spaces.
+static void count_split(vg_warp *w, const vg_inst *in, const uint64_t addr[VG_LANES], uint32_t mask, unsigned bytes, char kind) {
+    uint32_t shared = 0, local = 0, global = 0, offset[VG_LANES];
+    for (uint32_t m = mask; m; m &= m - 1) {
+        unsigned lane = (unsigned)__builtin_ctz(m);
+        vg_where where = vg_where_of(addr[lane]);
+        offset[lane] = (uint32_t)(addr[lane] & (VG_WINDOW_BYTES - 1));
+        *(where == VG_IN_SHARED ? &shared : where == VG_IN_LOCAL ? &local : &global) |= 1u << lane;
+    }
+    if (shared)
+        vg_count_shared(w->count, in->index, offset, bytes, shared, kind);
+    if (local)
+        vg_count_local(w->count, in->index, bytes, local, kind);
+    if (global)
+        vg_count_global(w->count, in->index, addr, bytes, global, kind);
+}
+
+ALWAYS void gather_global(vg_warp *w, const vg_inst *in, uint32_t mask, const uint64_t *r, unsigned E, unsigned V) {
+    uint64_t addr[VG_LANES];
+    for (unsigned l = 0; l < VG_LANES; l++)
+        addr[l] = r[l] + (uint64_t)in->imm;
+    extent x = extent_of(addr, mask, E * V);
+    if (x.windows && (in->aux2 & A_GENERIC)) {
+        if (w->count)
+            count_split(w, in, addr, mask, E * V, load_kind(in));
+        load_slow(w, in, addr, mask, VG_IN_GENERIC, E, V);
+        return;
+    }
+    if (w->count && !(in->aux2 & A_CONST))
+        vg_count_global(w->count, in->index, addr, E * V, mask, load_kind(in));
+    const vg_alloc *a = x.aligned ? alloc_of(w, x.lo, x.hi - x.lo + E * V) : NULL;
+    if (!a) {
+        load_slow(w, in, addr, mask, VG_IN_GLOBAL, E, V);
+        return;
+    }
+    if (vg_checks(w) && !vg_tolerant(w) && !vg_alloc_written(a, x.lo - a->base, x.hi - x.lo + E * V))
+        vg_report_uninitialized(w, in, addr, mask, VG_IN_GLOBAL, E * V);
+    const uint8_t *host = a->host - a->base;
+    for (uint32_t m = mask; m; m &= m - 1) {
+        unsigned lane = (unsigned)__builtin_ctz(m);
+        const uint8_t *p = host + addr[lane];
+        for (unsigned e = 0; e < V; e++)
+            put_lane(w, in, e, lane, load_raw(p + e * E, E), E);
+    }
+}
+
+ALWAYS void scatter_global(vg_warp *w, const vg_inst *in, uint32_t mask, const uint64_t *r, unsigned E, unsigned V) {
+    uint64_t addr[VG_LANES];
+    for (unsigned l = 0; l < VG_LANES; l++)
+        addr[l] = r[l] + (uint64_t)in->imm;
+    extent x = extent_of(addr, mask, E * V);
+    if (x.windows && (in->aux2 & A_GENERIC)) {
+        if (w->count)
+            count_split(w, in, addr, mask, E * V, 's');
+        store_slow(w, in, addr, mask, VG_IN_GENERIC, E, V);
+        return;
+    }
+    if (w->count)
+        vg_count_global(w->count, in->index, addr, E * V, mask, 's');
+    vg_alloc *a = x.aligned ? alloc_of(w, x.lo, x.hi - x.lo + E * V) : NULL;
+    if (!a || a->read_only) {
+        store_slow(w, in, addr, mask, VG_IN_GLOBAL, E, V);
+        return;
+    }
+    uint8_t *host = a->host - a->base;
+    bool mark = !atomic_load_explicit(&a->initialized, memory_order_relaxed);
+    for (uint32_t m = mask; m; m &= m - 1) {
+        unsigned lane = (unsigned)__builtin_ctz(m);
+        uint8_t *p = host + addr[lane];
+        for (unsigned e = 0; e < V; e++)
+            store_raw(p + e * E, get_lane(w, in, e, lane, E), E);
+        if (mark)
+            vg_bits_set(a->init.bits, addr[lane] - a->base, E * V);
+    }
+}
+
+// The fast paths; false: the caller takes the lane-by-lane path. mask is a constant FULL in the hot copies.
+ALWAYS bool load_linear(vg_warp *w, const vg_inst *in, uint32_t mask, const uint64_t *r, unsigned E, unsigned V) {
+    const unsigned W = E * V;
+    const unsigned first = mask == FULL ? 0 : (unsigned)__builtin_ctz(mask), last = mask == FULL ? 31 : 31 - (unsigned)__builtin_clz(mask);
+    uint64_t stride;
+    if (!(mask == FULL ? linear64_full(r, &stride) : linear64(r, mask, first, &stride)) || (stride != 0 && stride != W))
+        return false;
+    uint64_t address = r[first] + (uint64_t)in->imm;
+    size_t bytes = stride ? (size_t)(last - first + 1) * W : W;
+    const vg_alloc *a = alloc_of(w, address, bytes);
+    if (!a || (address & (W - 1)))
+        return false;
+    uint32_t flags = w->block->launch->flags;
+    if ((flags & (HONE_VGPU_CHECK | HONE_VGPU_SAMPLE)) == HONE_VGPU_CHECK && !vg_alloc_written(a, address - a->base, bytes))
+        return false;
+    if (w->count && !(in->aux2 & A_CONST))
+        vg_count_global_range(w->count, in->index, address, (unsigned)bytes, (unsigned)__builtin_popcount(mask), W, load_kind(in));
+    const uint8_t *from = a->host + (address - a->base);
+    if (stride)
+        put_run(w, in, from, mask, first, bytes, E, V);
+    else
+        put_uniform(w, in, from, mask, E, V);
+    return true;
+}
+
+ALWAYS bool store_linear(vg_warp *w, const vg_inst *in, uint32_t mask, const uint64_t *r, unsigned E, unsigned V) {
+    const unsigned W = E * V;
+    const unsigned first = mask == FULL ? 0 : (unsigned)__builtin_ctz(mask), last = mask == FULL ? 31 : 31 - (unsigned)__builtin_clz(mask);
+    uint64_t stride;
+    if (!(mask == FULL ? linear64_full(r, &stride) : linear64(r, mask, first, &stride)) || stride != W || !no_holes(mask, first))
+        return false;
+    uint64_t address = r[first] + (uint64_t)in->imm;
+    size_t bytes = (size_t)(last - first + 1) * W;
+    vg_alloc *a = alloc_of(w, address, bytes);
+    if (!a || (address & (W - 1)) || a->read_only)
+        return false;
+    if (w->count)
+        vg_count_global_range(w->count, in->index, address, (unsigned)bytes, last - first + 1, W, 's');
+    get_run(w, in, a->host + (address - a->base), mask, first, last, E, V);
+    vg_alloc_mark(a, address - a->base, bytes);
+    return true;
+}
+
+// ---- the handlers: `full` ones try the whole-warp fast path with nothing else in their frame; the rest is in the functions that they end in
+
+#define WHOLE_ROW(mask) ((mask) == FULL && in->aux2 & A_WIDE)
+#define ACCESS(E, V) \
+    NEVER void ld_any_##E##_##V(vg_warp *w, const vg_inst *in, uint32_t mask) { \
+        _Alignas(32) uint64_t tmp[VG_LANES]; \
+        const uint64_t *r = wide_row(w, in, tmp); \
+        if (!load_linear(w, in, mask, r, E, V)) \
+            gather_global(w, in, mask, r, E, V); \
+    } \
+    NEVER void st_any_##E##_##V(vg_warp *w, const vg_inst *in, uint32_t mask) { \
+        _Alignas(32) uint64_t tmp[VG_LANES]; \
+        const uint64_t *r = wide_row(w, in, tmp); \
+        if (!store_linear(w, in, mask, r, E, V)) \
+            scatter_global(w, in, mask, r, E, V); \
+    } \
+    VG_HANDLER(ld_global_##E##_##V) { \
+        const uint64_t *r = __builtin_assume_aligned(w->file + in->a, 64); \
+        SPIN(); \
+        if (!WHOLE_ROW(mask) || !load_linear(w, in, FULL, r, E, V)) \
+            ld_any_##E##_##V(w, in, mask); \
+    } \
+    VG_HANDLER(st_global_##E##_##V) { \
+        const uint64_t *r = __builtin_assume_aligned(w->file + in->a, 64); \
+        if (!WHOLE_ROW(mask) || !store_linear(w, in, FULL, r, E, V)) \
+            st_any_##E##_##V(w, in, mask); \
+    }
+EACH_FORM(ACCESS)
+
+#define FORM(E, V) {E, V, ld_global_##E##_##V, st_global_##E##_##V},
+const vg_mem_form *VG_NAME(vg_mem_global)(unsigned E, unsigned V) {
+    static const vg_mem_form forms[] = {EACH_FORM(FORM)};
+    return vg_mem_form_find(forms, HONE_COUNT(forms), E, V);
+}

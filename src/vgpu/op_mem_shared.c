@@ -1,0 +1,112 @@
+// Loads and stores of shared memory. Fast paths as for global memory, with the block's own array instead of an allocation: they may touch
+// block->shared_open bytes, which is everything, or nothing when each access is watched for races; access.c does the rest.
+#include "vgpu/mem_row.h"
+
+ALWAYS void gather_shared(vg_warp *w, const vg_inst *in, uint32_t mask, const uint32_t off[VG_LANES], unsigned E, unsigned V) {
+    const unsigned W = E * V;
+    const vg_block *b = w->block;
+    uint32_t hi = 0, low_bits = 0;
+    for (unsigned l = 0; l < VG_LANES; l++) {
+        uint32_t at = VG_ON(l) ? off[l] : 0;
+        hi = at > hi ? at : hi;
+        low_bits |= at;
+    }
+    bool bad = (low_bits & (W - 1)) || hi > b->shared_open || W > b->shared_open - hi;
+    const uint64_t *bits = b->shared_shadow ? b->shared_shadow->bits : NULL;
+    for (uint32_t m = mask; bits && m && !bad; m &= m - 1)
+        bad = ~bits[off[__builtin_ctz(m)] / 64] >> off[__builtin_ctz(m)] % 64 & ((1ull << W) - 1);   // aligned: never crosses a word
+    if (bad) {
+        uint64_t addr[VG_LANES];
+        for (unsigned l = 0; l < VG_LANES; l++)
+            addr[l] = off[l];
+        load_slow(w, in, addr, mask, VG_IN_SHARED, E, V);
+        return;
+    }
+    for (uint32_t m = mask; m; m &= m - 1) {
+        unsigned lane = (unsigned)__builtin_ctz(m);
+        const uint8_t *p = b->shared + off[lane];
+        for (unsigned e = 0; e < V; e++)
+            put_lane(w, in, e, lane, load_raw(p + e * E, E), E);
+    }
+}
+
+ALWAYS void load_shared(vg_warp *w, const vg_inst *in, uint32_t mask, unsigned E, unsigned V) {
+    const unsigned W = E * V;
+    const vg_block *b = w->block;
+    _Alignas(32) uint32_t tmp[VG_LANES], off[VG_LANES];
+    const uint32_t *r = narrow_row(w, in, tmp);
+    const unsigned first = (unsigned)__builtin_ctz(mask), last = 31 - (unsigned)__builtin_clz(mask);
+    uint32_t stride;
+    bool linear = (mask == FULL ? linear32_full(r, &stride) : linear32(r, mask, first, &stride)) && (stride == 0 || stride == W);
+    if (w->count || !linear)
+        for (unsigned l = 0; l < VG_LANES; l++)
+            off[l] = r[l] + (uint32_t)in->imm;
+    if (w->count)
+        vg_count_shared(w->count, in->index, off, W, mask, 'l');
+    if (linear) {
+        uint32_t at = r[first] + (uint32_t)in->imm;
+        size_t bytes = stride ? (size_t)(last - first + 1) * W : W;
+        bool good = !(at & (W - 1)) && at <= b->shared_open && bytes <= b->shared_open - at;
+        if (good && (!b->shared_shadow || vg_bits_all(b->shared_shadow->bits, at, bytes))) {
+            if (stride)
+                put_run(w, in, b->shared + at, mask, first, bytes, E, V);
+            else
+                put_uniform(w, in, b->shared + at, mask, E, V);
+            return;
+        }
+        for (unsigned l = 0; l < VG_LANES; l++)
+            off[l] = r[l] + (uint32_t)in->imm;
+    }
+    gather_shared(w, in, mask, off, E, V);
+}
+
+ALWAYS void store_shared(vg_warp *w, const vg_inst *in, uint32_t mask, unsigned E, unsigned V) {
+    const unsigned W = E * V;
+    const vg_block *b = w->block;
+    _Alignas(32) uint32_t tmp[VG_LANES], off[VG_LANES];
+    const uint32_t *r = narrow_row(w, in, tmp);
+    const unsigned first = (unsigned)__builtin_ctz(mask), last = 31 - (unsigned)__builtin_clz(mask);
+    uint32_t stride, hi = 0, low_bits = 0;
+    for (unsigned l = 0; l < VG_LANES; l++) {
+        uint32_t at = r[l] + (uint32_t)in->imm;
+        off[l] = at;
+        at = VG_ON(l) ? at : 0;
+        hi = at > hi ? at : hi;
+        low_bits |= at;
+    }
+    if (w->count)
+        vg_count_shared(w->count, in->index, off, W, mask, 's');
+    if ((low_bits & (W - 1)) || hi > b->shared_open || W > b->shared_open - hi) {
+        uint64_t addr[VG_LANES];
+        for (unsigned l = 0; l < VG_LANES; l++)
+            addr[l] = off[l];
+        store_slow(w, in, addr, mask, VG_IN_SHARED, E, V);
+        return;
+    }
+    uint64_t *bits = b->shared_shadow ? b->shared_shadow->bits : NULL;
+    if ((mask == FULL ? linear32_full(r, &stride) : linear32(r, mask, first, &stride)) && stride == W && no_holes(mask, first)) {
+        get_run(w, in, b->shared + off[first], mask, first, last, E, V);
+        if (bits)
+            vg_bits_set(bits, off[first], (size_t)(last - first + 1) * W);
+        return;
+    }
+    for (uint32_t m = mask; m; m &= m - 1) {
+        unsigned lane = (unsigned)__builtin_ctz(m);
+        uint8_t *p = b->shared + off[lane];
+        for (unsigned e = 0; e < V; e++)
+            store_raw(p + e * E, get_lane(w, in, e, lane, E), E);
+        if (bits)
+            bits[off[lane] / 64] |= ((1ull << W) - 1) << (off[lane] % 64);   // aligned: never crosses a word
+    }
+}
+
+#define ACCESS(E, V) \
+    VG_HANDLER(ld_shared_##E##_##V) { SPIN(); load_shared(w, in, mask, E, V); } \
+    VG_HANDLER(st_shared_##E##_##V) { store_shared(w, in, mask, E, V); }
+EACH_FORM(ACCESS)
+
+#define FORM(E, V) {E, V, ld_shared_##E##_##V, st_shared_##E##_##V},
+const vg_mem_form *VG_NAME(vg_mem_shared)(unsigned E, unsigned V) {
+    static const vg_mem_form forms[] = {EACH_FORM(FORM)};
+    return vg_mem_form_find(forms, HONE_COUNT(forms), E, V);
+}

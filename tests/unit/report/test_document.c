@@ -1,0 +1,286 @@
+// The result document from a search result built by hand, and what is made of it: summary, certificate, the files in the folder.
+#include "report/internal.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+static const char *const task_text =
+    "#pragma hone size N=1024\n#pragma hone inout y float[N]\n"
+    "#pragma hone launch twice<<<cdiv(N,256), 256>>>(N, y)\n"
+    "extern \"C\" __global__ void twice(int N, float *y)\n{\n    int i = blockIdx.x * blockDim.x + threadIdx.x;\n"
+    "    if (i < N)\n        y[i] *= 2.0f;\n}\n";
+static const char *const best_text =
+    "#pragma hone size N=1024\n#pragma hone inout y float[N]\n#pragma hone tune B={64,128}\n"
+    "#pragma hone launch twice<<<cdiv(N,B), B>>>(N, y)\n"
+    "extern \"C\" __global__ void twice(int N, float *__restrict__ y)\n{\n    int i = blockIdx.x * blockDim.x + threadIdx.x;\n"
+    "    if (i < N)\n        y[i] *= 2.0f;\n}\n";
+static const char *const outcome_text =
+    "{\"schema\":\"hone.outcome/1\",\"id\":2,\"verdict\":\"pass\",\"seed\":-77,\"findings\":[],\"stages\":[{\"name\":\"static\",\"status\":\"pass\","
+    "\"seconds\":0.25}],\"compile\":{\"registers\":9,\"spill_bytes\":0},\"time\":{\"kind\":\"modelled\",\"time_us\":10,\"sizes\":[{\"sizes\":{\"N\":1024},"
+    "\"time_us\":10,\"launches\":[{\"kernel\":\"twice\",\"grid\":[16,1,1],\"block\":[64,1,1],\"time_us\":10,\"counters\":{\"flops_fp32\":1024,"
+    "\"dram_sectors_read\":128,\"thread_insts\":9000},\"model\":{\"bottleneck\":\"dram\",\"occupancy\":0.5,\"shares\":{\"dram\":0.9}}}]}]}}";
+
+typedef struct world {
+    hone_task *task;
+    json_t *device;
+    hone_binding tuning[1];
+    hone_candidate c[5];
+    hone_search_entry x[5];
+    const hone_search_entry *entries[5], *lineage[3];
+    hone_convergence convergence[2];
+    hone_move_stats moves[2];
+    hone_finding_count findings[1];
+    hone_search_result r;
+    hone_report_input in;
+} world;
+
+static hone_timing modelled(double us) { return (hone_timing){us, us / 1.25, us * 1.25, true, 0.25, us}; }
+
+static void add(world *w, unsigned id, unsigned parent, const char *proposer, const char *move, double us) {
+    w->c[id] = (hone_candidate){.id = id,
+                                .text = id ? best_text : task_text,
+                                .parents = {parent},
+                                .n_parents = id > 0,
+                                .proposer = proposer,
+                                .move = move,
+                                .note = move,
+                                .evaluated = true,
+                                .ok = us > 0,
+                                .time_us = us,
+                                .cost = us,
+                                .hash = "cafe"};
+    w->x[id] = (hone_search_entry){.candidate = &w->c[id], .timing = modelled(us), .ptx_hash = "beef"};
+    w->entries[id] = &w->x[id];
+}
+
+static int setup(void **state) {
+    world *w = *state = hone_calloc(1, sizeof *w);
+    hone_diags diags = {.arena = hone_arena_new(1 << 20)};
+    assert_int_equal(hone_task_parse("twice.cu", task_text, strlen(task_text), &w->task, &diags, NULL), HONE_OK);
+    hone_arena_free(diags.arena);
+    w->device = json_pack("{s:s,s:s,s:s,s:s,s:s}", "spec", "virtual:h200", "name", "Test GPU", "kind", "virtual", "driver", "13.0", "nvrtc",
+                          "13.0");
+    add(w, 0, 0, "baseline", "", 40);
+    add(w, 1, 0, "rewrite", "restrict", 20);
+    add(w, 2, 1, "tune", "parameters", 10);
+    add(w, 3, 1, "rewrite", "unroll", 20);
+    add(w, 4, 0, "rewrite", "vector", 0);
+    w->tuning[0] = (hone_binding){"B", 128};
+    w->c[2].tuning = w->tuning;
+    w->c[2].n_tuning = 1;
+    w->x[3].duplicate = true;
+    w->x[3].duplicate_of = 1;
+    w->x[4].finding_kind = "differential.mismatch";
+    w->x[4].finding_message = "output 'y' differs";
+    for (int i = 0; i < 3; i++)
+        w->lineage[i] = &w->x[2 - i];
+    w->convergence[0] = (hone_convergence){1, 1, 20, 1};
+    w->convergence[1] = (hone_convergence){2, 2, 10, 2};
+    w->moves[0] =
+        (hone_move_stats){.proposer = "rewrite", .move = "restrict", .tried = 1, .evaluated = 1, .passed = 1, .improved = 1, .best = 1};
+    w->moves[1] = (hone_move_stats){.proposer = "rewrite", .move = "never"};
+    w->findings[0] = (hone_finding_count){"differential.mismatch", 1};
+    w->r = (hone_search_result){.stop = HONE_STOP_EVALS,
+                                .baseline = &w->x[0],
+                                .best = &w->x[2],
+                                .verdict = HONE_CMP_FAST,
+                                .speedup = 4,
+                                .confirmed = true,
+                                .lineage = w->lineage,
+                                .n_lineage = 3,
+                                .entries = w->entries,
+                                .n_entries = 5,
+                                .convergence = w->convergence,
+                                .n_convergence = 2,
+                                .moves = w->moves,
+                                .n_moves = 2,
+                                .findings = w->findings,
+                                .n_findings = 1,
+                                .evaluations = 3,
+                                .duplicates_ptx = 1,
+                                .refused = 1,
+                                .seconds = 12,
+                                .best_outcome_json = (char *)(uintptr_t)outcome_text,
+                                .baseline_outcome_json = (char *)(uintptr_t)outcome_text};
+    w->in = (hone_report_input){
+        .task = w->task, .result = &w->r, .device = w->device, .command = "hone optimize twice.cu", .seed = 5, .evals = 3};
+    return 0;
+}
+
+static int teardown(void **state) {
+    world *w = *state;
+    hone_task_free(w->task);
+    json_decref(w->device);
+    hone_free(w);
+    return 0;
+}
+
+static void without_best(world *w) {
+    w->r.best = NULL;
+    w->r.verdict = HONE_CMP_NONE;
+    w->r.speedup = 1;
+    w->r.n_lineage = 0;
+    w->r.best_outcome_json = NULL;
+}
+
+static void document(void **state) {
+    world *w = *state;
+    json_t *j = hone_report_json(&w->in);
+    assert_non_null(j);
+    assert_string_equal(hone_doc_text(j, "schema"), "hone.result/1");
+    assert_string_equal(hone_doc_text(j, "verdict"), "FAST");
+    assert_string_equal(hone_doc_text(j, "kind"), "virtual");
+    assert_string_equal(json_string_value(hone_doc_at(j, "task.name")), "twice");
+    assert_string_equal(json_string_value(hone_doc_at(j, "texts.best")), best_text);
+    assert_int_equal(json_integer_value(hone_doc_at(j, "best.tuning.B")), 128);
+    assert_int_equal(json_integer_value(hone_doc_at(j, "best.diff.added")), 3);
+    assert_int_equal(json_integer_value(hone_doc_at(j, "best.registers")), 9);
+    assert_string_equal(json_string_value(hone_doc_at(j, "best.bottleneck")), "dram");
+    assert_float_equal(hone_doc_number(j, "speedup_lo"), 3.2, 1e-9);
+    assert_float_equal(hone_doc_number(j, "speedup_hi"), 5, 1e-9);
+    assert_int_equal(json_array_size(hone_doc_at(j, "moves")), 1);   // moves never tried are left out
+    const json_t *c = hone_doc_at(j, "candidates");
+    assert_int_equal(json_array_size(c), 5);
+    static const int evaluations[] = {0, 1, 2, 2, 3};   // a duplicate costs none
+    for (size_t i = 0; i < 5; i++)
+        assert_int_equal(hone_doc_number(json_array_get(c, i), "evaluation"), evaluations[i]);
+    assert_string_equal(hone_doc_text(json_array_get(c, 3), "verdict"), "duplicate");
+    assert_false(hone_doc_has_number(json_array_get(c, 4), "time_us"));
+    const json_t *lineage = hone_doc_at(j, "lineage");
+    assert_int_equal(hone_doc_number(json_array_get(lineage, 0), "id"), 0);
+    assert_float_equal(hone_doc_number(json_array_get(lineage, 2), "gain"), 2, 1e-9);
+    assert_int_equal(json_integer_value(hone_doc_at(json_array_get(hone_doc_at(j, "findings"), 0), "example.id")), 4);
+    json_decref(j);
+}
+
+static void bytes_that_are_no_utf8(void **state) {
+    world *w = *state;
+    w->c[1].note = "caf\xe9";
+    json_t *j = hone_report_json(&w->in);
+    assert_non_null(j);
+    assert_string_equal(hone_doc_text(json_array_get(hone_doc_at(j, "candidates"), 1), "note"), "caf\xef\xbf\xbd");
+    json_decref(j);
+}
+
+static char *summary_of(const world *w) {
+    json_t *j = hone_report_json(&w->in);
+    hone_str out;
+    hone_str_init(&out, 1 << 16);
+    hone_report_summary(j, false, &out);
+    json_decref(j);
+    return hone_str_take(&out);
+}
+
+static void summary(void **state) {
+    world *w = *state;
+    char *s = summary_of(w);
+    assert_string_equal(s, "twice on Test GPU: times are modelled, not measured\n"
+                           "  baseline  40.0 µs   ±25 %  bound by device memory bandwidth\n"
+                           "  best      10.0 µs   ±25 %  bound by device memory bandwidth\n"
+                           "  speedup   4.00×     3.20× – 5.00×  FAST\n"
+                           "  how       restrict (2.00×)\n"
+                           "            parameters (2.00×)\n"
+                           "  tuning    B=128\n"
+                           "  checked   all stages passed again with fresh inputs\n"
+                           "  search    3 evaluations in 12 s, 1 refused; 1 duplicate not evaluated; the evaluation budget was used up\n");
+    hone_free(s);
+}
+
+static void summary_without_improvement(void **state) {
+    world *w = *state;
+    without_best(w);
+    char *s = summary_of(w);
+    assert_non_null(strstr(s, "none: no candidate beat the baseline\n"));
+    assert_non_null(strstr(s, "2 candidates were correct but no faster, 1 was refused (mostly differential.mismatch)\n"));
+    assert_non_null(strstr(s, "the baseline is bound by device memory bandwidth\n"));
+    assert_null(strstr(s, "speedup"));
+    hone_free(s);
+}
+
+static void certificate(void **state) {
+    world *w = *state;
+    hone_err e = {0};
+    json_t *j = hone_report_json(&w->in), *c = hone_report_certificate(j, &e);
+    assert_non_null(c);
+    assert_int_equal(hone_report_certificate_verify(c, &e), HONE_OK);
+    assert_int_equal(json_integer_value(hone_doc_at(c, "candidate.seed")), -77);
+    assert_string_equal(json_string_value(hone_doc_at(c, "task.text")), task_text);
+    assert_int_equal(hone_doc_number(c, "tried"), 5);
+    // through a file and back it still holds
+    char *text = json_dumps(c, HONE_RESULT_JSON_FLAGS);
+    json_t *again = json_loads(text, 0, NULL);
+    assert_int_equal(hone_report_certificate_verify(again, &e), HONE_OK);
+    json_object_set_new(json_object_get(again, "expected"), "speedup", json_real(40));
+    assert_int_equal(hone_report_certificate_verify(again, &e), HONE_E_CORRUPT);
+    hone_err_clear(&e);
+    assert_int_equal(hone_report_certificate_verify(j, &e), HONE_E_PARSE);
+    free(text);
+    json_decref(again);
+    json_decref(c);
+    json_decref(j);
+}
+
+static bool exists(const char *dir, const char *name) {
+    char *path = hone_path_join(dir, name);
+    bool is = hone_is_file(path);
+    hone_free(path);
+    return is;
+}
+
+static void files(void **state) {
+    world *w = *state;
+    static const char *const names[] = {"result.json", "report.html", "best.cu", "certificate.json", "best.ptx", "best.cubin"};
+    char dir[] = "/tmp/hone-report-XXXXXX", command[64];
+    assert_non_null(mkdtemp(dir));
+    hone_outcome artifacts = {.ptx = (char *)(uintptr_t)"// ptx", .ptx_len = 6, .cubin = (void *)(uintptr_t)"ELF", .cubin_len = 3};
+    json_t *j = hone_report_json(&w->in);
+    assert_int_equal(hone_report_write(dir, j, &artifacts, NULL), HONE_OK);
+    json_decref(j);
+    for (size_t i = 0; i < HONE_COUNT(names); i++)
+        assert_true(exists(dir, names[i]));
+    char *path = hone_path_join(dir, "best.cu"), *text;
+    size_t n;
+    assert_int_equal(hone_read_file(path, 1 << 20, &text, &n, NULL), HONE_OK);
+    assert_non_null(strstr(text, "tune B={128}"));   // the tuning is fixed in the file
+    hone_free(text);
+    hone_free(path);
+    without_best(w);   // a later run that finds nothing leaves no stale best
+    j = hone_report_json(&w->in);
+    assert_int_equal(hone_report_write(dir, j, NULL, NULL), HONE_OK);
+    json_decref(j);
+    for (size_t i = 0; i < HONE_COUNT(names); i++)
+        assert_int_equal(exists(dir, names[i]), i < 2);
+    snprintf(command, sizeof command, "rm -r %s", dir);
+    assert_int_equal(system(command), 0);
+}
+
+static void numbers(void **state) {
+    (void)state;
+    char t[HONE_TEXT];
+    assert_string_equal(hone_text_time(0.0123, t), "12.3 ns");
+    assert_string_equal(hone_text_time(999.7, t), "1.00 ms");
+    assert_string_equal(hone_text_time(2.5e6, t), "2.50 s");
+    assert_string_equal(hone_text_round_time(5000, t), "5 ms");
+    assert_string_equal(hone_text_round_time(10000, t), "10 ms");
+    assert_string_equal(hone_text_factor(0.0141, t), "0.0141×");
+    assert_string_equal(hone_text_factor(512.7, t), "513×");
+    assert_string_equal(hone_text_scaled(1.234e9, "B", t), "1.23 GB");
+    assert_string_equal(hone_text_count(16384, t), "16384");
+    assert_string_equal(hone_text_duration(3661, t), "1 h 01 min");
+    assert_string_equal(hone_text_duration(155.15, t), "2 min 35 s");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(document, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(bytes_that_are_no_utf8, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(summary, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(summary_without_improvement, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(certificate, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(files, setup, teardown),
+                                       cmocka_unit_test(numbers)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
