@@ -21,7 +21,8 @@ static void generate(hone_str *b) {
     for (int i = 0; i < 2500; i++)
         hone_str_addf(b,
                       ".loc 1 %d 5\n$L_%d:\nld.global.nc.f32 %%f%d, [%%rd%d+%d];\nfma.rn.f32 %%f%d, %%f%d, %%f%d, 0f3F800000;\n"
-                      "mad.lo.s32 %%r%d, %%r%d, 17, %%r%d;\nadd.s64 %%rd%d, %%rd%d, 16;\nsetp.lt.s32 %%p%d, %%r%d, %d;\n@%%p%d bra $L_%d;\n",
+                      "mad.lo.s32 %%r%d, %%r%d, 17, %%r%d;\nadd.s64 %%rd%d, %%rd%d, 16;\nsetp.lt.s32 %%p%d, %%r%d, %d;\n"
+                      "@%%p%d bra $L_%d;\n",
                       i + 1, i, i, i, 4 * i, i + 1, i, i, i + 1, i, i, i + 1, i, i, i + 1, i, i, i / 2);
     hone_str_add(b, "ret;\n}\n");
 }

@@ -7,8 +7,15 @@
 #include <string.h>
 
 enum { MAX_TASK_BYTES = 4 << 20 };
-struct honeTask { hone_task *t; };
-struct honeResult { char *json, *best; char verdict[16]; double speedup; bool confirmed; };
+struct honeTask {
+    hone_task *t;
+};
+struct honeResult {
+    char *json, *best;
+    char verdict[16];
+    double speedup;
+    bool confirmed;
+};
 
 _Static_assert((int)HONE_STATUS_INTERNAL == (int)HONE_E_INTERNAL, "honeStatus mirrors hone_code");
 
@@ -38,7 +45,6 @@ static hone_code parse(const char *name, const char *text, size_t len, hone_task
         snprintf(e->msg, sizeof e->msg, "%s", s.s);
         hone_str_free(&s);
     }
-    hone_free(diags.v);
     hone_arena_free(diags.arena);
     return c;
 }
@@ -94,7 +100,9 @@ static hone_code check_options(const honeOptions *o, hone_err *e) {
 
 static hone_code open_pool(const honeOptions *o, hone_pool **out, hone_err *e) {
     const char *program = o->program ? o->program : getenv("HONE_PROGRAM");
-    hone_pool_config c = {.device = o->device ? o->device : "auto", .program = program && *program ? program : "hone", .workers = o->workers,
+    hone_pool_config c = {.device = o->device ? o->device : "auto",
+                          .program = program && *program ? program : "hone",
+                          .workers = o->workers,
                           .time_limit_s = o->job_limit_s};
     return hone_pool_open(&c, out, e);
 }
@@ -113,9 +121,16 @@ typedef struct optimizing {
 
 static void show_progress(void *self, const hone_search_progress *p) {
     const optimizing *x = self;
-    honeProgress out = {.size = sizeof out, .evaluations = p->evaluations, .limit = p->evaluations_limit, .elapsed_s = p->elapsed_s,
-                        .baseline_us = p->has_baseline ? p->baseline_us : 0, .best_us = p->has_best ? p->best_us : 0,
-                        .speedup = p->has_best ? p->speedup : 0, .proposer = p->proposer, .move = p->move, .note = p->note,
+    honeProgress out = {.size = sizeof out,
+                        .evaluations = p->evaluations,
+                        .limit = p->evaluations_limit,
+                        .elapsed_s = p->elapsed_s,
+                        .baseline_us = p->has_baseline ? p->baseline_us : 0,
+                        .best_us = p->has_best ? p->best_us : 0,
+                        .speedup = p->has_best ? p->speedup : 0,
+                        .proposer = p->proposer,
+                        .move = p->move,
+                        .note = p->note,
                         .confirming = p->confirming};
     x->o->progress(x->o->user, &out);
 }
@@ -136,9 +151,18 @@ static hone_code one_job(const optimizing *x, const hone_job *j, hone_outcome **
 static hone_code search(optimizing *x, hone_err *e) {
     const honeOptions *o = x->o;
     const char *spec = json_string_value(json_object_get(hone_pool_device(x->pool), "spec"));
-    hone_search_config c = {.task = x->task, .device = spec ? spec : "auto", .evaluator = hone_evaluator_of_pool(x->pool), .store = x->store,
-                            .seed = o->seed, .batch = o->batch, .evals = o->evals, .time_s = o->time_s, .patience = o->patience,
-                            .job_time_limit_s = o->job_limit_s, .interrupt = o->interrupt, .progress = o->progress ? show_progress : NULL,
+    hone_search_config c = {.task = x->task,
+                            .device = spec ? spec : "auto",
+                            .evaluator = hone_evaluator_of_pool(x->pool),
+                            .store = x->store,
+                            .seed = o->seed,
+                            .batch = o->batch,
+                            .evals = o->evals,
+                            .time_s = o->time_s,
+                            .patience = o->patience,
+                            .job_time_limit_s = o->job_limit_s,
+                            .interrupt = o->interrupt,
+                            .progress = o->progress ? show_progress : NULL,
                             .progress_self = x};
     HONE_TRY(hone_search_run(&c, &x->found, e));
     if (x->found->stop != HONE_STOP_BASELINE)
@@ -152,23 +176,36 @@ static hone_code fetch_artifacts(optimizing *x, hone_err *e) {
     const hone_search_entry *best = x->found->best;
     if (!best || !x->o->folder || (x->o->interrupt && *x->o->interrupt))
         return HONE_OK;
-    hone_job j = {.id = UINT64_MAX, .task_path = x->task->path, .task_text = x->task->text, .candidate_text = best->candidate->text,
-                  .tuning = best->candidate->tuning, .n_tuning = best->candidate->n_tuning, .stages = HONE_STAGE_STATIC | HONE_STAGE_COMPILE,
+    hone_job j = {.id = UINT64_MAX,
+                  .task_path = x->task->path,
+                  .task_text = x->task->text,
+                  .candidate_text = best->candidate->text,
+                  .tuning = best->candidate->tuning,
+                  .n_tuning = best->candidate->n_tuning,
+                  .stages = HONE_STAGE_STATIC | HONE_STAGE_COMPILE,
                   .want_artifacts = true};
     return one_job(x, &j, &x->artifacts, e);
 }
 
 static hone_code document(optimizing *x, hone_err *e) {
     const honeOptions *o = x->o;
-    hone_report_input in = {.task = x->task, .result = x->found, .device = hone_pool_device(x->pool), .command = "honeOptimize", .seed = o->seed,
-                            .evals = o->evals, .patience = o->patience, .batch = o->batch, .time_s = o->time_s};
+    hone_report_input in = {.task = x->task,
+                            .result = x->found,
+                            .device = hone_pool_device(x->pool),
+                            .command = "honeOptimize",
+                            .seed = o->seed,
+                            .evals = o->evals,
+                            .patience = o->patience,
+                            .batch = o->batch,
+                            .time_s = o->time_s};
     x->json = hone_report_json(&in);
     if (!x->json)
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for the result");
     if (x->found->best) {
         const hone_candidate *k = x->found->best->candidate;
-        json_object_set_new(x->json, "plan", hone_export_plan_of_text(k->text, k->tuning, k->n_tuning, x->task->name,
-                                                                      x->artifacts ? x->artifacts->ptx : NULL, NULL));
+        json_object_set_new(
+            x->json, "plan",
+            hone_export_plan_of_text(k->text, k->tuning, k->n_tuning, x->task->name, x->artifacts ? x->artifacts->ptx : NULL, NULL));
     }
     return o->folder ? hone_report_write(o->folder, x->json, x->artifacts, e) : HONE_OK;
 }
@@ -260,7 +297,11 @@ honeStatus honeCheck(const honeTask *task, const char *candidate, const honeOpti
     if (c == HONE_OK)
         c = open_pool(options, &x.pool, &e);
     if (c == HONE_OK) {
-        hone_job j = {.id = 1, .task_path = task->t->path, .task_text = task->t->text, .candidate_text = candidate, .seed = options->seed,
+        hone_job j = {.id = 1,
+                      .task_path = task->t->path,
+                      .task_text = task->t->text,
+                      .candidate_text = candidate,
+                      .seed = options->seed,
                       .stages = HONE_STAGE_STATIC | HONE_STAGE_COMPILE | HONE_STAGE_SANITIZE | HONE_STAGE_DIFFERENTIAL,
                       .time_limit_s = options->job_limit_s};
         c = one_job(&x, &j, &o, &e);

@@ -89,14 +89,22 @@ static void take_outcome(cli_row *r, const char *json) {
     r->static_shared_bytes = (uint32_t)number(c, "static_shared_bytes");
 }
 
-typedef struct loading { cli_archive *a; size_t cap; hone_code c; } loading;
+typedef struct loading {
+    cli_archive *a;
+    size_t cap;
+    hone_code c;
+} loading;
 
 static const char *keep(cli_archive *a, const char *s) { return hone_arena_strdup(a->arena, s ? s : ""); }
 
 static int load_row(void *ctx, const hone_row *row) {
     loading *l = ctx;
     cli_archive *a = l->a;
-    cli_row r = {.id = row->candidate, .n_parents = row->n_parents, .parents = {row->parents[0], row->parents[1]}, .ok = row->ok, .seconds = row->seconds};
+    cli_row r = {.id = row->candidate,
+                 .n_parents = row->n_parents,
+                 .parents = {row->parents[0], row->parents[1]},
+                 .ok = row->ok,
+                 .seconds = row->seconds};
     r.text = hone_arena_strndup(a->arena, row->text, row->len);
     r.tuning_json = keep(a, row->tuning_json);
     r.proposer = keep(a, row->proposer);
@@ -232,7 +240,7 @@ hone_code cli_archive_find(const cli_archive *a, const char *name, const cli_row
         id = 0;
     } else if (!strcmp(name, "best")) {
         if (!a->has_best) {
-            hone_fail(e, HONE_E_USAGE, 0, "the run in '%s' found nothing better than the baseline", a->dir);
+            hone_fail(e, HONE_E_USAGE, 0, "the run in '%s' found nothing better than the baseline%s", a->dir, a->finished ? "" : " yet");
             return hone_hint(e, "'hone log %s' lists what was tried", a->dir);
         }
         id = a->best;
@@ -279,9 +287,9 @@ json_t *cli_row_json(const cli_archive *a, const cli_row *r) {
     json_t *parents = json_array(), *tuning = json_loads(r->tuning_json, 0, NULL);
     for (unsigned i = 0; i < r->n_parents; i++)
         json_array_append_new(parents, json_integer((json_int_t)r->parents[i]));
-    json_t *j = json_pack("{s:I, s:o, s:s, s:s, s:s, s:o, s:s, s:b, s:f}", "id", (json_int_t)r->id, "parents", parents, "proposer", r->proposer, "move",
-                          r->move, "note", r->note, "tuning", tuning ? tuning : json_object(), "verdict", cli_row_verdict(a, r), "ok", (int)r->ok,
-                          "seconds", r->seconds);
+    json_t *j = json_pack("{s:I, s:o, s:s, s:s, s:s, s:o, s:s, s:b, s:f}", "id", (json_int_t)r->id, "parents", parents, "proposer",
+                          r->proposer, "move", r->move, "note", r->note, "tuning", tuning ? tuning : json_object(), "verdict",
+                          cli_row_verdict(a, r), "ok", (int)r->ok, "seconds", r->seconds);
     if (!j)
         return NULL;
     if (r->has_time)
@@ -289,8 +297,9 @@ json_t *cli_row_json(const cli_archive *a, const cli_row *r) {
     if (r->duplicate)
         json_object_set_new(j, "duplicate_of", json_integer((json_int_t)r->duplicate_of));
     if (r->has_resources)
-        json_object_set_new(j, "resources", json_pack("{s:i, s:i, s:i}", "registers", (int)r->registers, "spill_bytes", (int)r->spill_bytes,
-                                                      "static_shared_bytes", (int)r->static_shared_bytes));
+        json_object_set_new(j, "resources",
+                            json_pack("{s:i, s:i, s:i}", "registers", (int)r->registers, "spill_bytes", (int)r->spill_bytes,
+                                      "static_shared_bytes", (int)r->static_shared_bytes));
     if (r->findings)
         json_object_set(j, "findings", r->findings);
     if (*r->ptx_hash)
@@ -323,7 +332,6 @@ static hone_code bake(const char *text, const hone_binding *v, size_t n, char **
     if (c == HONE_OK)
         c = hone_task_bake(t, &(hone_env){v, n, NULL}, out, &len, e);
     hone_task_free(t);
-    hone_free(diags.v);
     hone_arena_free(diags.arena);
     return c;
 }
@@ -347,7 +355,8 @@ hone_code cli_row_text(const cli_row *r, char **out, hone_err *e) {
 
 static hone_code no_result_yet(const char *dir, hone_err *e) {
     hone_fail(e, HONE_E_USAGE, ENOENT, "'%s' has no result.json yet", dir);
-    return hone_hint(e, "the run is going on or was killed; the same 'hone optimize' command goes on from its archive and writes the result");
+    return hone_hint(e,
+                     "the run is going on or was killed; the same 'hone optimize' command goes on from its archive and writes the result");
 }
 
 hone_code cli_read_result(const char *dir, json_t **out, hone_err *e) {

@@ -5,7 +5,11 @@
 
 enum { CONTEXT_LINES = 3, MAX_DIFF_BYTES = 32 << 20 };
 
-typedef struct sides { const cli_row *from, *to; char *a, *b; char name_a[64], name_b[64]; } sides;
+typedef struct sides {
+    const cli_row *from, *to;
+    char *a, *b;
+    char name_a[64], name_b[64];
+} sides;
 
 static void name_side(const cli_archive *a, const cli_row *r, char out[64]) {
     const char *what = r == &a->rows[0] ? " (baseline)" : a->has_best && r->id == a->best ? " (best)" : "";
@@ -30,8 +34,8 @@ static void print(const cli_options *o, const sides *s, const char *diff) {
             fprintf(stderr, "%s and %s have the same text\n", s->name_a, s->name_b);
         return;
     }
-    cli_print_json(json_pack("{s:s, s:s, s:I, s:I, s:s}", "schema", "hone.diff/1", "folder", o->args[0], "from", (json_int_t)s->from->id, "to",
-                             (json_int_t)s->to->id, "diff", diff));
+    cli_print_json(json_pack("{s:s, s:s, s:I, s:I, s:s}", "schema", "hone.diff/1", "folder", o->args[0], "from", (json_int_t)s->from->id,
+                             "to", (json_int_t)s->to->id, "diff", diff));
 }
 
 static int diff(const cli_options *o, const cli_archive *a) {

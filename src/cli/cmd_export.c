@@ -52,8 +52,7 @@ static void print_done(const cli_options *o, const json_t *files) {
         cli_print_json(json_pack("{s:s, s:s, s:O}", "schema", "hone.export/1", "folder", o->args[1], "files", files));
         return;
     }
-    json_array_foreach(files, i, f)
-        printf("%s/%s\n", o->args[1], json_string_value(f));
+    json_array_foreach(files, i, f) printf("%s/%s\n", o->args[1], json_string_value(f));
 }
 
 int cmd_export(const cli_options *o) {
@@ -67,7 +66,12 @@ int cmd_export(const cli_options *o) {
     json_t *files = NULL;
     hone_code c = load(o->args[0], &x, &e);
     if (c == HONE_OK) {
-        hone_export_input in = {.task = x.task, .result = x.result, .ptx = x.ptx, .ptx_len = x.ptx_len, .cubin = x.cubin, .cubin_len = x.cubin_len,
+        hone_export_input in = {.task = x.task,
+                                .result = x.result,
+                                .ptx = x.ptx,
+                                .ptx_len = x.ptx_len,
+                                .cubin = x.cubin,
+                                .cubin_len = x.cubin_len,
                                 .overwrite = o->force};
         c = hone_export_write(o->args[1], &in, &files, &e);
     }

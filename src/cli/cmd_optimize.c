@@ -73,7 +73,7 @@ static hone_code fetch_artifacts(optimize *x, hone_err *e) {
 
 static hone_code write_results(optimize *x, hone_err *e) {
     const cli_options *o = x->o;
-    hone_report_input in = {.task = x->task, .result = x->result, .device = hone_pool_device(x->pool), .command = "hone optimize",
+    hone_report_input in = {.task = x->task, .result = x->result, .device = hone_pool_device(x->pool), .command = o->command,
                             .seed = o->has_seed ? o->seed : 1, .evals = o->evals, .patience = o->patience, .batch = o->batch, .time_s = o->time_s};
     x->json = hone_report_json(&in);
     if (!x->json)
@@ -126,7 +126,8 @@ static int verdict_code(const optimize *x) {
         return EXIT_WRONG;
     if (cli_interrupted || x->result->stop == HONE_STOP_INTERRUPTED)
         return EXIT_INTERRUPTED;
-    return x->result->best && x->result->confirmed ? EXIT_FINE : EXIT_NO_IMPROVEMENT;
+    bool validated = x->result->best && x->result->confirmed && x->result->verdict == HONE_CMP_FAST;   // beyond noise, or beyond the model's band
+    return validated ? EXIT_FINE : EXIT_NO_IMPROVEMENT;
 }
 
 static void explain_baseline(const optimize *x) {

@@ -35,8 +35,7 @@ static void print_tuning(const cli_row *r) {
     const char *key;
     if (json_object_size(tuning)) {
         printf("// tune values:");
-        json_object_foreach(tuning, key, value)
-            printf(" %s=%lld", key, (long long)json_integer_value(value));
+        json_object_foreach(tuning, key, value) printf(" %s=%lld", key, (long long)json_integer_value(value));
         putchar('\n');
     }
     json_decref(tuning);
@@ -80,7 +79,8 @@ static void print_head(const cli_archive *a, const cli_row *r) {
     putchar('\n');
     print_timing(a, r);
     if (r->has_resources)
-        printf("// %u registers, %u B static shared memory, %u B spilled per thread\n", r->registers, r->static_shared_bytes, r->spill_bytes);
+        printf("// %u registers, %u B static shared memory, %u B spilled per thread\n", r->registers, r->static_shared_bytes,
+               r->spill_bytes);
     print_tuning(r);
     print_findings(r);
     if (r->n_parents) {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 volatile int cli_interrupted;
+static bool diagnostics_shown;   // the error of a task file has been told line by line: not once more as a summary
 
 static void on_signal(int sig) {
     (void)sig;
@@ -41,6 +42,8 @@ int cli_error(const cli_options *o, const hone_err *e) {
                               "hint", e->hint, "sub", e->sub);
         cli_print_json(j);
     }
+    if (diagnostics_shown)
+        return cli_exit_code(e->code);
     cli_style st = cli_style_for(o, stderr);
     fprintf(stderr, "%serror:%s %s\n", st.red, st.off, e->msg);
     if (e->hint[0])
@@ -62,6 +65,7 @@ static hone_code parse_with_diagnostics(const char *path, const char *text, size
         hone_str_init(&s, 1 << 20);
         hone_diags_print(&diags, path, text, len, &s);
         fputs(s.s, stderr);
+        diagnostics_shown = c != HONE_OK;
         hone_str_free(&s);
     }
     hone_arena_free(diags.arena);

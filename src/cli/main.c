@@ -27,6 +27,14 @@ static int worker(int argc, char **argv) {
     return hone_worker_main(argv[0], argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 0);
 }
 
+static void keep_command(cli_options *o, const char *name, int argc, char **argv) {
+    size_t n = (size_t)snprintf(o->command, sizeof o->command, "hone %s", name);
+    for (int i = 0; i < argc && n < sizeof o->command; i++) {
+        const char *quote = strpbrk(argv[i], " \t\"'<>|&;$*?()") ? "'" : "";
+        n += (size_t)snprintf(o->command + n, sizeof o->command - n, " %s%s%s", quote, argv[i], quote);
+    }
+}
+
 static int run_command(const char *name, int argc, char **argv) {
     for (size_t i = 0; i < HONE_COUNT(table); i++) {
         if (strcmp(table[i].name, name) != 0)
@@ -35,6 +43,7 @@ static int run_command(const char *name, int argc, char **argv) {
         hone_err e = {0};
         if (cli_parse(name, argc, argv, &o, &e) != HONE_OK)
             return cli_error(&o, &e);
+        keep_command(&o, name, argc, argv);
         if (o.help)
             return cli_help(name, stdout) ? EXIT_FINE : EXIT_BUG;
         cli_catch_signals();

@@ -1,5 +1,5 @@
-// Replaying a certificate: baseline and candidate are evaluated again, all stages, with the seeds it names, and what comes out is compared with what
-// it says. With the same virtual device and versions every number must agree; anywhere else the verdict must.
+// Replaying a certificate: baseline and candidate are evaluated again, all stages, with the seeds it names, and what comes out is compared
+// with what it says. With the same virtual device and versions every number must agree; anywhere else the verdict must.
 #include "cli/replay.h"
 #include "report/report.h"
 #include <math.h>
@@ -10,11 +10,11 @@ enum { MAX_CERTIFICATE_BYTES = 64 << 20, MAX_TUNES = 64, MAX_FLAGS = 32 };
 typedef struct replay {
     const cli_options *o;
     json_t *certificate;
-    const char *spec;                // device to use
+    const char *spec;   // device to use
     hone_pool *pool;
     hone_outcome *baseline, *candidate;
-    bool exact;                      // numbers must agree, not only the verdict
-    json_t *checks;                  // [{name, expected, found, agrees}]
+    bool exact;       // numbers must agree, not only the verdict
+    json_t *checks;   // [{name, expected, found, agrees}]
     unsigned differences;
 } replay;
 
@@ -75,9 +75,17 @@ static hone_code run_arm(replay *r, const char *arm, hone_outcome **out, hone_er
             flag[n_flags++] = json_string_value(value);
     }
     uint64_t seed = r->o->has_seed ? r->o->seed : (uint64_t)json_integer_value(at(r->certificate, "seeds", arm));
-    hone_job j = {.id = body ? 1 : 0, .task_path = text(r->certificate, "task", "path"), .task_text = text(r->certificate, "task", "text"),
-                  .candidate_text = body, .tuning = tune, .n_tuning = n_tune, .flags = flag, .n_flags = n_flags, .stages = HONE_STAGE_ALL,
-                  .seed = seed, .time_limit_s = r->o->limit_s};
+    hone_job j = {.id = body ? 1 : 0,
+                  .task_path = text(r->certificate, "task", "path"),
+                  .task_text = text(r->certificate, "task", "text"),
+                  .candidate_text = body,
+                  .tuning = tune,
+                  .n_tuning = n_tune,
+                  .flags = flag,
+                  .n_flags = n_flags,
+                  .stages = HONE_STAGE_ALL,
+                  .seed = seed,
+                  .time_limit_s = r->o->limit_s};
     return cli_evaluate(r->pool, &j, out, e);
 }
 
@@ -85,7 +93,8 @@ static hone_code run_arm(replay *r, const char *arm, hone_outcome **out, hone_er
 
 static void check(replay *r, const char *name, json_t *expected, json_t *found, bool agrees) {
     r->differences += !agrees;
-    json_array_append_new(r->checks, json_pack("{s:s, s:o, s:o, s:b}", "name", name, "expected", expected, "found", found, "agrees", (int)agrees));
+    json_array_append_new(r->checks,
+                          json_pack("{s:s, s:o, s:o, s:b}", "name", name, "expected", expected, "found", found, "agrees", (int)agrees));
 }
 
 static void check_text(replay *r, const char *name, const char *expected, const char *found) {
@@ -97,7 +106,9 @@ static void check_number(replay *r, const char *name, double expected, double fo
     check(r, name, json_real(expected), json_real(found), fabs(found - expected) <= 2e-8 * fabs(expected));
 }
 
-static const char *pass_word(const hone_outcome *o) { return o->verdict == HONE_PASS ? "pass" : o->verdict == HONE_FAIL ? "fail" : "error"; }
+static const char *pass_word(const hone_outcome *o) {
+    return o->verdict == HONE_PASS ? "pass" : o->verdict == HONE_FAIL ? "fail" : "error";
+}
 
 static hone_timing timing(const hone_outcome *o) {
     return (hone_timing){o->time_us, o->time_lo_us, o->time_hi_us, o->time_is_modelled, o->error_band, o->time_us};
@@ -154,10 +165,11 @@ static void print_text(const replay *r) {
     char b[32], c[32];
     const hone_outcome *base = r->baseline, *cand = r->candidate;
     const char *kind = base->time_is_modelled ? "modelled" : "measured";
-    printf("%s%s%s %s on %s", r->differences ? st.red : st.green, r->differences ? "DIFFERS" : "CONFIRMED", st.off, text(r->certificate, "task", "name"),
-           text(hone_pool_device(r->pool), "name", NULL));
+    printf("%s%s%s %s on %s", r->differences ? st.red : st.green, r->differences ? "DIFFERS" : "CONFIRMED", st.off,
+           text(r->certificate, "task", "name"), text(hone_pool_device(r->pool), "name", NULL));
     if (base->has_time && cand->has_time)
-        printf(": %s → %s, %.2f× (%s)", cli_time_text(base->time_us, b), cli_time_text(cand->time_us, c), base->time_us / cand->time_us, kind);
+        printf(": %s → %s, %.2f× (%s)", cli_time_text(base->time_us, b), cli_time_text(cand->time_us, c), base->time_us / cand->time_us,
+               kind);
     putchar('\n');
     print_differences(r, &st);
     cli_print_findings(cand, &st, stdout);
@@ -165,13 +177,15 @@ static void print_text(const replay *r) {
         printf("  %severy number compared: same device model, compiler and seeds%s\n", st.dim, st.off);
     else
         printf("  %sverdicts compared; times are not expected to be equal %s%s\n", st.dim,
-               strcmp(text(hone_pool_device(r->pool), "kind", NULL), "virtual") ? "on a physical device" : "with another device, version or seed", st.off);
+               strcmp(text(hone_pool_device(r->pool), "kind", NULL), "virtual") ? "on a physical device"
+                                                                                : "with another device, version or seed",
+               st.off);
 }
 
 static void print_json(const replay *r) {
     json_t *j = json_pack("{s:s, s:s, s:b, s:b, s:O, s:O, s:o}", "schema", "hone.replay/1", "certificate", r->o->certificate, "confirmed",
-                          (int)(r->differences == 0), "exact", (int)r->exact, "device", hone_pool_device(r->pool), "checks", r->checks, "findings",
-                          cli_findings_json(r->candidate));
+                          (int)(r->differences == 0), "exact", (int)r->exact, "device", hone_pool_device(r->pool), "checks", r->checks,
+                          "findings", cli_findings_json(r->candidate));
     cli_print_json(j);
 }
 

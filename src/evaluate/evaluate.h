@@ -28,6 +28,7 @@ typedef struct hone_job {
     double time_limit_s;                         // whole job; 0 = pool default
     bool want_artifacts;                         // PTX and cubin in the outcome
     unsigned timing_samples;                     // physical: per arm; 0 = default
+    size_t memory_limit_bytes;                   // of the worker, beyond what it holds at the start of a task; 0 = pool default
 } hone_job;
 
 typedef struct hone_finding {
@@ -68,7 +69,9 @@ typedef struct hone_pool_config {
     const char *program;         // path of the hone executable to run as worker; NULL: /proc/self/exe
     unsigned workers;            // 0: one for cuda, number of cores (≤ 4) for virtual
     double time_limit_s;         // per job, default 60
-    size_t memory_limit_bytes;   // per worker, 0 = task buffers + 256 MiB decided by the worker
+    // Per worker, beyond what it holds when it gets a task; going over it ends the evaluation with an error. 0: the worker decides (it needs
+    // the task's buffers and at most 256 MiB; its limit leaves room for what a compilation maps and does not use).
+    size_t memory_limit_bytes;
     unsigned worker_threads;     // virtual: host threads per worker for checking runs; 0 = cores / workers
 } hone_pool_config;
 // errors: HONE_E_NO_DEVICE when the first worker cannot open the device or toolkit (its message is passed on).

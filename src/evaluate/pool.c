@@ -25,6 +25,7 @@ typedef struct slot {
 struct hone_pool {
     char device[256], program[1024], threads[16];
     double time_limit_s;
+    size_t memory_limit_bytes;
     slot *slots;
     unsigned n;
     json_t *device_json;
@@ -130,6 +131,7 @@ static unsigned default_workers(const hone_pool_config *c) {
 static hone_code fill_config(hone_pool *p, const hone_pool_config *c, hone_err *e) {
     p->clock = hone_clock_monotonic();
     p->time_limit_s = c->time_limit_s > 0 ? c->time_limit_s : DEFAULT_LIMIT_S;
+    p->memory_limit_bytes = c->memory_limit_bytes;
     snprintf(p->device, sizeof p->device, "%s", c->device);
     if (c->program) {
         snprintf(p->program, sizeof p->program, "%s", c->program);
@@ -244,7 +246,10 @@ hone_code hone_pool_submit(hone_pool *p, const hone_job *j, hone_err *e) {
                 return hone_fail(e, HONE_E_BUSY, 0, "all %u workers are busy", p->n);
         return hone_fail(e, HONE_E_NO_DEVICE, 0, "no worker starts any more");
     }
-    char *text = hone_job_dump(j);
+    hone_job sent = *j;
+    if (!sent.memory_limit_bytes)
+        sent.memory_limit_bytes = p->memory_limit_bytes;
+    char *text = hone_job_dump(&sent);
     if (!text)
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for a job, or its text is not UTF-8");
     hone_code c = strlen(text) > HONE_MAX_JOB ? hone_fail(e, HONE_E_LIMIT, 0, "a job of %zu bytes is too long", strlen(text))

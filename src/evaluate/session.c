@@ -3,7 +3,10 @@
 #include "evaluate/internal.h"
 #include <string.h>
 
-enum { WORKLOAD_MAX_BYTES = 1 << 30 };   // of rotated sets on a physical device
+enum {
+    WORKLOAD_MAX_BYTES = 1 << 30,    // of rotated sets on a physical device
+    JUDGE_CACHE_BYTES = 96 << 20     // the compiler needs most of the rest of the 256 MiB that a worker may add to the task's buffers
+};
 
 // The virtual model that stands in for a physical device when sanitizing: only its instruction set matters there.
 static const char *virtual_model(uint32_t cc) {
@@ -126,7 +129,7 @@ static hone_code parse_task(const hone_job *job, hone_task **out, hone_err *e) {
     return c;
 }
 
-static hone_code make_plans(hone_session *s, hone_err *e) {
+static hone_code make_plans(hone_session *s, size_t memory_limit, hone_err *e) {
     s->sizes = hone_calloc(s->task->n_sizes + 1, sizeof *s->sizes);
     if (!s->sizes)
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for plans");
@@ -138,7 +141,7 @@ static hone_code make_plans(hone_session *s, hone_err *e) {
     }
     // Room for the buffers, their host copies and shadows; a runaway compilation or interpreter ends in an error instead of taking the
     // machine.
-    hone_sandbox_limit_memory(3 * bytes + ((size_t)2 << 30));
+    hone_sandbox_limit_memory(memory_limit ? memory_limit : 3 * bytes + ((size_t)2 << 30));
     return HONE_OK;
 }
 
@@ -160,7 +163,7 @@ hone_code hone_session_task(hone_session *s, const hone_job *job, hone_err *e) {
         return HONE_OK;
     drop_task(s);
     HONE_TRY(parse_task(job, &s->task, e));
-    hone_code c = make_plans(s, e);
+    hone_code c = make_plans(s, job->memory_limit_bytes, e);
     if (c == HONE_OK)
         c = hone_compile_task(s->compiler, s->task, NULL, NULL, 0, s->device->info.cc, &s->baseline, e);
     if (c != HONE_OK) {
@@ -175,7 +178,8 @@ hone_code hone_session_task(hone_session *s, const hone_job *job, hone_err *e) {
 hone_code hone_session_judge(hone_session *s, hone_err *e) {
     if (s->judge)
         return HONE_OK;
-    hone_judge_config c = {.task = s->task, .runner = hone_device_runner_face(&s->runner), .seed = s->seed};
+    hone_judge_config c = {.task = s->task, .runner = hone_device_runner_face(&s->runner), .seed = s->seed,
+                           .max_cache_bytes = JUDGE_CACHE_BYTES};
     return hone_judge_open(&c, &s->judge, e);
 }
 

@@ -1,10 +1,13 @@
-// export/c_loader: NAME.h and NAME.c, a loader on the CUDA driver API. Generated code checks what it is called with, computes grids with overflow
-// checks, keeps scratch buffers, and launches through cuLaunchKernelEx.
+// export/c_loader: NAME.h and NAME.c, a loader on the CUDA driver API. Generated code checks what it is called with, computes grids with
+// overflow checks, keeps scratch buffers, and launches through cuLaunchKernelEx.
 #include "export/internal.h"
 #include <stdio.h>
 #include <string.h>
 
-static const struct { hone_dtype t; const char *c, *lo, *hi; } value_types[] = {
+static const struct {
+    hone_dtype t;
+    const char *c, *lo, *hi;
+} value_types[] = {
     {HONE_FLOAT, "float", NULL, NULL},
     {HONE_DOUBLE, "double", NULL, NULL},
     {HONE_INT8, "int8_t", "INT8_MIN", "INT8_MAX"},
@@ -50,7 +53,9 @@ static bool is_user_buffer(const hone_arg *a) { return a->role != HONE_SCALAR &&
 
 static void struct_params(exporting *x) {
     char name[128];
-    export_put(x, "// What a call depends on: the sizes, then the scalars. @_defaults() gives those that were optimized for.\ntypedef struct @_params {\n");
+    export_put(
+        x,
+        "// What a call depends on: the sizes, then the scalars. @_defaults() gives those that were optimized for.\ntypedef struct @_params {\n");
     for (size_t i = 0; i < x->t->sizes[0].n; i++)
         hone_str_addf(x->out, "    int64_t %s;\n", c_name(x->t->sizes[0].v[i].name, name));
     for (size_t i = 0; i < x->t->n_args; i++) {
@@ -63,8 +68,10 @@ static void struct_params(exporting *x) {
 
 static void struct_buffers(exporting *x) {
     static const char *const does[] = {"read", "written", "read and written"};
-    export_put(x, "// Device memory and its size in bytes. Buffers must not overlap.\ntypedef struct @_buffer { CUdeviceptr data; size_t bytes; } @_buffer;\n"
-                  "typedef struct @_buffers {\n");
+    export_put(
+        x,
+        "// Device memory and its size in bytes. Buffers must not overlap.\ntypedef struct @_buffer { CUdeviceptr data; size_t bytes; } @_buffer;\n"
+        "typedef struct @_buffers {\n");
     for (size_t i = 0; i < x->t->n_args; i++) {
         const hone_arg *a = &x->t->args[i];
         if (!is_user_buffer(a))
@@ -98,16 +105,18 @@ hone_code export_c_header(exporting *x) {
                "typedef struct @ @;\n\n");
     struct_params(x);
     struct_buffers(x);
-    export_put(x, "@_params @_defaults(void);\n"
-                  "// Loads folder/@.cubin, or @.ptx when the device does not take that, into the current context.\n"
-                  "CUresult @_open(@ **out, const char *folder);\n"
-                  "void @_close(@ *k);\n"
-                  "// Sets the `bytes` of every buffer. CUDA_ERROR_INVALID_VALUE for sizes that are not positive or overflow.\n"
-                  "CUresult @_sizes(const @_params *p, @_buffers *b);\n"
-                  "// Launches asynchronously on the stream. CUDA_ERROR_INVALID_VALUE, with a message, for a buffer that is too small or a null pointer.\n"
-                  "CUresult @_launch(@ *k, const @_params *p, const @_buffers *b, CUstream stream);\n"
-                  "const char *@_message(const @ *k);   // what went wrong last; never NULL\n\n"
-                  "#ifdef __cplusplus\n}\n#endif\n#endif\n");
+    export_put(
+        x,
+        "@_params @_defaults(void);\n"
+        "// Loads folder/@.cubin, or @.ptx when the device does not take that, into the current context.\n"
+        "CUresult @_open(@ **out, const char *folder);\n"
+        "void @_close(@ *k);\n"
+        "// Sets the `bytes` of every buffer. CUDA_ERROR_INVALID_VALUE for sizes that are not positive or overflow.\n"
+        "CUresult @_sizes(const @_params *p, @_buffers *b);\n"
+        "// Launches asynchronously on the stream. CUDA_ERROR_INVALID_VALUE, with a message, for a buffer that is too small or a null pointer.\n"
+        "CUresult @_launch(@ *k, const @_params *p, const @_buffers *b, CUstream stream);\n"
+        "const char *@_message(const @ *k);   // what went wrong last; never NULL\n\n"
+        "#ifdef __cplusplus\n}\n#endif\n#endif\n");
     return hone_str_check(x->out, "the C header", x->e);
 }
 
@@ -164,7 +173,7 @@ static const char handle[] =
     "    *out = k;\n    return CUDA_SUCCESS;\n}\n\n"
     "void @_close(@ *k) {\n"
     "    if (!k)\n        return;\n"
-    "    for (size_t i = 0; i < SCRATCHES; i++)\n        if (k->scratch[i].data)\n            cuMemFree(k->scratch[i].data);\n"
+    "    for (size_t i = 0; i < sizeof k->scratch / sizeof *k->scratch; i++)\n        if (k->scratch[i].data)\n            cuMemFree(k->scratch[i].data);\n"
     "    if (k->module)\n        cuModuleUnload(k->module);\n"
     "    free(k);\n}\n\n";
 
@@ -256,14 +265,18 @@ static void sizes(exporting *x) {
 }
 
 static void checks(exporting *x) {
-    export_put(x, "static CUresult usable(@ *k, const @_params *p, const @_buffers *b) {\n    @_buffers need;\n"
-                  "    if (@_sizes(p, &need) != CUDA_SUCCESS)\n        return refuse(k, CUDA_ERROR_INVALID_VALUE, \"a size is not positive, or too large\");\n");
+    export_put(
+        x,
+        "static CUresult usable(@ *k, const @_params *p, const @_buffers *b) {\n    @_buffers need;\n"
+        "    if (@_sizes(p, &need) != CUDA_SUCCESS)\n        return refuse(k, CUDA_ERROR_INVALID_VALUE, \"a size is not positive, or too large\");\n");
     for (size_t i = 0; i < x->t->n_args; i++) {
         char n[128];
         c_name(x->t->args[i].name, n);
         if (is_user_buffer(&x->t->args[i]))
-            hone_str_addf(x->out, "    if (!b->%s.data || b->%s.bytes < need.%s.bytes)\n"
-                          "        return refuse(k, CUDA_ERROR_INVALID_VALUE, \"buffer '%s' is missing or too small\");\n", n, n, n, x->t->args[i].name);
+            hone_str_addf(x->out,
+                          "    if (!b->%s.data || b->%s.bytes < need.%s.bytes)\n"
+                          "        return refuse(k, CUDA_ERROR_INVALID_VALUE, \"buffer '%s' is missing or too small\");\n",
+                          n, n, n, x->t->args[i].name);
     }
     hone_str_add(x->out, "    return CUDA_SUCCESS;\n}\n\n");
 }
@@ -275,16 +288,18 @@ static void scratch(exporting *x) {
         any |= x->t->args[i].role == HONE_SCRATCH;
     if (!any)
         return;
-    export_put(x, "// Scratch space is kept between calls and grows when needed.\n"
-                  "static CUresult reserve(@ *k, size_t i, int64_t bytes) {\n"
-                  "    if (bytes < 1)\n        return refuse(k, CUDA_ERROR_INVALID_VALUE, \"these sizes give no valid scratch space\");\n"
-                  "    if (k->scratch[i].bytes >= (size_t)bytes)\n        return CUDA_SUCCESS;\n"
-                  "    if (k->scratch[i].data)\n        cuMemFree(k->scratch[i].data);\n"
-                  "    k->scratch[i] = (@_buffer){0};\n"
-                  "    CUresult r = cuMemAlloc(&k->scratch[i].data, (size_t)bytes);\n"
-                  "    if (r != CUDA_SUCCESS)\n        return refuse(k, r, \"no memory for scratch space\");\n"
-                  "    k->scratch[i].bytes = (size_t)bytes;\n    return CUDA_SUCCESS;\n}\n\n"
-                  "static CUresult reserve_all(@ *k, const @_params *v) {\n    bool overflow = false, *bad = &overflow;\n    CUresult r = CUDA_SUCCESS;\n");
+    export_put(
+        x,
+        "// Scratch space is kept between calls and grows when needed.\n"
+        "static CUresult reserve(@ *k, size_t i, int64_t bytes) {\n"
+        "    if (bytes < 1)\n        return refuse(k, CUDA_ERROR_INVALID_VALUE, \"these sizes give no valid scratch space\");\n"
+        "    if (k->scratch[i].bytes >= (size_t)bytes)\n        return CUDA_SUCCESS;\n"
+        "    if (k->scratch[i].data)\n        cuMemFree(k->scratch[i].data);\n"
+        "    k->scratch[i] = (@_buffer){0};\n"
+        "    CUresult r = cuMemAlloc(&k->scratch[i].data, (size_t)bytes);\n"
+        "    if (r != CUDA_SUCCESS)\n        return refuse(k, r, \"no memory for scratch space\");\n"
+        "    k->scratch[i].bytes = (size_t)bytes;\n    return CUDA_SUCCESS;\n}\n\n"
+        "static CUresult reserve_all(@ *k, const @_params *v) {\n    bool overflow = false, *bad = &overflow;\n    CUresult r = CUDA_SUCCESS;\n");
     for (size_t i = 0; i < x->t->n_args; i++) {
         if (x->t->args[i].role != HONE_SCRATCH)
             continue;
@@ -341,11 +356,13 @@ static void pointer_arg(exporting *x, const hone_launch *l, size_t i) {
 
 static hone_code launch(exporting *x, size_t i) {
     const hone_launch *l = &x->t->launches[i];
-    hone_str_addf(x->out, "// %s<<<dim3(%s, %s, %s), dim3(%s, %s, %s), %s>>>\n", l->kernel, hone_expr_text(l->grid[0]), hone_expr_text(l->grid[1]),
-                  hone_expr_text(l->grid[2]), hone_expr_text(l->block[0]), hone_expr_text(l->block[1]), hone_expr_text(l->block[2]),
-                  l->smem ? hone_expr_text(l->smem) : "0");
+    hone_str_addf(x->out, "// %s<<<dim3(%s, %s, %s), dim3(%s, %s, %s), %s>>>\n", l->kernel, hone_expr_text(l->grid[0]),
+                  hone_expr_text(l->grid[1]), hone_expr_text(l->grid[2]), hone_expr_text(l->block[0]), hone_expr_text(l->block[1]),
+                  hone_expr_text(l->block[2]), l->smem ? hone_expr_text(l->smem) : "0");
     hone_str_addf(x->out, "static CUresult launch_%zu(", i);
-    export_put(x, "@ *k, const @_params *v, const @_buffers *b, CUstream stream) {\n    bool overflow = false, *bad = &overflow;\n    (void)v;\n    (void)b;\n    shape s = {");
+    export_put(
+        x,
+        "@ *k, const @_params *v, const @_buffers *b, CUstream stream) {\n    bool overflow = false, *bad = &overflow;\n    (void)v;\n    (void)b;\n    shape s = {");
     axes(x, "grid", l->grid);
     hone_str_add(x->out, ",\n               ");
     axes(x, "block", l->block);
@@ -381,7 +398,9 @@ static void run_all(exporting *x, bool has_scratch) {
     hone_str_add(x->out, "};\n    k->message[0] = 0;\n    CUresult r = usable(k, p, b);\n");
     if (has_scratch)
         hone_str_add(x->out, "    if (r == CUDA_SUCCESS)\n        r = reserve_all(k, p);\n");
-    hone_str_add(x->out, "    for (size_t i = 0; i < LAUNCHES && r == CUDA_SUCCESS; i++)\n        r = launches[i](k, p, b, stream);\n    return r;\n}\n");
+    hone_str_add(
+        x->out,
+        "    for (size_t i = 0; i < LAUNCHES && r == CUDA_SUCCESS; i++)\n        r = launches[i](k, p, b, stream);\n    return r;\n}\n");
 }
 
 hone_code export_c_source(exporting *x) {

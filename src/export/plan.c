@@ -5,8 +5,8 @@
 
 typedef struct planning {
     const hone_task *t;
-    const hone_plan *p;          // for the first sizes
-    hone_env env;                // first sizes, then tune values
+    const hone_plan *p;   // for the first sizes
+    hone_env env;         // first sizes, then tune values
     const char *name, *ptx;
 } planning;
 
@@ -69,8 +69,8 @@ static json_t *buffer_json(const hone_plan_buffer *b) {
         json_array_append_new(shape, json_integer((json_int_t)b->dims[i]));
     }
     return json_pack("{s:s, s:s, s:s, s:I, s:o, s:o, s:I}", "name", b->arg->name, "role", role_name(b->arg->role), "type",
-                     hone_dtype_name(b->arg->type), "element_bytes", (json_int_t)hone_dtype_bytes(b->arg->type), "dims", dims, "shape", shape,
-                     "bytes", (json_int_t)b->bytes);
+                     hone_dtype_name(b->arg->type), "element_bytes", (json_int_t)hone_dtype_bytes(b->arg->type), "dims", dims, "shape",
+                     shape, "bytes", (json_int_t)b->bytes);
 }
 
 static json_t *number_json(const planning *x, const hone_expr *expr, bool floating) {
@@ -86,15 +86,16 @@ static json_t *scalars_json(const planning *x) {
     for (size_t i = 0; i < x->t->n_args; i++) {
         const hone_arg *a = &x->t->args[i];
         if (a->role == HONE_SCALAR)
-            json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o}", "name", a->name, "type", hone_dtype_name(a->type), "value",
-                                                  hone_expr_text(a->value), "number", number_json(x, a->value, hone_dtype_is_float(a->type))));
+            json_array_append_new(list,
+                                  json_pack("{s:s, s:s, s:s, s:o}", "name", a->name, "type", hone_dtype_name(a->type), "value",
+                                            hone_expr_text(a->value), "number", number_json(x, a->value, hone_dtype_is_float(a->type))));
     }
     return list;
 }
 
 static json_t *axes_json(hone_expr *const expr[3], const uint32_t value[3]) {
-    return json_pack("{s:[sss], s:[iii]}", "expr", hone_expr_text(expr[0]), hone_expr_text(expr[1]), hone_expr_text(expr[2]), "value", (int)value[0],
-                     (int)value[1], (int)value[2]);
+    return json_pack("{s:[sss], s:[iii]}", "expr", hone_expr_text(expr[0]), hone_expr_text(expr[1]), hone_expr_text(expr[2]), "value",
+                     (int)value[0], (int)value[1], (int)value[2]);
 }
 
 static json_t *args_json(const planning *x, const hone_launch *l) {
@@ -123,9 +124,10 @@ static json_t *launch_json(const planning *x, size_t i) {
     const hone_plan_launch *p = &x->p->launches[i];
     char symbol[512];
     export_symbol(x->ptx, l->kernel, symbol, sizeof symbol);
-    json_t *o = json_pack("{s:s, s:s, s:o, s:o, s:{s:s, s:i}, s:b, s:o}", "kernel", l->kernel, "symbol", symbol, "grid", axes_json(l->grid, p->grid),
-                          "block", axes_json(l->block, p->block), "shared_bytes", "expr", l->smem ? hone_expr_text(l->smem) : "0", "value",
-                          (int)p->smem_bytes, "cooperative", (int)l->cooperative, "args", args_json(x, l));
+    json_t *o = json_pack("{s:s, s:s, s:o, s:o, s:{s:s, s:i}, s:b, s:o}", "kernel", l->kernel, "symbol", symbol, "grid",
+                          axes_json(l->grid, p->grid), "block", axes_json(l->block, p->block), "shared_bytes", "expr",
+                          l->smem ? hone_expr_text(l->smem) : "0", "value", (int)p->smem_bytes, "cooperative", (int)l->cooperative, "args",
+                          args_json(x, l));
     if (o && l->cluster[0])
         json_object_set_new(o, "cluster", axes_json(l->cluster, p->cluster));
     return o;
@@ -153,8 +155,8 @@ static json_t *whole(const planning *x) {
     for (size_t i = 0; i < x->t->n_flags; i++)
         json_array_append_new(flags, json_string(x->t->flags[i]));
     return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "schema", HONE_LAUNCH_SCHEMA, "name", x->name, "sizes",
-                     bindings_json(x->t->sizes[0].v, x->t->sizes[0].n), "tuning", tuning_json(x), "flags", flags, "buffers", buffers, "scalars",
-                     scalars_json(x), "launches", launches);
+                     bindings_json(x->t->sizes[0].v, x->t->sizes[0].n), "tuning", tuning_json(x), "flags", flags, "buffers", buffers,
+                     "scalars", scalars_json(x), "launches", launches);
 }
 
 json_t *hone_export_plan(const hone_task *t, const hone_env *tuning, const char *name, const char *ptx, hone_err *e) {
@@ -175,7 +177,7 @@ json_t *hone_export_plan(const hone_task *t, const hone_env *tuning, const char 
 }
 
 json_t *hone_export_plan_of_text(const char *text, const hone_binding *tuning, size_t n_tuning, const char *name, const char *ptx,
-                                hone_err *e) {
+                                 hone_err *e) {
     hone_diags diags = {.arena = hone_arena_new(1 << 22)};
     hone_task *t = NULL;
     json_t *o = NULL;
@@ -184,7 +186,6 @@ json_t *hone_export_plan_of_text(const char *text, const hone_binding *tuning, s
     else if (hone_task_parse("best.cu", text, strlen(text), &t, &diags, e) == HONE_OK)
         o = hone_export_plan(t, &(hone_env){tuning, n_tuning, NULL}, name, ptx, e);
     hone_task_free(t);
-    hone_free(diags.v);
     hone_arena_free(diags.arena);
     return o;
 }

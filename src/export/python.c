@@ -2,12 +2,15 @@
 #include "export/internal.h"
 #include <string.h>
 
-static const struct { hone_dtype t; const char *ctype, *torch; } types[] = {
-    {HONE_FLOAT, "c_float", "float32"},    {HONE_DOUBLE, "c_double", "float64"},  {HONE_HALF, NULL, "float16"},
-    {HONE_BFLOAT16, NULL, "bfloat16"},     {HONE_INT8, "c_int8", "int8"},         {HONE_UINT8, "c_uint8", "uint8"},
-    {HONE_INT16, "c_int16", "int16"},      {HONE_UINT16, "c_uint16", "uint16"},   {HONE_INT32, "c_int32", "int32"},
-    {HONE_UINT32, "c_uint32", "uint32"},   {HONE_INT64, "c_int64", "int64"},      {HONE_UINT64, "c_uint64", "uint64"},
-    {HONE_BOOL, "c_bool", "bool"},         {HONE_FP8_E4M3, NULL, "float8_e4m3fn"}, {HONE_FP8_E5M2, NULL, "float8_e5m2"},
+static const struct {
+    hone_dtype t;
+    const char *ctype, *torch;
+} types[] = {
+    {HONE_FLOAT, "c_float", "float32"},  {HONE_DOUBLE, "c_double", "float64"},   {HONE_HALF, NULL, "float16"},
+    {HONE_BFLOAT16, NULL, "bfloat16"},   {HONE_INT8, "c_int8", "int8"},          {HONE_UINT8, "c_uint8", "uint8"},
+    {HONE_INT16, "c_int16", "int16"},    {HONE_UINT16, "c_uint16", "uint16"},    {HONE_INT32, "c_int32", "int32"},
+    {HONE_UINT32, "c_uint32", "uint32"}, {HONE_INT64, "c_int64", "int64"},       {HONE_UINT64, "c_uint64", "uint64"},
+    {HONE_BOOL, "c_bool", "bool"},       {HONE_FP8_E4M3, NULL, "float8_e4m3fn"}, {HONE_FP8_E5M2, NULL, "float8_e5m2"},
 };
 
 static size_t type_row(hone_dtype t) {
@@ -220,7 +223,9 @@ hone_code export_python(exporting *x) {
                   "\nAddresses are device pointers as integers. LIBCUDA in the environment names another libcuda.\n\"\"\"\n");
     hone_str_add(x->out, imports);
     tables(x);
-    hone_str_add(x->out, "# symbol, grid, block, cluster, cooperative, bytes of shared memory, arguments (a buffer's name, or type and value)\nLAUNCHES = [\n");
+    hone_str_add(
+        x->out,
+        "# symbol, grid, block, cluster, cooperative, bytes of shared memory, arguments (a buffer's name, or type and value)\nLAUNCHES = [\n");
     HONE_TRY(checked(x));
     hone_str_add(x->out, "]\n");
     export_put(x, runtime);
@@ -274,21 +279,20 @@ static void torch_types(exporting *x) {
     hone_str_add(x->out, "}\n\n\n");
 }
 
-static const char torch_check[] =
-    "def _check(tensors, values):\n"
-    "    device = next(iter(tensors.values())).device\n"
-    "    for name, shape in _kernel().shapes(**values).items():\n"
-    "        t = tensors.get(name)\n"
-    "        if t is None:\n"
-    "            continue\n"
-    "        if not t.is_cuda or t.device != device:\n"
-    "            raise ValueError(f\"{name} is on {t.device}; all tensors must be on one CUDA device\")\n"
-    "        if t.dtype != TYPES[name]:\n"
-    "            raise TypeError(f\"{name} is {t.dtype}; {TYPES[name]} is needed\")\n"
-    "        if tuple(t.shape) != tuple(shape):\n"
-    "            raise ValueError(f\"{name} has shape {tuple(t.shape)}; {tuple(shape)} is needed\")\n"
-    "        if not t.is_contiguous() or t.data_ptr() % 16:\n"
-    "            raise ValueError(f\"{name} must be contiguous and aligned to 16 bytes\")\n\n\n";
+static const char torch_check[] = "def _check(tensors, values):\n"
+                                  "    device = next(iter(tensors.values())).device\n"
+                                  "    for name, shape in _kernel().shapes(**values).items():\n"
+                                  "        t = tensors.get(name)\n"
+                                  "        if t is None:\n"
+                                  "            continue\n"
+                                  "        if not t.is_cuda or t.device != device:\n"
+                                  "            raise ValueError(f\"{name} is on {t.device}; all tensors must be on one CUDA device\")\n"
+                                  "        if t.dtype != TYPES[name]:\n"
+                                  "            raise TypeError(f\"{name} is {t.dtype}; {TYPES[name]} is needed\")\n"
+                                  "        if tuple(t.shape) != tuple(shape):\n"
+                                  "            raise ValueError(f\"{name} has shape {tuple(t.shape)}; {tuple(shape)} is needed\")\n"
+                                  "        if not t.is_contiguous() or t.data_ptr() % 16:\n"
+                                  "            raise ValueError(f\"{name} must be contiguous and aligned to 16 bytes\")\n\n\n";
 
 static void mutated(exporting *x, const char *name, bool more) {
     hone_str_add(x->out, more ? ", \"" : "\"");
@@ -322,7 +326,9 @@ static void torch_op(exporting *x) {
 static void torch_function(exporting *x) {
     export_put(x, "def @(");
     operands(x, "%", "given");
-    export_put(x, ", **values):\n    \"\"\"Runs @. Sizes come from the tensors' shapes; what no shape says, and scalars, are keywords. Returns what it writes.\"\"\"\n    tensors = {");
+    export_put(
+        x,
+        ", **values):\n    \"\"\"Runs @. Sizes come from the tensors' shapes; what no shape says, and scalars, are keywords. Returns what it writes.\"\"\"\n    tensors = {");
     operands(x, "\"$\": %", "given");
     hone_str_add(x->out, "}\n    for name, (tensor, axis) in FROM.items():\n        values.setdefault(name, tensors[tensor].shape[axis])\n"
                          "    shapes = _kernel().shapes(**values)\n"
@@ -343,7 +349,8 @@ static void name_list(exporting *x, const char *name, bool inout) {
 }
 
 hone_code export_torch(exporting *x) {
-    export_put(x, "\"\"\"@ as an operator of PyTorch: torch.ops.hone.@, and the function @() here, which finds sizes and makes the outputs.\n\n");
+    export_put(
+        x, "\"\"\"@ as an operator of PyTorch: torch.ops.hone.@, and the function @() here, which finds sizes and makes the outputs.\n\n");
     export_origin(x, "");
     export_put(x, "\n    from @_torch import @\n    result = @(");
     operands(x, "%", "given");

@@ -1,4 +1,5 @@
-// export/write: the folder. All texts are made before the first file is written, so that a task that cannot be exported leaves nothing behind.
+// export/write: the folder. All texts are made before the first file is written, so that a task that cannot be exported leaves nothing
+// behind.
 #include "export/internal.h"
 #include <ctype.h>
 #include <errno.h>
@@ -8,8 +9,16 @@
 
 enum { MAX_FILES = 8, MAX_TEXT = 16 << 20 };
 
-typedef struct out_file { char name[200]; const void *data; size_t n; char *owned; } out_file;
-typedef struct out_files { out_file v[MAX_FILES]; size_t n; } out_files;
+typedef struct out_file {
+    char name[200];
+    const void *data;
+    size_t n;
+    char *owned;
+} out_file;
+typedef struct out_files {
+    out_file v[MAX_FILES];
+    size_t n;
+} out_files;
 
 // ---- names and comments
 
@@ -37,7 +46,9 @@ void export_put(exporting *x, const char *text) {
     }
 }
 
-void export_expr(exporting *x, const hone_expr *expr, hone_dialect d, bool floating) { hone_expr_spell(expr, d, floating, &x->constants, x->out); }
+void export_expr(exporting *x, const hone_expr *expr, hone_dialect d, bool floating) {
+    hone_expr_spell(expr, d, floating, &x->constants, x->out);
+}
 
 // Printable ASCII only: what stands in a comment must not end it.
 static void comment_text(hone_str *out, const char *s) {
@@ -63,7 +74,8 @@ void export_origin(exporting *x, const char *prefix) {
         comment_text(x->out, text_at(x->result, "verdict", NULL));
         hone_str_add(x->out, json_is_true(json_object_get(x->result, "confirmed")) ? ", confirmed).\n" : ", not confirmed).\n");
     }
-    hone_str_addf(x->out, "%sVerified at the sizes of the task file's `size` and `check` lines; other sizes are computed the same way.\n", prefix);
+    hone_str_addf(x->out, "%sVerified at the sizes of the task file's `size` and `check` lines; other sizes are computed the same way.\n",
+                  prefix);
 }
 
 // ---- collecting
@@ -90,7 +102,8 @@ static hone_code generate(exporting *x, out_files *f, const char *end, hone_code
 }
 
 static hone_code add_plan(exporting *x, out_files *f) {
-    json_t *plan = hone_export_plan(x->t, &x->constants, text_at(x->result, "task", "name")[0] ? text_at(x->result, "task", "name") : NULL, x->ptx, x->e);
+    json_t *plan = hone_export_plan(x->t, &x->constants, text_at(x->result, "task", "name")[0] ? text_at(x->result, "task", "name") : NULL,
+                                    x->ptx, x->e);
     if (!plan)
         return x->e->code;
     char *raw = json_dumps(plan, JSON_INDENT(1) | JSON_REAL_PRECISION(9)), *own = raw ? hone_strdup(raw) : NULL;

@@ -60,7 +60,6 @@ static hone_code bake(const char *text, const json_t *tuning, char **out, size_t
     if (c == HONE_OK)
         c = hone_task_bake(t, &env, out, len, e);
     hone_task_free(t);
-    hone_free(diags.v);
     hone_arena_free(diags.arena);
     return c;
 }

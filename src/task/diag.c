@@ -59,7 +59,8 @@ void names_add(name_list *l, const char *name) {
         l->v[l->n++] = name;
 }
 
-// Another case is near, whatever the length; the name itself is no suggestion; else one letter in two to four, two in longer names, none in single letters.
+// Another case is near, whatever the length; else one letter in two to four, two in longer names, none in single letters. The name itself
+// is no suggestion.
 const char *task_suggest(parser *p, const char *name, const name_list *known) {
     size_t n = strlen(name), limit = n < 2 ? 0 : n < 5 ? 1 : 2, best = limit + 1;
     const char *found = NULL;

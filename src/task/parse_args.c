@@ -196,7 +196,8 @@ bool parse_scalar(parser *p) {
         return false;
     a->role = HONE_SCALAR;
     a->line = at.line;
-    if (type_before_name(p, a, &at) || !parse_type(p, &a->type) || !tok_expect(p, "=", "and the scalar's value") || !(a->value = parse_expr(p)))
+    if (type_before_name(p, a, &at) || !parse_type(p, &a->type) || !tok_expect(p, "=", "and the scalar's value") ||
+        !(a->value = parse_expr(p)))
         return false;
     return add_arg(p, a, &at);
 }

@@ -1,6 +1,6 @@
-// Expressions as text in another language: for exported loaders, which compute grids and sizes themselves. The integer form in C calls the checked
-// functions that such a loader carries (x_add, x_div …, first argument `bad`), so that an overflow is an error there too; Python's integers need
-// no such care. Floating form: double arithmetic, as in eval.c.
+// Expressions as text in another language: for exported loaders, which compute grids and sizes themselves. The integer form in C calls the
+// checked functions that such a loader carries (x_add, x_div …, first argument `bad`), so that an overflow is an error there too; Python's
+// integers need no such care. Floating form: double arithmetic, as in eval.c.
 #include "task/internal.h"
 #include <inttypes.h>
 #include <math.h>
@@ -48,14 +48,18 @@ static bool bound(const hone_env *env, const char *name, int64_t *out) {
 }
 
 // Words that C, C++ or Python keep for themselves, and names that generated functions use.
-static const char *const c_words[] = {"alignas", "alignof", "and", "asm", "auto", "bool", "break", "case", "catch", "char", "class", "const", "continue",
-    "default", "delete", "do", "double", "else", "enum", "explicit", "export", "extern", "false", "float", "for", "friend", "goto", "if", "inline", "int",
-    "long", "mutable", "namespace", "new", "not", "operator", "or", "private", "protected", "public", "register", "restrict", "return", "short", "signed",
-    "sizeof", "static", "struct", "switch", "template", "this", "throw", "true", "try", "typedef", "typename", "union", "unsigned", "using", "virtual",
-    "void", "volatile", "while", "xor"};
-static const char *const python_words[] = {"False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue", "def", "del",
-    "elif", "else", "except", "finally", "for", "from", "global", "if", "import", "in", "is", "lambda", "nonlocal", "not", "or", "pass", "raise", "return",
-    "try", "while", "with", "yield", "values", "tensors", "torch", "json", "loader", "given", "buffers"};
+static const char *const c_words[] = {
+    "alignas",  "alignof",  "and",      "asm",    "auto",    "bool",      "break",    "case",     "catch",    "char",    "class",
+    "const",    "continue", "default",  "delete", "do",      "double",    "else",     "enum",     "explicit", "export",  "extern",
+    "false",    "float",    "for",      "friend", "goto",    "if",        "inline",   "int",      "long",     "mutable", "namespace",
+    "new",      "not",      "operator", "or",     "private", "protected", "public",   "register", "restrict", "return",  "short",
+    "signed",   "sizeof",   "static",   "struct", "switch",  "template",  "this",     "throw",    "true",     "try",     "typedef",
+    "typename", "union",    "unsigned", "using",  "virtual", "void",      "volatile", "while",    "xor"};
+static const char *const python_words[] = {"False",   "None",     "True",  "and",    "as",    "assert", "async",  "await",    "break",
+                                           "class",   "continue", "def",   "del",    "elif",  "else",   "except", "finally",  "for",
+                                           "from",    "global",   "if",    "import", "in",    "is",     "lambda", "nonlocal", "not",
+                                           "or",      "pass",     "raise", "return", "try",   "while",  "with",   "yield",    "values",
+                                           "tensors", "torch",    "json",  "loader", "given", "buffers"};
 
 void hone_name_spell(const char *name, hone_dialect d, hone_str *out) {
     const char *const *words = d == HONE_DIALECT_C ? c_words : python_words;

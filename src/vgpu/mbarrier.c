@@ -50,6 +50,8 @@ static state change(state s, unsigned sub, uint32_t n) {
 // Race detection: arriving publishes what the thread did, a completed wait observes it.
 static void order(vg_warp *w, const uint64_t *word, bool arrives) {
     const size_t offset = (size_t)((const uint8_t *)(const void *)word - w->block->shared);
+    if (offset >= w->block->shared_bytes)
+        return;   // a generic address outside shared memory: undefined for mbarriers
     if (arrives)
         vg_race_publish(w, offset);
     else

@@ -15,7 +15,7 @@ typedef struct record {
     bool atomic;
 } record;
 typedef struct cell {
-    record writer[2];                  // [1]: another part of the cell
+    record writer[2];                  // [1]: another part of the cell, or a plain write before atomic ones
     record reader[3];                  // latest; another lane of its warp; a lane of another warp
 } cell;
 typedef struct clocks { uint32_t v[WARPS_MAX]; } clocks;   // per warp: up to which of its clocks everything is ordered before
@@ -164,9 +164,9 @@ static void note_read(cell *c, const record *x) {
 
 static void note_write(cell *c, const record *x) {
     record *k = c->writer;
-    if (k[0].mask & ~x->mask)
+    if (k[0].mask & ~x->mask || (k[0].mask && x->atomic && !k[0].atomic))   // an update does not hide the plain write below it
         k[1] = k[0];
-    else if (!(k[1].mask & ~x->mask))
+    else if (!x->atomic && !(k[1].mask & ~x->mask))
         k[1].mask = 0;
     k[0] = *x;
     for (unsigned i = 0; i < 3; i++)

@@ -17,7 +17,7 @@ static const double overlap_q = 5;
 typedef struct work {            // of the whole grid, warp level
     double issue, pipe[VG_PIPE_COUNT];
     double l1_cycles, shared_cycles;   // data-path cycles
-    double chain;                // cycles of one warp's dependent chain, average over warps
+    double spill_chain;          // cycles that spill loads add to one warp's dependent chain
 } work;
 
 // ---- the dependent chain of a warp
@@ -140,6 +140,18 @@ static void add_memory(const vg_inst_count *c, double scale, work *w) {
     }
 }
 
+// Spills: ptxas says how many bytes of spill code there are, not where. Each 4-byte access is taken to run as often as the kernel's average
+// instruction; it issues, occupies a data-path cycle (32 lanes × 4 bytes) and, when it loads, holds up the warp for about half of an L1 hit.
+static void add_spills(const vg_device *d, const vg_code *code, const vg_counters *c, const vg_resources *r, double scale, work *w) {
+    double executed = 0, accesses = ((double)r->spill_store_bytes + r->spill_load_bytes) / 4;
+    for (size_t i = 0; i < code->n_insts; i++)
+        executed += (double)c->insts[i].warps;
+    double each = code->n_insts ? executed / (double)code->n_insts * scale : 0;
+    w->issue += accesses * each;
+    w->l1_cycles += accesses * each;
+    w->spill_chain = r->spill_load_bytes / 4.0 * each / fmax(1, c->total.warps) * 0.5 * vg_dev(d, VG_DEV_L1_LATENCY);
+}
+
 static work grid_work(const vg_code *code, const vg_counters *c, double scale) {
     work w = {0};
     for (size_t i = 0; i < code->n_insts; i++) {
@@ -210,7 +222,7 @@ static cycles resource_cycles(const vg_device *d, const vg_code *code, const vg_
     k.of[R_DRAM] = (t->dram_sectors_read + t->dram_sectors_written) * 32 / dram_bytes_clk;
     k.of[R_ATOMIC] = atomic_cycles(d, c, mhz);
     double executed_warps = (double)c->blocks_executed * warps_per_block;
-    k.of[R_LATENCY] = p->generations * (warp_chain(d, code, c, executed_warps) + vg_dev(d, VG_DEV_BLOCK_START_CYCLES));
+    k.of[R_LATENCY] = p->generations * (warp_chain(d, code, c, executed_warps) + w->spill_chain + vg_dev(d, VG_DEV_BLOCK_START_CYCLES));
     return k;
 }
 
@@ -252,6 +264,8 @@ void vg_model_time(const vg_device *d, const vg_code *code, const vg_launch *l, 
     double scale = c->blocks_executed ? c->total.blocks / (double)c->blocks_executed : 1;
     placement p = place(d, c->total.blocks, occ.blocks_per_sm);
     work w = grid_work(code, c, scale);
+    if (r)
+        add_spills(d, code, c, r, scale, &w);
     cycles k = resource_cycles(d, code, c, &w, &p, occ.warps_per_block);
     double mhz = vg_dev(d, VG_DEV_BOOST_MHZ), total = combine(&k);
     out->cycles = total;

@@ -9,8 +9,14 @@
 static const struct kernel { const char *name, *args; } kernels[] = {{"first", "ppif"}, {"_Z6secondPdPiPfli", "pppli"}};
 
 CUresult cuInit(unsigned flags) { return (CUresult)flags; }
-CUresult cuCtxGetCurrent(void **c) { *c = (void *)(uintptr_t)0x10; return CUDA_SUCCESS; }
-CUresult cuGetErrorName(CUresult r, const char **name) { *name = r == CUDA_ERROR_INVALID_VALUE ? "CUDA_ERROR_INVALID_VALUE" : "CUDA_ERROR_OTHER"; return CUDA_SUCCESS; }
+CUresult cuCtxGetCurrent(void **c) {
+    *c = (void *)(uintptr_t)0x10;
+    return CUDA_SUCCESS;
+}
+CUresult cuGetErrorName(CUresult r, const char **name) {
+    *name = r == CUDA_ERROR_INVALID_VALUE ? "CUDA_ERROR_INVALID_VALUE" : "CUDA_ERROR_OTHER";
+    return CUDA_SUCCESS;
+}
 CUresult cuModuleLoad(CUmodule *m, const char *path) {
     const char *base = strrchr(path, '/');
     if (!strstr(path, ".ptx"))   // as the virtual GPU: it takes no cubin
@@ -19,7 +25,10 @@ CUresult cuModuleLoad(CUmodule *m, const char *path) {
     *m = (CUmodule)(uintptr_t)1;
     return CUDA_SUCCESS;
 }
-CUresult cuModuleUnload(CUmodule m) { (void)m; return CUDA_SUCCESS; }
+CUresult cuModuleUnload(CUmodule m) {
+    (void)m;
+    return CUDA_SUCCESS;
+}
 CUresult cuModuleGetFunction(CUfunction *f, CUmodule m, const char *name) {
     (void)m;
     for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++)
@@ -34,7 +43,10 @@ CUresult cuMemAlloc_v2(CUdeviceptr *p, size_t n) {
     *p = 0xabc000;
     return CUDA_SUCCESS;
 }
-CUresult cuMemFree_v2(CUdeviceptr p) { (void)p; return CUDA_SUCCESS; }
+CUresult cuMemFree_v2(CUdeviceptr p) {
+    (void)p;
+    return CUDA_SUCCESS;
+}
 CUresult cuFuncSetAttribute(CUfunction f, int attribute, int value) {
     printf("attribute %s %d %d\n", ((const struct kernel *)f)->name, attribute, value);
     return CUDA_SUCCESS;
@@ -55,8 +67,8 @@ static void print_arg(char kind, const void *p) {
 CUresult cuLaunchKernelEx(const CUlaunchConfig *c, CUfunction f, void **args, void **extra) {
     const struct kernel *k = (const struct kernel *)f;
     (void)extra;
-    printf("launch %s grid %u %u %u block %u %u %u shared %u", k->name, c->gridDimX, c->gridDimY, c->gridDimZ, c->blockDimX, c->blockDimY, c->blockDimZ,
-           c->sharedMemBytes);
+    printf("launch %s grid %u %u %u block %u %u %u shared %u", k->name, c->gridDimX, c->gridDimY, c->gridDimZ, c->blockDimX, c->blockDimY,
+           c->blockDimZ, c->sharedMemBytes);
     for (unsigned i = 0; i < c->numAttrs; i++)
         if (c->attrs[i].id == CU_LAUNCH_ATTRIBUTE_COOPERATIVE)
             printf(" cooperative %d", c->attrs[i].value.cooperative);

@@ -1,5 +1,6 @@
 // Exported loaders, compiled and run against a driver that prints its calls: what they launch must be what the plan says.
 #include "export/export.h"
+#include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -36,7 +37,6 @@ static hone_task *parse(const char *text) {
     if (c != HONE_OK)
         fail_msg("%s", s.s);
     hone_str_free(&s);
-    hone_free(diags.v);
     hone_arena_free(diags.arena);
     return t;
 }
@@ -58,7 +58,10 @@ static char *run(const char *format, ...) {
     return out;
 }
 
-typedef struct fixture { char dir[64]; hone_task *task; } fixture;
+typedef struct fixture {
+    char dir[64];
+    hone_task *task;
+} fixture;
 
 static int set_up(void **state) {
     fixture *f = calloc(1, sizeof *f);
@@ -72,8 +75,9 @@ static int set_up(void **state) {
         fail_msg("%s", e.msg);
     assert_int_equal(json_array_size(files), 8);
     json_decref(files);
-    free(run("cp %s/unit/export/fake_cuda.h %s/cuda.h && cc -shared -fPIC -Wall -Werror -I%s -o %s/libcuda.so %s/unit/export/fake_cuda.c 2>&1", TESTS_DIR, f->dir,
-             f->dir, f->dir, TESTS_DIR));
+    free(run(
+        "cp %s/unit/export/fake_cuda.h %s/cuda.h && cc -shared -fPIC -Wall -Werror -I%s -o %s/libcuda.so %s/unit/export/fake_cuda.c 2>&1",
+        TESTS_DIR, f->dir, f->dir, f->dir, TESTS_DIR));
     *state = f;
     return 0;
 }
@@ -87,47 +91,49 @@ static int tear_down(void **state) {
 }
 
 // grid: cdiv(100,32)=4, 2; shared: 32*512*3+16384 = 65536; rows: 33; alpha*2
-#define FIRST_CALL \
-    "launch first grid 4 2 1 block 32 2 1 shared 65536 args 0x1000 0xabc000 33 1\n" \
+#define FIRST_CALL                                                                                                                         \
+    "launch first grid 4 2 1 block 32 2 1 shared 65536 args 0x1000 0xabc000 33 1\n"                                                        \
     "launch _Z6secondPdPiPfli grid 104 1 1 block 64 1 1 shared 0 cooperative 1 args 0xabc000 0x2000 0x3000 8 7\n"
-#define LARGER_CALL \
-    "launch first grid 128 2 1 block 32 2 1 shared 65536 args 0x1000 0xabc000 1365 6\n" \
+#define LARGER_CALL                                                                                                                        \
+    "launch first grid 128 2 1 block 32 2 1 shared 65536 args 0x1000 0xabc000 1365 6\n"                                                    \
     "launch _Z6secondPdPiPfli grid 4096 1 1 block 64 1 1 shared 0 cooperative 1 args 0xabc000 0x2000 0x3000 8 7\n"
 
 static void c_loader_launches_the_plan(void **state) {
     const fixture *f = *state;
-    free(run("cd %s && cc -std=c17 -Wall -Wextra -Wshadow -Wconversion -Werror -I. -o use %s/unit/export/use_loader.c odd.c libcuda.so -lm -Wl,-rpath,%s 2>&1",
-             f->dir, TESTS_DIR, f->dir));
+    free(run(
+        "cd %s && cc -std=c17 -Wall -Wextra -Wshadow -Wconversion -Werror -I. -o use %s/unit/export/use_loader.c odd.c libcuda.so -lm -Wl,-rpath,%s 2>&1",
+        f->dir, TESTS_DIR, f->dir));
     char *out = run("%s/use %s", f->dir, f->dir);
-    assert_string_equal(out,
-                        "load odd.ptx\n"
-                        "bytes 2800 400 800\n"
-                        "scratch 32\n"
-                        "attribute first 8 65536\n" FIRST_CALL "0\n"
-                        "1 odd: buffer 'in' is missing or too small (CUDA_ERROR_INVALID_VALUE)\n"
-                        "scratch 1024\n"
-                        "attribute first 8 65536\n" LARGER_CALL "0\n"
-                        "1 odd: a size is not positive, or too large (CUDA_ERROR_INVALID_VALUE)\n");
+    assert_string_equal(out, "load odd.ptx\n"
+                             "bytes 2800 400 800\n"
+                             "scratch 32\n"
+                             "attribute first 8 65536\n" FIRST_CALL "0\n"
+                             "1 odd: buffer 'in' is missing or too small (CUDA_ERROR_INVALID_VALUE)\n"
+                             "scratch 1024\n"
+                             "attribute first 8 65536\n" LARGER_CALL "0\n"
+                             "1 odd: a size is not positive, or too large (CUDA_ERROR_INVALID_VALUE)\n");
     free(out);
 }
 
 static void header_is_cpp(void **state) {
     const fixture *f = *state;
-    free(run("cd %s && (command -v c++ >/dev/null || exit 0; echo '#include \"odd.h\"' | c++ -Wall -Wextra -Werror -I. -fsyntax-only -x c++ - 2>&1)", f->dir));
+    free(run(
+        "cd %s && (command -v c++ >/dev/null || exit 0; echo '#include \"odd.h\"' | c++ -Wall -Wextra -Werror -I. -fsyntax-only -x c++ - 2>&1)",
+        f->dir));
 }
 
 static void python_loader_launches_the_plan(void **state) {
     const fixture *f = *state;
-    char *out = run("LIBCUDA=%s/libcuda.so PYTHONDONTWRITEBYTECODE=1 python3 %s/unit/export/use_loader.py %s 2>&1", f->dir, TESTS_DIR, f->dir);
-    assert_string_equal(out,
-                        "bytes 2800 400 800\n"
-                        "load odd.ptx\n"
-                        "scratch 32\n"
-                        "attribute first 8 65536\n" FIRST_CALL "0\n"
-                        "ValueError buffer in has 2800 bytes; 114688 are needed\n"
-                        "scratch 1024\n"
-                        "attribute first 8 65536\n" LARGER_CALL "0\n"
-                        "ValueError size M is 9223372036854775807; 1 to 2**40 are allowed\n");
+    char *out =
+        run("LIBCUDA=%s/libcuda.so PYTHONDONTWRITEBYTECODE=1 python3 %s/unit/export/use_loader.py %s 2>&1", f->dir, TESTS_DIR, f->dir);
+    assert_string_equal(out, "bytes 2800 400 800\n"
+                             "load odd.ptx\n"
+                             "scratch 32\n"
+                             "attribute first 8 65536\n" FIRST_CALL "0\n"
+                             "ValueError buffer in has 2800 bytes; 114688 are needed\n"
+                             "scratch 1024\n"
+                             "attribute first 8 65536\n" LARGER_CALL "0\n"
+                             "ValueError size M is 9223372036854775807; 1 to 2**40 are allowed\n");
     free(out);
 }
 
@@ -172,8 +178,9 @@ static void existing_files_are_kept(void **state) {
 
 static void value_that_c_cannot_pass(void **state) {
     const fixture *f = *state;
-    hone_task *t = parse("#pragma hone size n=4\n#pragma hone out y float[n]\n#pragma hone launch h<<<1, 32>>>(y, 1.0)\n#include <cuda_fp16.h>\n"
-                         "extern \"C\" __global__ void h(float *y, __half s) { y[threadIdx.x % 4] = __half2float(s); }\n");
+    hone_task *t =
+        parse("#pragma hone size n=4\n#pragma hone out y float[n]\n#pragma hone launch h<<<1, 32>>>(y, 1.0)\n#include <cuda_fp16.h>\n"
+              "extern \"C\" __global__ void h(float *y, __half s) { y[threadIdx.x % 4] = __half2float(s); }\n");
     hone_err e = {0};
     json_t *files = NULL;
     char dir[96];
@@ -185,11 +192,39 @@ static void value_that_c_cannot_pass(void **state) {
     hone_task_free(t);
 }
 
+// Every example's loaders compile without a warning and parse as Python.
+static void examples_export(void **state) {
+    const fixture *f = *state;
+    glob_t g;
+    assert_int_equal(glob(SOURCE_DIR "/examples/*.cu", 0, NULL, &g), 0);
+    for (size_t i = 0; i < g.gl_pathc; i++) {
+        char *text = NULL;
+        size_t len;
+        hone_err e = {0};
+        json_t *files = NULL;
+        assert_int_equal(hone_read_file(g.gl_pathv[i], 1 << 20, &text, &len, &e), HONE_OK);
+        hone_diags diags = {.arena = hone_arena_new(1 << 20)};
+        hone_task *t = NULL;
+        assert_int_equal(hone_task_parse(g.gl_pathv[i], text, len, &t, &diags, &e), HONE_OK);
+        hone_export_input in = {.task = t, .ptx = odd_ptx, .ptx_len = sizeof odd_ptx - 1, .overwrite = true};
+        if (hone_export_write(f->dir, &in, &files, &e) != HONE_OK)
+            fail_msg("%s: %s", g.gl_pathv[i], e.msg);
+        free(run("cd %s && cc -std=c17 -Wall -Wextra -Wshadow -Wconversion -Werror -I. -fsyntax-only %s.c 2>&1", f->dir, t->name));
+        free(run("python3 -c \"import ast; [ast.parse(open('%s/%s' + e).read()) for e in ('.py', '_torch.py')]\" 2>&1", f->dir, t->name));
+        json_decref(files);
+        hone_task_free(t);
+        hone_arena_free(diags.arena);
+        hone_free(text);
+    }
+    globfree(&g);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(c_loader_launches_the_plan), cmocka_unit_test(header_is_cpp),           cmocka_unit_test(python_loader_launches_the_plan),
-        cmocka_unit_test(torch_operator_is_python),   cmocka_unit_test(plan_has_text_and_numbers), cmocka_unit_test(existing_files_are_kept),
-        cmocka_unit_test(value_that_c_cannot_pass),
+        cmocka_unit_test(c_loader_launches_the_plan),      cmocka_unit_test(header_is_cpp),
+        cmocka_unit_test(python_loader_launches_the_plan), cmocka_unit_test(torch_operator_is_python),
+        cmocka_unit_test(plan_has_text_and_numbers),       cmocka_unit_test(existing_files_are_kept),
+        cmocka_unit_test(value_that_c_cannot_pass),        cmocka_unit_test(examples_export),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

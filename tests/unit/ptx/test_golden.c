@@ -112,8 +112,8 @@ static void dump_inst(hone_str *o, const ptx_module *m, const ptx_func *f, size_
 }
 
 static void dump_var(hone_str *o, const char *what, const ptx_var *v) {
-    hone_str_addf(o, "%s .%s %s: %zu bytes of %s, align %zu%s\n", what, spaces[v->space], v->name, v->bytes, ptx_type_name(v->type), v->align,
-                  v->is_extern ? ", extern" : "");
+    hone_str_addf(o, "%s .%s %s: %zu bytes of %s, align %zu%s\n", what, spaces[v->space], v->name, v->bytes, ptx_type_name(v->type),
+                  v->align, v->is_extern ? ", extern" : "");
     if (v->init) {
         hone_str_add(o, "  =");
         for (size_t i = 0; i < v->bytes; i++)

@@ -1,0 +1,2 @@
+printf '#pragma hone size N=1000000\n#pragma hone in x float[N]\n#pragma hone out y float[N]\n#pragma hone launch k<<<cdiv(N*N*N*N, 64), 64>>>(x, y, N)\nextern "C" __global__ void k(const float *x, float *y, int N) { y[threadIdx.x] = x[threadIdx.x]; }\n' > bad.cu
+hone check bad.cu --device virtual:h200
