@@ -81,6 +81,7 @@ typedef struct hone_judge_config {
     const hone_env *tuning;    // the baseline's; NULL: first values. borrowed
     hone_runner runner;
     uint64_t seed;             // of the inputs
+    const hone_sizes *sizes; size_t n_sizes;   // to check at; NULL: hone_task_check_sizes. borrowed
     size_t max_size_bytes;     // buffers of one check size; 0: 16 MiB
     size_t max_cache_bytes;    // results kept between candidates; 0: 192 MiB
     unsigned variants;         // input distributions per size at most; 0: all that apply

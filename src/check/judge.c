@@ -20,9 +20,11 @@ static double longest_input(const hone_plan *p) {
 }
 
 static hone_code make_sizes(hone_judge *j, hone_err *e) {
-    hone_sizes *sizes;
-    size_t n;
-    HONE_TRY(hone_task_check_sizes(j->c.task, j->c.max_size_bytes, j->arena, &sizes, &n, e));
+    hone_sizes *derived = NULL;
+    size_t n = j->c.n_sizes;
+    if (!j->c.sizes)
+        HONE_TRY(hone_task_check_sizes(j->c.task, j->c.max_size_bytes, j->arena, &derived, &n, e));
+    const hone_sizes *sizes = j->c.sizes ? j->c.sizes : derived;
     if (!n)
         return hone_fail(e, HONE_E_LIMIT, 0, "cannot check '%s': no size fits into %zu MiB of buffers", j->c.task->name,
                          j->c.max_size_bytes >> 20);

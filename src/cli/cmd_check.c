@@ -24,6 +24,21 @@ static void print_text(const cli_options *opt, const hone_outcome *o, const char
         printf("  hint: %s\n", hint);
 }
 
+// Sizes that hone derived and the baseline itself cannot run.
+static void print_left_out(const hone_outcome *o, const cli_style *st) {
+    size_t i;
+    json_t *z;
+    json_array_foreach(json_object_get(o->json, "check_sizes"), i, z) {
+        const char *name, *why = json_string_value(json_object_get(z, "why"));
+        json_t *v;
+        if (json_is_true(json_object_get(z, "used")))
+            continue;
+        printf("  %snot checked at", st->dim);
+        json_object_foreach(json_object_get(z, "sizes"), name, v) printf(" %s=%lld", name, (long long)json_integer_value(v));
+        printf(" (derived): the baseline fails there: %s%s\n", why ? why : "", st->off);
+    }
+}
+
 static int judge(const cli_options *opt, const hone_task *task, const hone_task *candidate, hone_pool *pool) {
     hone_err e = {0};
     hone_job j = {.id = 1, .task_path = task->path, .task_text = task->text, .candidate_text = candidate ? candidate->text : NULL,
@@ -37,13 +52,17 @@ static int judge(const cli_options *opt, const hone_task *task, const hone_task 
         json_t *out = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:O}", "schema", "hone.check/1", "task", task->path, "candidate", subject, "verdict",
                                 o->verdict == HONE_PASS ? "pass" : o->verdict == HONE_FAIL ? "fail" : "error", "findings", cli_findings_json(o), "stages",
                                 stages_json(o), "device", hone_pool_device(pool));
-        static const char *const extras[] = {"check", "error", "compile"};
+        static const char *const extras[] = {"check", "check_sizes", "error", "compile"};
         for (size_t i = 0; i < HONE_COUNT(extras); i++)
             if (json_object_get(o->json, extras[i]))
                 json_object_set(out, extras[i], json_object_get(o->json, extras[i]));
         cli_print_json(out);
     } else {
         print_text(opt, o, subject);
+        if (!candidate) {
+            cli_style st = cli_style_for(opt, stdout);
+            print_left_out(o, &st);
+        }
     }
     int code = o->verdict == HONE_PASS ? EXIT_FINE : EXIT_WRONG;
     hone_outcome_free(o);

@@ -84,6 +84,8 @@ typedef struct hone_session {
     hone_judge *judge;
     hone_size_state *sizes; size_t n_sizes;
     uint64_t tick;
+    hone_sizes *check_sizes; size_t n_check_sizes;   // sizes.c; NULL before they were chosen
+    json_t *check_notes;             // [{"sizes","derived","used","why"}]
     json_t *admission;               // findings about the task itself; NULL before they were looked for
     json_t *control;                 // physical: the A/A control of this session
 } hone_session;
@@ -93,6 +95,11 @@ void hone_session_close(hone_session *s);
 hone_code hone_session_task(hone_session *s, const hone_job *job, hone_err *e);
 hone_code hone_session_judge(hone_session *s, hone_err *e);              // opens the judge when there is none
 hone_code hone_session_workload(hone_session *s, size_t size, hone_err *e);
+// Chooses the sizes to check at (sizes.c), once per task.
+hone_code hone_session_check_sizes(hone_session *s, hone_err *e);
+// Host images of a plan's buffers: inputs filled, outputs and scratch poisoned and marked undefined. owns: free with hone_run_free.
+hone_code hone_run_fill(const hone_plan *p, uint64_t seed, hone_run_buffer **out, hone_err *e);
+void hone_run_free(hone_run_buffer *b, size_t n);
 // What the judge says of the task: an array of notes, made once per task. Borrowed. NULL when it could not be made.
 const json_t *hone_session_admission(hone_session *s);
 void hone_session_drop_workloads(hone_session *s);

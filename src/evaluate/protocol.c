@@ -72,7 +72,8 @@ static hone_code unpack(hone_job_message *m, hone_err *e) {
                         .seed = (uint64_t)seed,
                         .time_limit_s = limit,
                         .want_artifacts = artifacts != 0,
-                        .timing_samples = (unsigned)samples};
+                        .timing_samples = (unsigned)samples,
+                        .memory_limit_bytes = memory > 0 ? (size_t)memory : 0};
     return fill_lists(tuning, flags, m, e);
 }
 

@@ -3,7 +3,7 @@
 #include "evaluate/internal.h"
 #include <string.h>
 
-enum { MAX_LAYOUTS = 16, GUARD_BYTES = 4096, TAKE = 16, MAX_LAYOUT_BYTES = 96 << 20 };
+enum { MAX_LAYOUTS = 16, GUARD_BYTES = 4096, TAKE = 16, MAX_LAYOUT_BYTES = 64 << 20 };
 struct runner_layout { unsigned placement; const void *owner; size_t n; size_t *bytes; CUdeviceptr *at; uint64_t used; };
 typedef struct loaded {
     const hone_task *task;

@@ -1,11 +1,12 @@
 // What a worker keeps warm between jobs: device contexts, compiler, and of the task at hand the baseline, the judge with its reference
 // results and the buffers at the sizes that are timed. A job for another task or seed replaces the task's part.
 #include "evaluate/internal.h"
+#include <malloc.h>
 #include <string.h>
 
 enum {
     WORKLOAD_MAX_BYTES = 1 << 30,    // of rotated sets on a physical device
-    JUDGE_CACHE_BYTES = 96 << 20     // the compiler needs most of the rest of the 256 MiB that a worker may add to the task's buffers
+    JUDGE_CACHE_BYTES = 64 << 20     // the compiler needs most of the rest of the 256 MiB that a worker may add to the task's buffers
 };
 
 // The virtual model that stands in for a physical device when sanitizing: only its instruction set matters there.
@@ -92,6 +93,10 @@ static void drop_task(hone_session *s) {
     s->control = NULL;
     json_decref(s->admission);
     s->admission = NULL;
+    json_decref(s->check_notes);
+    s->check_notes = NULL;
+    s->check_sizes = NULL;   // lives in the task's arena
+    s->n_check_sizes = 0;
     s->key[0] = 0;
 }
 
@@ -178,7 +183,8 @@ hone_code hone_session_task(hone_session *s, const hone_job *job, hone_err *e) {
 hone_code hone_session_judge(hone_session *s, hone_err *e) {
     if (s->judge)
         return HONE_OK;
-    hone_judge_config c = {.task = s->task, .runner = hone_device_runner_face(&s->runner), .seed = s->seed,
+    HONE_TRY(hone_session_check_sizes(s, e));
+    hone_judge_config c = {.task = s->task, .sizes = s->check_sizes, .n_sizes = s->n_check_sizes, .runner = hone_device_runner_face(&s->runner), .seed = s->seed,
                            .max_cache_bytes = JUDGE_CACHE_BYTES};
     return hone_judge_open(&c, &s->judge, e);
 }
@@ -232,6 +238,7 @@ hone_code hone_session_workload(hone_session *s, size_t size, hone_err *e) {
     const hone_device_info *d = &s->device->info;
     unsigned sets = d->is_virtual ? 1 : hone_workload_sets_for(z->plan, d->l2_bytes, 3, WORKLOAD_MAX_BYTES);
     make_room(s, sets * z->plan->total_bytes);
+    malloc_trim(0);   // what checking let go of is given back before the large buffers come
     HONE_TRY(hone_workload_open(s->device, z->plan, s->seed, sets, s->threads, &z->workload, e));
     hone_code c = hone_bound_make(z->workload, z->plan, &z->bound, e);
     if (c == HONE_OK && !d->is_virtual)

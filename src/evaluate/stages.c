@@ -154,38 +154,23 @@ static hone_code stage_compile(hone_stage_run *x, hone_err *e) {
 
 // ---- sanitize: the task's own inputs at small sizes, checked and with races looked for
 
-static hone_code fill_run(const hone_plan *p, uint64_t seed, hone_run_buffer *b, hone_err *e) {
-    for (size_t i = 0; i < p->n_buffers; i++) {
-        const hone_plan_buffer *f = &p->buffers[i];
-        bool undefined = f->arg->role == HONE_OUT || f->arg->role == HONE_SCRATCH;
-        b[i] = (hone_run_buffer){.name = f->arg->name,
-                                 .role = f->arg->role,
-                                 .image = hone_malloc(f->bytes ? f->bytes : 1),
-                                 .image_bytes = f->bytes,
-                                 .bytes = f->bytes,
-                                 .undefined = undefined};
-        if (!b[i].image)
-            return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for '%s'", f->arg->name);
-        if (undefined)
-            memset(b[i].image, 0xff, f->bytes);
-        else
-            HONE_TRY(hone_fill(p, i, HONE_INPUT_TASK, seed, b[i].image, e));
-    }
-    return HONE_OK;
-}
-
-static hone_code sanitize_size(hone_stage_run *x, hone_device_runner *runner, void *program, const hone_sizes *size, hone_err *e) {
+// A size with more than max_bytes of buffers is passed over: checking is slow, and the differential tests run it too.
+static hone_code sanitize_size(hone_stage_run *x, hone_device_runner *runner, void *program, const hone_sizes *size, size_t max_bytes, unsigned *done,
+                               hone_err *e) {
     hone_plan *p = NULL;
     HONE_TRY(hone_plan_make(x->candidate, size, &x->env, &p, e));
-    hone_run_buffer *b = hone_calloc(p->n_buffers + 1, sizeof *b);
-    hone_code c = b ? fill_run(p, x->job->seed, b, e) : hone_fail(e, HONE_E_NOMEM, 0, "out of memory for buffers");
+    if (p->total_bytes > max_bytes) {
+        hone_plan_free(p);
+        return HONE_OK;
+    }
+    ++*done;
+    hone_run_buffer *b = NULL;
+    hone_code c = hone_run_fill(p, x->job->seed, &b, e);
     if (c == HONE_OK) {
         hone_run run = {.plan = p, .buffers = b, .n_buffers = p->n_buffers};
         c = hone_device_runner_face(runner).run(runner, program, &run, e);
     }
-    for (size_t i = 0; b && i < p->n_buffers; i++)
-        hone_free(b[i].image);
-    hone_free(b);
+    hone_run_free(b, p->n_buffers);
     hone_plan_free(p);
     return c;
 }
@@ -207,16 +192,16 @@ static void acquit(hone_device_runner *r) {
 }
 
 static hone_code sanitize_with(hone_stage_run *x, hone_device_runner *runner, hone_err *e) {
-    hone_sizes *sizes;
-    size_t n;
     void *program = NULL;
-    HONE_TRY(hone_task_check_sizes(x->s->task, SANITIZE_MAX_BYTES, x->arena, &sizes, &n, e));
     hone_runner face = hone_device_runner_face(runner);
     HONE_TRY(face.load(runner, x->candidate, &x->env, &program, e));
     hone_code c = HONE_OK;
     unsigned before = x->r->findings.refused;
-    for (size_t i = 0; i < n && c == HONE_OK; i++)
-        c = sanitize_size(x, runner, program, &sizes[i], e);
+    unsigned done = 0;
+    for (size_t i = 0; i < x->s->n_check_sizes && c == HONE_OK; i++)
+        c = sanitize_size(x, runner, program, &x->s->check_sizes[i], SANITIZE_MAX_BYTES, &done, e);
+    for (size_t i = 0; i < x->s->n_check_sizes && c == HONE_OK && !done; i++)
+        c = sanitize_size(x, runner, program, &x->s->check_sizes[i], SIZE_MAX, &done, e);
     face.unload(runner, program);
     return x->r->findings.refused > before ? HONE_OK : c;
 }
@@ -229,6 +214,8 @@ static hone_code stage_sanitize(hone_stage_run *x, hone_err *e) {
         return HONE_OK;
     }
     hone_device_runner *runner = physical ? &s->sanitizer : &s->runner;
+    HONE_TRY(hone_session_check_sizes(s, e));
+    hone_report_set(x->r, "check_sizes", json_incref(s->check_notes));
     accuse(x, runner, "sanitize", HONE_VGPU_CHECK | HONE_VGPU_RACE);
     uint64_t budget = runner->max_warp_insts;
     runner->max_warp_insts = SANITIZE_WARP_INSTS;

@@ -305,6 +305,66 @@ static void weak_task_is_refused(void **state) {
     close_bench(&b);
 }
 
+// ---- outputs of timed runs: rows of 40, on two threads and in pieces
+typedef struct timed { bench b; hone_plan *plan; size_t out, n; float *base, *got; } timed;
+
+static void open_timed(timed *t, const char *task) {
+    hone_err e = {0};
+    open_bench(&t->b, task, HONE_OK);
+    assert_int_equal(hone_plan_make(t->b.task, &t->b.task->sizes[0], NULL, &t->plan, &e), HONE_OK);
+    for (t->out = 0; strcmp(t->plan->buffers[t->out].arg->name, "C") != 0;)
+        t->out++;
+    t->n = t->plan->buffers[t->out].n_elems;
+    t->base = malloc(t->n * sizeof *t->base);
+    t->got = malloc(t->n * sizeof *t->got);
+    for (size_t i = 0; i < t->n; i++)        // every 7th nearly cancels, as in a product of random matrices
+        t->base[i] = (float)(sin((double)i * 0.7) * 8 * (i % 7 ? 1 : 1e-4));
+    memcpy(t->got, t->base, t->n * sizeof *t->base);
+}
+
+static bool timed_agrees(timed *t, unsigned threads, hone_findings *f) {
+    hone_output_check o;
+    hone_err e = {0};
+    hone_findings_init(f, &e);
+    hone_output_check_begin(&o, t->b.j, t->plan, t->out, threads);
+    size_t step = hone_output_check_step(&o, 2000);
+    assert_true(step % 40 == 0 && step > 0);
+    for (size_t i = 0; i < t->n; i += step)
+        if (!hone_output_check_piece(&o, t->base + i, t->got + i, t->n - i < step ? t->n - i : step))
+            break;
+    bool same = hone_output_check_end(&o, f);
+    assert_int_equal(same, f->refused == 0);
+    assert_int_equal(same, hone_judge_same_output(t->b.j, t->plan, t->out, t->base, t->got, f));
+    return same;
+}
+
+static void timed_outputs(void **state) {
+    (void)state;
+    timed t;
+    hone_findings f;
+    open_timed(&t, TASK("matmul"));
+    assert_true(timed_agrees(&t, 2, &f));
+    hone_findings_free(&f);
+    for (size_t i = 0; i < t.n; i++)         // an honest sum in another order: the error follows the row, not the element
+        t.got[i] = t.base[i] + (float)(i % 2 ? 4e-6 : -4e-6);
+    assert_true(timed_agrees(&t, 2, &f));
+    hone_findings_free(&f);
+    static const struct { size_t at; float value; } wrong[] = {{1000, 9.0f}, {0, NAN}, {1919, 0.0f}, {400, INFINITY}};
+    for (size_t i = 0; i < HONE_COUNT(wrong); i++) {
+        memcpy(t.got, t.base, t.n * sizeof *t.base);
+        t.got[wrong[i].at] = wrong[i].value;
+        assert_false(timed_agrees(&t, 3, &f));
+        char want[40];
+        snprintf(want, sizeof want, "element %zu:", wrong[i].at);
+        assert_non_null(strstr(json_string_value(json_object_get(json_array_get(f.array, 0), "message")), want));
+        hone_findings_free(&f);
+    }
+    free(t.base);
+    free(t.got);
+    hone_plan_free(t.plan);
+    close_bench(&t.b);
+}
+
 // Each allocation fails in turn: an error or a judgement, never a crash, a leak, or a refusal for lack of memory.
 static void failed_allocations_refuse_nobody(void **state) {
     (void)state;
@@ -340,7 +400,7 @@ int main(void) {
             cmocka_unit_test(cheats_are_named_without_shadow),
         cmocka_unit_test(fallback_is_told),          cmocka_unit_test(lost_device_is_an_error),    cmocka_unit_test(stated_tolerances_rule),
         cmocka_unit_test(second_candidate_reuses_references), cmocka_unit_test(good_task_is_admitted),
-            cmocka_unit_test(weak_task_is_refused),
+            cmocka_unit_test(weak_task_is_refused), cmocka_unit_test(timed_outputs),
         cmocka_unit_test(failed_allocations_refuse_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -307,7 +307,8 @@ static void jobs_survive_the_trip(void **s) {
                   .seed = UINT64_MAX,
                   .time_limit_s = 1.5,
                   .want_artifacts = true,
-                  .timing_samples = 9};
+                  .timing_samples = 9,
+                  .memory_limit_bytes = (size_t)3 << 30};
     char *text = hone_job_dump(&j);
     hone_job_message m;
     hone_err e = {0};
@@ -322,7 +323,7 @@ static void jobs_survive_the_trip(void **s) {
     assert_int_equal(m.job.tuning[1].value, -3);
     assert_string_equal(m.job.flags[0], flags[0]);
     assert_true(m.job.seed == UINT64_MAX && m.job.stages == 5 && m.job.want_artifacts && m.job.timing_samples == 9 &&
-                m.job.time_limit_s == 1.5);
+                m.job.time_limit_s == 1.5 && m.job.memory_limit_bytes == j.memory_limit_bytes);
     hone_job_message_free(&m);
     hone_free(text);
     static const char *const bad[] = {

@@ -90,7 +90,7 @@ static void racy_kernels_are_caught(void **state) {
         honeVgpuFinding r = races_of(&g_racy[i], HONE_VGPU_CHECK | HONE_VGPU_RACE);
         if (!r.count)
             fail_msg("%s: not caught", g_racy[i].name);
-if (g_racy[i].verb && strncmp(r.message, g_racy[i].verb, strlen(g_racy[i].verb)) != 0)
+        if (g_racy[i].verb && strncmp(r.message, g_racy[i].verb, strlen(g_racy[i].verb)) != 0)
             fail_msg("%s: %s", g_racy[i].name, r.message);
     }
 }
