@@ -82,11 +82,14 @@ if(FUZZ_CC)
   endforeach()
 endif()
 
-# intercept_strlen=0: NVRTC 12.9 reads one byte too many in a strlen of its own
+# Tests that load NVRTC do without two checks of AddressSanitizer: NVRTC reads past a string of its own (12.9) and leaks.
 get_property(all_tests DIRECTORY PROPERTY TESTS)
 foreach(test ${all_tests})
-  set_tests_properties(${test} PROPERTIES TIMEOUT 300
-    ENVIRONMENT "ASAN_OPTIONS=allocator_may_return_null=1:intercept_strlen=0;UBSAN_OPTIONS=print_stacktrace=1")
+  set(asan allocator_may_return_null=1)
+  if(test MATCHES "^(cli/|exploits|unit/(api|compile|evaluate|propose)/)")
+    string(APPEND asan ":intercept_strlen=0:replace_str=0:detect_leaks=0")
+  endif()
+  set_tests_properties(${test} PROPERTIES TIMEOUT 300 ENVIRONMENT "ASAN_OPTIONS=${asan};UBSAN_OPTIONS=print_stacktrace=1")
 endforeach()
 
 get_property(test_targets GLOBAL PROPERTY hone_test_targets)
