@@ -83,13 +83,18 @@ if(FUZZ_CC)
 endif()
 
 # Tests that load NVRTC do without two checks of AddressSanitizer: NVRTC reads past a string of its own (12.9) and leaks.
+# A program without AddressSanitizer that loads a library with it (python and libhonegpu.so) preloads its runtime: HONE_ASAN_PRELOAD.
+set(preload "")
+if(HONE_SANITIZE MATCHES "address")
+  execute_process(COMMAND ${CMAKE_C_COMPILER} -print-file-name=libasan.so OUTPUT_VARIABLE preload OUTPUT_STRIP_TRAILING_WHITESPACE)
+endif()
 get_property(all_tests DIRECTORY PROPERTY TESTS)
 foreach(test ${all_tests})
   set(asan allocator_may_return_null=1)
   if(test MATCHES "^(cli/|exploits|unit/(api|compile|evaluate|propose)/)")
     string(APPEND asan ":intercept_strlen=0:intercept_strchr=0:intercept_strndup=0:replace_str=0:detect_leaks=0")
   endif()
-  set_tests_properties(${test} PROPERTIES TIMEOUT 300 ENVIRONMENT "ASAN_OPTIONS=${asan};UBSAN_OPTIONS=print_stacktrace=1")
+  set_tests_properties(${test} PROPERTIES TIMEOUT 300 ENVIRONMENT "ASAN_OPTIONS=${asan};UBSAN_OPTIONS=print_stacktrace=1;HONE_ASAN_PRELOAD=${preload}")
 endforeach()
 
 get_property(test_targets GLOBAL PROPERTY hone_test_targets)

@@ -13,7 +13,7 @@ extern "C" {
 
 enum {
     HONE_VGPU_CHECK = 1,   // bounds, misalignment, uninitialised global reads, use after free, barrier errors → findings
-    HONE_VGPU_RACE = 2,    // races on shared and global memory (slower)
+    HONE_VGPU_RACE = 2,    // races on shared memory within a block (slower)
     HONE_VGPU_COUNT = 4,   // counters, cache simulation and modelled time
     HONE_VGPU_SAMPLE = 8,  // execute only a sample of the blocks and extrapolate the counters; results are not meaningful
     HONE_VGPU_SERIAL = 16  // one host thread, deterministic order; implied by COUNT and SAMPLE

@@ -1,6 +1,7 @@
-// race: see race.h. Each 4-byte cell of shared memory keeps its last writers and readers with the bytes they touched; a record is ordered before a
-// later access when the accessing warp's vector clock has reached the record's clock, or within one warp when the lanes synchronised since. Clocks
-// go on from block to block, so that the cells need no clearing. After FastTrack (Flanagan and Freund, PLDI 2009), with warps as threads.
+// race: see race.h. Each 4-byte cell of shared memory keeps its last writers and readers with the bytes they touched; a record is ordered
+// before a later access when the accessing warp's vector clock has reached the record's clock, or within one warp when the lanes
+// synchronised since. Clocks go on from block to block, so that the cells need no clearing. After FastTrack (Flanagan and Freund, PLDI
+// 2009), with warps as threads.
 #include "vgpu/race.h"
 #include "vgpu/context.h"
 #include <stdio.h>
@@ -109,7 +110,8 @@ static bool is_ordered(const warp_state *s, const record *p, uint32_t thread) {
     return p->thread == thread || p->epoch <= s->full || p->epoch <= s->seen[thread % VG_LANES][lane];
 }
 
-static void report(vg_warp *w, const vg_inst *in, unsigned lane, size_t offset, unsigned bytes, char kind, const record *other, bool other_writes) {
+static void report(vg_warp *w, const vg_inst *in, unsigned lane, size_t offset, unsigned bytes, char kind, const record *other,
+                   bool other_writes) {
     const uint32_t *block = w->block->launch->block, t = other->thread, line = other->line & 0x7fffffffu;
     char place[PLACE_BYTES] = "";
     if (line)
@@ -117,7 +119,8 @@ static void report(vg_warp *w, const vg_inst *in, unsigned lane, size_t offset, 
     const bool same_warp = t / VG_LANES == w->index;
     vg_report(w, in, lane, "race.shared", VG_SHARED_WINDOW + offset, bytes, kind != 'l',
               "%s %u bytes at offset %zu of shared memory that thread (%u,%u,%u)%s %s%s, with no %s between the two",
-              kind == 'l' ? "reads" : kind == 's' ? "writes" : "updates", bytes, offset, t % block[0], t / block[0] % block[1], t / block[0] / block[1],
+              kind == 'l' ? "reads" : kind == 's' ? "writes" : "updates", bytes, offset, t % block[0],
+              t / block[0] % block[1], t / block[0] / block[1],
               same_warp ? " of the same warp" : "", other->atomic ? "updates" : other_writes ? "writes" : "reads", place,
               same_warp ? "__syncwarp or barrier" : "barrier");
 }
@@ -141,7 +144,8 @@ void vg_race_flush(vg_race *r) {
 static bool is_atomic(const ptx_inst *in) {
     if (in->op == PTX_OP_MBARRIER)
         return in->sub != PTX_MB_INIT;
-    return in->op == PTX_OP_ATOM || in->op == PTX_OP_RED || (in->op == PTX_OP_CP && in->sub == PTX_CP_MBARRIER_ARRIVE) || in->sem >= PTX_RELAXED;
+    return in->op == PTX_OP_ATOM || in->op == PTX_OP_RED || in->sem >= PTX_RELAXED ||
+           (in->op == PTX_OP_CP && in->sub == PTX_CP_MBARRIER_ARRIVE);
 }
 
 static void note_read(cell *c, const record *x) {
@@ -192,7 +196,8 @@ static object *object_at(vg_race *r, size_t offset, bool make) {
     return *index ? &r->objects.v[*index - 1] : NULL;
 }
 
-// PTX ISA 8.9: a strong write after a fence, or with release semantics, publishes; a strong read observes, at once with acquire, else by a later fence.
+// PTX ISA 8.9: a strong write after a fence, or with release semantics, publishes; a strong read observes, at once with acquire, else by
+// a later fence.
 static void strong_access(vg_warp *w, const ptx_inst *in, size_t offset, char kind) {
     vg_race *r = w->block->race;
     warp_state *s = state_of(w);

@@ -1,10 +1,11 @@
-// race: data races on the shared memory of a block (HONE_VGPU_RACE). Two accesses to one byte by different threads, at least one a write and not
-// both atomic, with nothing that orders them, are a finding "race.shared" that names both. What orders: block barriers (named ones too), mbarriers,
-// release and acquire on an atomic or through fences; within a warp also bar.warp.sync, shfl.sync and the other warp-synchronous
-// instructions, for the lanes that take part. Plain writes of the value that is there already are no race. Off: block->race is NULL.
+// race: data races on the shared memory of a block (HONE_VGPU_RACE). Two accesses to one byte by different threads, at least one a write
+// and not both atomic, with nothing that orders them, are a finding "race.shared" that names both. What orders: block barriers (named
+// ones too), mbarriers, release and acquire on an atomic or through fences; within a warp also bar.warp.sync, shfl.sync and the other
+// warp-synchronous instructions, for the lanes that take part. Plain writes of the value that is there already are no race. Off:
+// block->race is NULL.
 //
-// Between warps order is a vector clock per warp, so lanes of one warp count as ordered by a barrier when any of them passed it. threads: a block
-// belongs to one host thread at a time; so does its vg_race.
+// Between warps order is a vector clock per warp, so lanes of one warp count as ordered by a barrier when any of them passed it. threads:
+// a block belongs to one host thread at a time; so does its vg_race.
 #ifndef HONE_VGPU_RACE_H
 #define HONE_VGPU_RACE_H
 #include "vgpu/warp.h"

@@ -38,7 +38,7 @@ sed 's/"speedup": *[0-9.]*/"speedup": 99.0/' scale.hone/certificate.json > edite
 hone check --certificate edited.json || echo "edited: $?"
 hone export scale.hone out
 hone export scale.hone out || echo "kept: $?"
-python3 - <<'PY'
+LD_PRELOAD=${HONE_ASAN_PRELOAD:-} python3 - <<'PY'
 import ctypes, array, sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, "out")

@@ -1,4 +1,5 @@
-// Atomics of every type on global and shared memory, stores to shared and local memory, cp.async and mbarrier, against values worked out by hand.
+// Atomics of every type on global and shared memory, stores to shared and local memory, cp.async and mbarrier, against values worked out
+// by hand.
 #include "exec_fixture.h"
 #include "base/base.h"
 
