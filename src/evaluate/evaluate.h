@@ -68,7 +68,7 @@ typedef struct hone_pool_config {
     const char *device;          // "virtual:h200", "cuda:0"
     const char *program;         // path of the hone executable to run as worker; NULL: /proc/self/exe
     unsigned workers;            // 0: one for cuda, number of cores (≤ 4) for virtual
-    double time_limit_s;         // per job, default 60
+    double time_limit_s;         // per job, default 60, on the virtual GPU 300
     // Per worker, beyond what it holds when it gets a task; going over it ends the evaluation with an error. 0: the worker decides (it needs
     // the task's buffers and at most 256 MiB; its limit leaves room for what a compilation maps and does not use).
     size_t memory_limit_bytes;

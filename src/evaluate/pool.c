@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MAX_WORKERS = 64, STDERR_TAIL = 2000, START_LIMIT_S = 60, DEFAULT_LIMIT_S = 60, MAX_FAILED_STARTS = 3 };
+enum { MAX_WORKERS = 64, STDERR_TAIL = 2000, START_LIMIT_S = 60, PHYSICAL_LIMIT_S = 60, VIRTUAL_LIMIT_S = 300, MAX_FAILED_STARTS = 3 };
 typedef enum slot_state { SLOT_DEAD, SLOT_STARTING, SLOT_IDLE, SLOT_BUSY } slot_state;
 typedef struct slot {
     hone_proc proc;
@@ -29,6 +29,7 @@ struct hone_pool {
     slot *slots;
     unsigned n;
     json_t *device_json;
+    bool limit_given;
     hone_clock clock;
 };
 
@@ -130,7 +131,8 @@ static unsigned default_workers(const hone_pool_config *c) {
 
 static hone_code fill_config(hone_pool *p, const hone_pool_config *c, hone_err *e) {
     p->clock = hone_clock_monotonic();
-    p->time_limit_s = c->time_limit_s > 0 ? c->time_limit_s : DEFAULT_LIMIT_S;
+    p->limit_given = c->time_limit_s > 0;
+    p->time_limit_s = c->time_limit_s > 0 ? c->time_limit_s : PHYSICAL_LIMIT_S;
     p->memory_limit_bytes = c->memory_limit_bytes;
     snprintf(p->device, sizeof p->device, "%s", c->device);
     if (c->program) {
@@ -156,6 +158,8 @@ static hone_code start_all(hone_pool *p, hone_err *e) {
         HONE_TRY(start(p, &p->slots[i], e));
     HONE_TRY(finish_start(p, &p->slots[0], START_LIMIT_S * 1000, e));
     const char *kind = json_string_value(json_object_get(p->device_json, "kind"));
+    if (kind && strcmp(kind, "virtual") == 0 && !p->limit_given)   // instruction budgets end what never ends; a busy machine must not change a result
+        p->time_limit_s = VIRTUAL_LIMIT_S;
     if (kind && strcmp(kind, "physical") == 0 && strncmp(p->device, "auto", 4) == 0)
         for (; p->n > 1; p->n--)   // one process per physical device: a second one would disturb its timing
             stop(&p->slots[p->n - 1], NULL);
