@@ -34,7 +34,7 @@ def optimize(path, folder):
         return f"| {path.stem} | – | – | – | failed | – | – | {run.stderr.strip().splitlines()[0] if run.stderr.strip() else run.returncode} |", None
     result = json.loads((out / "result.json").read_text())
     best, base = result.get("best"), result["baseline"]["time_us"]
-    moves = [m.get("move") or m.get("proposer") for m in reversed(result.get("lineage", []))][1:] if best else []
+    moves = [m.get("move") or m.get("proposer") for m in result.get("lineage", [])][1:] if best else []
     spread = ""
     if best and best.get("lo_us") and result["kind"] == "physical":
         spread = f" ({base / best['hi_us']:.2f} … {base / best['lo_us']:.2f})"
@@ -59,6 +59,6 @@ marker = "physical" if kind == "physical" else "virtual"
 table = "\n".join(["| example | baseline | best | speedup | verdict | candidates tried | seconds | moves of the best |", "|---|---:|---:|---:|---|---:|---:|---|"] + rows)
 text = page.read_text() if page.exists() else ""
 pattern = re.compile(rf"(<!-- {marker} -->\n).*?(<!-- end -->)", re.S)
-if not args.examples and pattern.search(text):
+if len(paths) == len(list((top / "examples").glob("*.cu"))) and pattern.search(text):
     note = f"`scripts/results.py --device {args.device} --evals {args.evals} --seed {args.seed}`:\n\n"
     page.write_text(pattern.sub(lambda m: m[1] + note + table + "\n" + m[2], text))
