@@ -188,10 +188,6 @@ static hone_code read_run(cli_archive *a, hone_store *s, hone_err *e) {
     HONE_TRY(hone_store_each(s, a->run, load_row, &l, e));
     if (l.c != HONE_OK)
         return nomem(e);
-    if (a->n_rows == 0) {
-        hone_fail(e, HONE_E_USAGE, 0, "the run in '%s' has no evaluation yet", a->dir);
-        return hone_hint(e, "wait until the baseline was evaluated, or start the run again");
-    }
     resolve_duplicates(a);
     HONE_TRY(read_best(a, s, e));
     return read_confirmation(a, s, e);
@@ -209,8 +205,15 @@ hone_code cli_archive_open(const char *dir, cli_archive *a, hone_err *e) {
         c = read_run(a, s, e);
         hone_store_close(s);
     }
-    if (c != HONE_OK)
-        cli_archive_close(a);
+    if (c == HONE_OK)
+        return HONE_OK;
+    bool no_run = e && e->code == HONE_E_USAGE && e->sub == HONE_STORE_NO_RUN;
+    cli_archive_close(a);
+    *a = (cli_archive){.dir = dir};
+    if (no_run) {
+        *e = (hone_err){0};
+        return HONE_OK;
+    }
     return c;
 }
 
@@ -234,6 +237,10 @@ const cli_row *cli_archive_row(const cli_archive *a, uint64_t id) {
 
 hone_code cli_archive_find(const cli_archive *a, const char *name, const cli_row **out, hone_err *e) {
     char *end;
+    if (a->n_rows == 0) {
+        hone_fail(e, HONE_E_USAGE, 0, "the run in '%s' has no evaluation yet", a->dir);
+        return hone_hint(e, "wait until the baseline was evaluated, or start the run again");
+    }
     errno = 0;
     uint64_t id = strtoull(name, &end, 10);
     if (!strcmp(name, "baseline")) {

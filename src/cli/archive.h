@@ -28,7 +28,7 @@ typedef struct cli_archive {
     json_t *confirmation;            // outcome of the confirmation of `best`; NULL
 } cli_archive;
 
-// Reads the latest run of the archive in dir. errors: HONE_E_USAGE with a hint when there is no archive; those of hone_store_open.
+// Reads the latest run of the archive in dir; one that was killed before its first evaluation has no rows. errors: HONE_E_USAGE with a hint when there is no archive; those of hone_store_open.
 hone_code cli_archive_open(const char *dir, cli_archive *a, hone_err *e);
 void cli_archive_close(cli_archive *a);
 const cli_row *cli_archive_row(const cli_archive *a, uint64_t id);   // NULL when there is none

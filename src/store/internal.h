@@ -48,6 +48,7 @@ struct hone_store {
 hone_code hone_store_sql_fail(hone_store *s, const char *doing, hone_err *e);
 // The prepared statement, reset and without bindings. owns: the store.
 hone_code hone_store_stmt(hone_store *s, hone_stmt which, sqlite3_stmt **out, hone_err *e);
+hone_code hone_store_no_run(const hone_store *s, hone_err *e);   // the refusal of an archive without a run
 hone_code hone_store_run_stmt(hone_store *s, hone_stmt which, hone_err *e);   // a statement without parameters or rows
 
 // text.c: a text of a run, stored once per content, compressed with the run's first text as dictionary.

@@ -153,7 +153,7 @@ static hone_code check_identity(hone_store *s, bool *fresh, hone_err *e) {
     HONE_TRY(pragma_int(s, "PRAGMA user_version", &version, e));
     *fresh = application == 0 && version == 0 && tables == 0;
     if (*fresh)
-        return s->read_only ? corrupt(s, e, "archive is empty") : HONE_OK;
+        return s->read_only ? hone_store_no_run(s, e) : HONE_OK;   // killed before its first commit
     if (application != HONE_STORE_APPLICATION_ID)
         return corrupt(s, e, "not an archive of hone");
     if (version != HONE_STORE_VERSION) {

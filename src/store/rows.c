@@ -107,6 +107,12 @@ hone_code hone_store_begin(hone_store *s, const hone_store_run *r, uint64_t *run
     return remember_latest(s, *run, e);
 }
 
+hone_code hone_store_no_run(const hone_store *s, hone_err *e) {
+    hone_fail(e, HONE_E_USAGE, HONE_STORE_NO_RUN, "archive '%s' holds no run yet", s->path);
+    hone_hint(e, "start one with hone optimize");
+    return HONE_E_USAGE;
+}
+
 hone_code hone_store_latest_run(hone_store *s, uint64_t *run, hone_err *e) {
     sqlite3_stmt *st;
     HONE_TRY(hone_store_stmt(s, HONE_STMT_LATEST_RUN, &st, e));
@@ -117,9 +123,7 @@ hone_code hone_store_latest_run(hone_store *s, uint64_t *run, hone_err *e) {
         return hone_store_sql_fail(s, "find the latest run", e);
     if (*run)
         return HONE_OK;
-    hone_fail(e, HONE_E_USAGE, 0, "archive '%s' holds no run yet", s->path);
-    hone_hint(e, "start one with hone optimize");
-    return HONE_E_USAGE;
+    return hone_store_no_run(s, e);
 }
 
 // ---- append

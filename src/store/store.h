@@ -30,6 +30,8 @@ hone_code hone_store_append(hone_store *s, uint64_t run, const hone_row *row,
                             hone_err *e);   // durable when it returns; full disk: HONE_E_IO
 // Calls fn for each row of a run in seq order; fn returning non-zero stops.
 hone_code hone_store_each(hone_store *s, uint64_t run, int (*fn)(void *ctx, const hone_row *row), void *ctx, hone_err *e);
+// errors: HONE_E_USAGE with sub HONE_STORE_NO_RUN when the archive holds none yet, as after a kill before the first commit.
+enum { HONE_STORE_NO_RUN = 1 };
 hone_code hone_store_latest_run(hone_store *s, uint64_t *run, hone_err *e);
 hone_code hone_store_put(hone_store *s, uint64_t run, const char *key, const char *value,
                          hone_err *e);   // small named facts: "best", "finished", "device" …
