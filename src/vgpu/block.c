@@ -10,6 +10,8 @@ static void *aligned_calloc(size_t bytes, void **raw) {
     return *raw ? (void *)(((uintptr_t)*raw + 63) & ~(uintptr_t)63) : NULL;
 }
 
+static vg_alloc nowhere;   // of no bytes: what a warp's memory of allocations begins with
+
 static bool start_warp(vg_slot *s, uint32_t i) {
     vg_warp *w = &s->warps[i];
     vg_wx *x = &s->wx[i];
@@ -20,7 +22,10 @@ static bool start_warp(vg_slot *s, uint32_t i) {
     *x = (vg_wx){.frames = frames, .start_mask = mask};
     *w = (vg_warp){.live = mask, .block = &s->block, .index = i, .exec_private = x, .code = l->code, .count = s->block.count,
                    .local = s->local ? s->local + (size_t)i * VG_LANES * s->local_stride : NULL, .local_stride = s->local_stride,
-                   .file_generation = s->generation};
+                   .file_generation = s->generation,
+                   .careful = (l->flags & (HONE_VGPU_CHECK | HONE_VGPU_SAMPLE)) == HONE_VGPU_CHECK};
+    for (size_t k = 0; k < HONE_COUNT(w->near); k++)
+        w->near[k] = &nowhere;
     const bool fresh = !frames;
     vg_frame *f = vg_frame_get(w, l->code, 0, 0);
     if (!f)

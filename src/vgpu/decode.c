@@ -2,6 +2,7 @@
 // addresses), asks the instruction's family for handlers, and writes the image of constant rows. Control flow is flow.c and control.c;
 // what an instruction computes is the families' business (op_*.c).
 #include "vgpu/decode.h"
+#include "vgpu/linear.h"
 #include <string.h>
 
 static const struct { const char *name; uint8_t family, pipe; } g_ops[PTX_OP_COUNT] = {
@@ -76,8 +77,14 @@ static uint32_t grow(vg_binder *b, unsigned bytes) {
 }
 static uint8_t *image(vg_binder *b, uint32_t row) { return b->tail.v + (row - b->out->code.template_at); }
 
+// A row with a tag in front (linear.h).
+static uint32_t grow_tagged(vg_binder *b, unsigned bytes) { return grow(b, VG_TAG_BYTES + bytes) + VG_TAG_BYTES; }
+
 static uint32_t new_const(vg_binder *b, uint64_t bits, unsigned bytes) {
-    const uint32_t row = grow(b, bytes * VG_LANES);
+    const uint32_t row = grow_tagged(b, bytes * VG_LANES);
+    const vg_tag tag = {bytes == 8 ? bits : (uint32_t)bits, 0, VG_LINEAR};
+    if (!b->failed)
+        memcpy(image(b, row) - VG_TAG_BYTES, &tag, sizeof tag);
     for (unsigned l = 0; l < VG_LANES && !b->failed; l++)
         memcpy(image(b, row) + l * bytes, &bits, bytes);   // little-endian host, as PTX
     return row;
@@ -128,7 +135,7 @@ static uint32_t bind_sreg(vg_binder *b, unsigned s, ptx_type as) {
         return vg_bind_const(b, VG_LANES, wide ? 8 : 4);
     uint32_t *row = wide ? &b->out->sreg_wide_row[s] : &b->out->code.sreg_row[s];
     if (!*row)
-        *row = grow(b, (wide ? 8 : 4) * VG_LANES);
+        *row = grow_tagged(b, (wide ? 8 : 4) * VG_LANES);
     return *row;
 }
 
@@ -229,6 +236,8 @@ uint32_t vg_bind_pred(vg_binder *b, const ptx_operand *o) {
 
 uint32_t vg_bind_cc(vg_binder *b) { return b->cc; }
 uint32_t vg_bind_scratch(vg_binder *b, unsigned rows32) { return grow(b, rows32 * 4 * VG_LANES); }
+uint8_t vg_bind_near(vg_binder *b) { return b->near++ % HONE_COUNT(((vg_warp *)0)->near); }
+const vg_code *vg_bind_code(const vg_binder *b) { return &b->out->code; }
 const ptx_module *vg_bind_module(const vg_binder *b) { return b->program->module; }
 ptx_type vg_bind_reg_type(const vg_binder *b, const ptx_operand *o) { return o->kind == PTX_O_REG ? b->func->regs[o->reg].type : PTX_NOTYPE; }
 
@@ -293,7 +302,7 @@ static bool bind_one(vg_binder *b, size_t i, vg_inst *out) {
     const vg_bind_fn bind = vg_families()[family];
     if (!bind)
         return vg_unsupported(b, in, "its family is not part of this build");
-    return bind(b, in, out) && !b->failed;
+    return bind(b, in, out) && vg_linear_apply(b, in, out) && !b->failed;
 }
 
 static hone_code bind_all(vg_binder *b) {
@@ -341,6 +350,7 @@ static hone_code finish(vg_binder *b) {
 
 // The file begins with two rows that nothing uses, so that offset 0 can mean "none".
 static hone_code run(vg_binder *b) {
+    vg_linear_select(b);
     HONE_TRY(vg_flow_build(b));
     if (b->n_preds > VG_NO_PRED - 4)
         return hone_fail(b->e, HONE_E_LIMIT, 0, "function '%s' has too many predicates: %u", b->func->name, b->n_preds);
@@ -357,12 +367,14 @@ hone_code vg_decode(vg_program *p, size_t func, hone_err *e) {
     vg_binder b = {.program = p, .func = f, .out = p->codes[func], .e = e ? e : &own, .file_end = 2 * 4 * VG_LANES, .const_pred = {-1, -1}};
     b.slot = hone_calloc(f->n_regs + 1, sizeof *b.slot);
     b.pred = hone_calloc(f->n_regs + 1, sizeof *b.pred);
-    hone_code c = b.slot && b.pred ? run(&b) : hone_fail(b.e, HONE_E_NOMEM, 0, "out of memory decoding '%s'", f->name);
+    b.tracked = hone_calloc(f->n_regs + 1, 1);
+    hone_code c = b.slot && b.pred && b.tracked ? run(&b) : hone_fail(b.e, HONE_E_NOMEM, 0, "out of memory decoding '%s'", f->name);
     hone_vec_free(&b.tail);
     hone_vec_free(&b.local_fix);
     hone_vec_free(&b.local_fix_wide);
     hone_free(b.consts);
     hone_free(b.slot);
     hone_free(b.pred);
+    hone_free(b.tracked);
     return c;
 }

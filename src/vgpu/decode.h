@@ -50,6 +50,7 @@ struct vg_program {
     vg_resolve_fn resolve;
     void *resolve_user;
     vg_code_full **codes;              // [module->n_funcs], NULL for declarations
+    bool on_values;                    // no register is tracked as a linear row
     size_t common_shared;              // shared variables that device functions use, at the front of every block's shared memory
     size_t dynamic_at;                 // offset of dynamic shared memory when a device function uses it, else 0
     vg_place *common; size_t n_common; // those of module scope
@@ -69,7 +70,8 @@ struct vg_binder {
     bool failed;
     uint32_t *slot;                    // [n_regs] file offset of a register, VG_NO_ROW when it is a predicate or unused
     uint16_t *pred;                    // [n_regs] predicate index
-    unsigned n_preds, cc;
+    uint8_t *tracked;                  // [n_regs] 1: its row has a tag (linear.h)
+    unsigned n_preds, cc, near;
     int8_t const_pred[2];              // index + 1 - n_reg_preds of the constant predicates false and true, -1 when unused
     uint32_t file_end;                 // bytes of the file in use
     HONE_VEC(uint8_t) tail;            // image of [template_at, file_end)
@@ -81,6 +83,9 @@ struct vg_binder {
 
 // flow.c: basic blocks into out->info/block_of (n_blocks), registers to rows by liveness; sets slot, pred, n_preds, file_end, registers_estimate.
 hone_code vg_flow_build(vg_binder *b);
+// linear.c: fills tracked; and, as the last step of binding an instruction, makes it respect tracked rows.
+bool vg_linear_select(vg_binder *b);
+bool vg_linear_apply(vg_binder *b, const ptx_inst *in, vg_inst *out);
 // control.c: binds a control instruction (VG_FAM_CONTROL) and the ctl of every other one.
 bool vg_bind_control(vg_binder *b, const ptx_inst *in, vg_inst *out);
 vg_ctl vg_ctl_of(const ptx_inst *in);

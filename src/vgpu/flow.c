@@ -3,6 +3,7 @@
 // registers keeps a file that fits the L1 cache. Sharing is safe under divergence because each lane follows one path of the same graph.
 // It does not look at operands' meaning beyond read and written (vg_op_defines).
 #include "vgpu/decode.h"
+#include "vgpu/linear.h"
 #include <string.h>
 
 typedef struct flow {
@@ -201,10 +202,17 @@ static uint32_t worst_pressure(const flow *w, uint64_t *live) {
     return p.worst;
 }
 
-// Rows come in three sizes, kept apart so that rows never overlap partly: 128 B (up to 32 bits), 256 B, 512 B.
-static unsigned row_class(ptx_type t) {
-    const unsigned bytes = ptx_type_bytes(t);
-    return bytes <= 4 ? 0 : bytes <= 8 ? 1 : 2;
+// Rows come in three sizes, kept apart so that rows never overlap partly: 128 B (up to 32 bits), 256 B, 512 B; and the first two with a tag in
+// front for tracked registers (linear.h).
+enum { ROW_CLASSES = 5, FIRST_TAGGED = 3 };
+static unsigned row_class(const flow *w, uint32_t r) {
+    const unsigned bytes = ptx_type_bytes(w->f->regs[r].type), size = bytes <= 4 ? 0 : bytes <= 8 ? 1 : 2;
+    return w->b->tracked[r] ? FIRST_TAGGED + size : size;
+}
+static uint32_t new_row(vg_binder *b, unsigned class) {
+    const uint32_t tag = class < FIRST_TAGGED ? 0 : VG_TAG_BYTES, row = b->file_end + tag;
+    b->file_end = row + (128u << (class < FIRST_TAGGED ? class : class - FIRST_TAGGED));
+    return row;
 }
 
 static hone_code assign_rows(flow *w) {
@@ -212,7 +220,7 @@ static hone_code assign_rows(flow *w) {
     const size_t nr = w->f->n_regs;
     uint32_t *next_start = hone_malloc((w->n + 1) * sizeof(uint32_t)), *next_end = hone_malloc((w->n + 1) * sizeof(uint32_t));
     uint32_t *link = hone_malloc((2 * nr + 1) * sizeof(uint32_t));
-    HONE_VEC(uint32_t) pool[3] = {{0}, {0}, {0}};
+    HONE_VEC(uint32_t) pool[ROW_CLASSES] = {{0}};
     bool ok = next_start && next_end && link;
     if (ok) {
         memset(next_start, 0xff, (w->n + 1) * sizeof(uint32_t));
@@ -231,15 +239,13 @@ static hone_code assign_rows(flow *w) {
     }
     for (size_t i = 0; ok && i < w->n; i++) {
         for (uint32_t r = next_start[i]; r != UINT32_MAX; r = link[r]) {
-            const unsigned c = row_class(w->f->regs[r].type);
-            b->slot[r] = pool[c].n ? pool[c].v[--pool[c].n] : b->file_end;
-            if (b->slot[r] == b->file_end)
-                b->file_end += 128u << c;
+            const unsigned c = row_class(w, r);
+            b->slot[r] = pool[c].n ? pool[c].v[--pool[c].n] : new_row(b, c);
         }
         for (uint32_t r = next_end[i]; ok && r != UINT32_MAX; r = link[nr + r])
-            ok = hone_vec_push(&pool[row_class(w->f->regs[r].type)], b->slot[r]);
+            ok = hone_vec_push(&pool[row_class(w, r)], b->slot[r]);
     }
-    for (unsigned c = 0; c < 3; c++)
+    for (unsigned c = 0; c < ROW_CLASSES; c++)
         hone_vec_free(&pool[c]);
     hone_free(next_start);
     hone_free(next_end);

@@ -1,6 +1,7 @@
 // frames: call frames of a warp and what happens at call and ret. A frame is one function at one depth of the call stack with its own
 // register file; lanes that called it from different places share it and part again when they return. Parameters travel as rows:
 // byte k of lane l of a parameter area is byte k % 4 of lane l in row k / 4 (see vg_code.param_row).
+#include "vgpu/linear.h"
 #include "vgpu/run.h"
 #include <stdlib.h>
 #include <string.h>
@@ -54,7 +55,6 @@ vg_frame *vg_frame_get(vg_warp *w, const vg_code *code, uint32_t depth, uint32_t
     f->code = code;
     f->depth = depth;
     f->local_base = local_base;
-    f->generation = w->file_generation - 1;
     f->next = x->frames;
     x->frames = f;
     vg_frame_reset(w, f);
@@ -113,16 +113,27 @@ static void fill_sreg(const vg_warp *w, const vg_frame *f, unsigned s) {
         if (full->sreg_wide_row[s])
             ((uint64_t *)(void *)(f->file + full->sreg_wide_row[s]))[l] = v;
     }
+    if (f->code->sreg_row[s])
+        vg_linear_detect(f->file, f->code->sreg_row[s], false);
+    if (full->sreg_wide_row[s])
+        vg_linear_detect(f->file, full->sreg_wide_row[s], true);
+}
+
+// Frames stay with one warp of one launch: these are the same in every block.
+static bool belongs_to_warp(unsigned s) {
+    return s <= PTX_SREG_NTID_Z || s == PTX_SREG_LANEID || s == PTX_SREG_WARPID ||
+           (s >= PTX_SREG_LANEMASK_EQ && s <= PTX_SREG_LANEMASK_GT);
 }
 
 void vg_frame_special(vg_warp *w, vg_frame *f) {
-    if (f->generation == w->file_generation)
+    if (f->filled && f->generation == w->file_generation)
         return;
     const vg_code_full *full = vg_full(f->code);
     for (unsigned s = 0; s < PTX_SREG_COUNT; s++)
-        if (f->code->sreg_row[s] || full->sreg_wide_row[s])
+        if ((f->code->sreg_row[s] || full->sreg_wide_row[s]) && (!f->filled || !belongs_to_warp(s)))
             fill_sreg(w, f, s);
     f->generation = w->file_generation;
+    f->filled = true;
 }
 
 // Clocks advance with the instructions of the warp: deterministic, and moving for kernels that wait on them. 4 cycles, 2 ns each.

@@ -3,6 +3,7 @@
 #ifndef HONE_VGPU_MEM_ROW_H
 #define HONE_VGPU_MEM_ROW_H
 #include "vgpu/access.h"
+#include "vgpu/linear.h"
 #include "vgpu/op.h"
 
 #define ALWAYS static inline __attribute__((always_inline))
@@ -29,8 +30,10 @@ enum {
 ALWAYS uint32_t value_row(const vg_inst *in, unsigned e) { return e == 0 ? in->d : e == 1 ? in->b : e == 2 ? in->c : in->aux; }
 
 // The handlers of one element size and vector length. One function per space says which exist: NULL when none does.
-typedef struct vg_mem_form { uint8_t E, V; vg_handler ld, st; } vg_mem_form;
+// *_tagged: the address row has a tag (linear.h); NULL when there is no such handler.
+typedef struct vg_mem_form { uint8_t E, V; vg_handler ld, st, ld_tagged, st_tagged; } vg_mem_form;
 const vg_mem_form *VG_NAME(vg_mem_global)(unsigned E, unsigned V);      // global, generic and const addresses
+vg_handler VG_NAME(vg_mem_plain)(unsigned E, unsigned V);               // loads through a tagged row, no flag set but A_WIDE, A_GENERIC, A_NC; or NULL
 const vg_mem_form *VG_NAME(vg_mem_shared)(unsigned E, unsigned V);
 const vg_mem_form *VG_NAME(vg_mem_local)(unsigned E, unsigned V);
 const vg_mem_form *VG_NAME(vg_mem_param)(unsigned E, unsigned V);       // kernel parameters at a constant offset
@@ -43,6 +46,7 @@ static inline const vg_mem_form *vg_mem_form_find(const vg_mem_form *t, size_t n
             return &t[i];
     return NULL;
 }
+#define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define SPIN() do { if (UNLIKELY(in->aux2 & A_SPIN)) w->spins++; } while (0)
 #define EACH_FORM(X) X(1, 1) X(1, 2) X(1, 4) X(2, 1) X(2, 2) X(2, 4) X(4, 1) X(4, 2) X(4, 4) X(8, 1) X(8, 2)

@@ -92,7 +92,15 @@ static bool bind_access(vg_binder *b, const ptx_inst *in, vg_inst *out, bool loa
     const vg_mem_form *form = tables[table](E, V);
     if (!form)
         return vg_unsupported(b, in, "accesses of more than 16 bytes");
+    const vg_handler tagged = load ? form->ld_tagged : form->st_tagged;
     out->full = out->masked = load ? form->ld : form->st;
+    if (tagged && vg_bind_tracked(b, &in->operand[load ? 1 : 0])) {
+        const vg_handler plain = load && table == T_GLOBAL ? VG_NAME(vg_mem_plain)(E, V) : NULL;
+        out->full = out->masked = plain && !(out->aux2 & ~(A_WIDE | A_SIGNED | A_GENERIC | A_NC) & ~(E == 8 ? A_REG64 : 0)) ? plain : tagged;
+        out->flags = VG_TAGGED_ADDRESS;
+    }
+    if (table == T_GLOBAL)
+        out->flags |= vg_bind_near(b);
     return out->full || vg_unsupported(b, in, "store to the kernel's parameters");
 }
 

@@ -13,6 +13,27 @@ ALWAYS vg_alloc *alloc_of(const vg_warp *w, uint64_t first, size_t bytes) {
     return a;
 }
 
+// The same through the warp's memory of which allocation an instruction met last.
+NEVER vg_alloc *find_near(vg_warp *w, vg_alloc **near, uint64_t first, size_t bytes) {
+    vg_alloc *a = alloc_of(w, first, bytes);
+    if (a)
+        *near = a;
+    return a;
+}
+ALWAYS vg_alloc *near_alloc(vg_warp *w, const vg_inst *in, uint64_t first, size_t bytes) {
+    vg_alloc **near = &w->near[in->flags % HONE_COUNT(w->near)], *a = *near;
+    const uint64_t at = first - a->base;
+    return LIKELY(at < a->bytes && bytes <= a->bytes - at) ? a : find_near(w, near, first, bytes);
+}
+NEVER bool bits_written(const vg_alloc *a, uint64_t first, size_t bytes) { return vg_bits_all(a->init.bits, first - a->base, bytes); }
+ALWAYS bool written(const vg_warp *w, const vg_alloc *a, uint64_t first, size_t bytes) {
+    return !w->careful || atomic_load_explicit((_Atomic bool *)(uintptr_t)&a->initialized, memory_order_relaxed) || bits_written(a, first, bytes);
+}
+NEVER void count_range(vg_warp *w, const vg_inst *in, uint64_t first, size_t bytes, uint32_t mask, unsigned W, char kind) {
+    if (!(in->aux2 & A_CONST))
+        vg_count_global_range(w->count, in->index, first, (unsigned)bytes, (unsigned)__builtin_popcount(mask), W, kind);
+}
+
 // Counts generic accesses lane group by lane group: the windows are counted by their own spaces.
 static void count_split(vg_warp *w, const vg_inst *in, const uint64_t addr[VG_LANES], uint32_t mask, unsigned bytes, char kind) {
     uint32_t shared = 0, local = 0, global = 0, offset[VG_LANES];
@@ -89,23 +110,23 @@ ALWAYS void scatter_global(vg_warp *w, const vg_inst *in, uint32_t mask, const u
     }
 }
 
-// The fast paths; false: the caller takes the lane-by-lane path. mask is a constant FULL in the hot copies.
-ALWAYS bool load_linear(vg_warp *w, const vg_inst *in, uint32_t mask, const uint64_t *r, unsigned E, unsigned V) {
-    const unsigned W = E * V;
-    const unsigned first = mask == FULL ? 0 : (unsigned)__builtin_ctz(mask), last = mask == FULL ? 31 : 31 - (unsigned)__builtin_clz(mask);
-    uint64_t stride;
-    if (!(mask == FULL ? linear64_full(r, &stride) : linear64(r, mask, first, &stride)) || (stride != 0 && stride != W))
+// The fast paths; false: the caller takes the lane-by-lane path. mask is a constant FULL in the hot copies. Lane l's address is base + l * stride.
+ALWAYS unsigned first_lane(uint32_t mask) { return mask == FULL ? 0 : (unsigned)__builtin_ctz(mask); }
+ALWAYS unsigned last_lane(uint32_t mask) { return mask == FULL ? 31 : 31 - (unsigned)__builtin_clz(mask); }
+
+ALWAYS bool load_linear(vg_warp *w, const vg_inst *in, uint32_t mask, uint64_t base, uint64_t stride, unsigned E, unsigned V) {
+    const unsigned W = E * V, first = first_lane(mask), last = last_lane(mask);
+    if (stride != 0 && stride != W)
         return false;
-    uint64_t address = r[first] + (uint64_t)in->imm;
+    uint64_t address = base + first * stride + (uint64_t)in->imm;
     size_t bytes = stride ? (size_t)(last - first + 1) * W : W;
-    const vg_alloc *a = alloc_of(w, address, bytes);
+    const vg_alloc *a = near_alloc(w, in, address, bytes);
     if (!a || (address & (W - 1)))
         return false;
-    uint32_t flags = w->block->launch->flags;
-    if ((flags & (HONE_VGPU_CHECK | HONE_VGPU_SAMPLE)) == HONE_VGPU_CHECK && !vg_alloc_written(a, address - a->base, bytes))
+    if (!written(w, a, address, bytes))
         return false;
-    if (w->count && !(in->aux2 & A_CONST))
-        vg_count_global_range(w->count, in->index, address, (unsigned)bytes, (unsigned)__builtin_popcount(mask), W, load_kind(in));
+    if (UNLIKELY(w->count != NULL))
+        count_range(w, in, address, bytes, mask, W, load_kind(in));
     const uint8_t *from = a->host + (address - a->base);
     if (stride)
         put_run(w, in, from, mask, first, bytes, E, V);
@@ -114,22 +135,28 @@ ALWAYS bool load_linear(vg_warp *w, const vg_inst *in, uint32_t mask, const uint
     return true;
 }
 
-ALWAYS bool store_linear(vg_warp *w, const vg_inst *in, uint32_t mask, const uint64_t *r, unsigned E, unsigned V) {
-    const unsigned W = E * V;
-    const unsigned first = mask == FULL ? 0 : (unsigned)__builtin_ctz(mask), last = mask == FULL ? 31 : 31 - (unsigned)__builtin_clz(mask);
-    uint64_t stride;
-    if (!(mask == FULL ? linear64_full(r, &stride) : linear64(r, mask, first, &stride)) || stride != W || !no_holes(mask, first))
+ALWAYS bool store_linear(vg_warp *w, const vg_inst *in, uint32_t mask, uint64_t base, uint64_t stride, unsigned E, unsigned V) {
+    const unsigned W = E * V, first = first_lane(mask), last = last_lane(mask);
+    if (stride != W || !no_holes(mask, first))
         return false;
-    uint64_t address = r[first] + (uint64_t)in->imm;
+    uint64_t address = base + first * stride + (uint64_t)in->imm;
     size_t bytes = (size_t)(last - first + 1) * W;
-    vg_alloc *a = alloc_of(w, address, bytes);
+    vg_alloc *a = near_alloc(w, in, address, bytes);
     if (!a || (address & (W - 1)) || a->read_only)
         return false;
-    if (w->count)
-        vg_count_global_range(w->count, in->index, address, (unsigned)bytes, last - first + 1, W, 's');
+    if (UNLIKELY(w->count != NULL))
+        count_range(w, in, address, bytes, mask, W, 's');
     get_run(w, in, a->host + (address - a->base), mask, first, last, E, V);
     vg_alloc_mark(a, address - a->base, bytes);
     return true;
+}
+
+// The same for addresses whose shape the row has to tell.
+ALWAYS bool row_shape(const uint64_t *r, uint32_t mask, uint64_t *base, uint64_t *stride) {
+    const unsigned first = first_lane(mask);
+    const bool linear = mask == FULL ? linear64_full(r, stride) : linear64(r, mask, first, stride);
+    *base = r[first] - first * *stride;
+    return linear;
 }
 
 // ---- the handlers: `full` ones try the whole-warp fast path with nothing else in their frame; the rest is in the functions that they end in
@@ -137,32 +164,94 @@ ALWAYS bool store_linear(vg_warp *w, const vg_inst *in, uint32_t mask, const uin
 #define WHOLE_ROW(mask) ((mask) == FULL && in->aux2 & A_WIDE)
 #define ACCESS(E, V) \
     NEVER void ld_any_##E##_##V(vg_warp *w, const vg_inst *in, uint32_t mask) { \
-        _Alignas(32) uint64_t tmp[VG_LANES]; \
+        _Alignas(32) uint64_t tmp[VG_LANES], base, stride; \
         const uint64_t *r = wide_row(w, in, tmp); \
-        if (!load_linear(w, in, mask, r, E, V)) \
+        if (!row_shape(r, mask, &base, &stride) || !load_linear(w, in, mask, base, stride, E, V)) \
             gather_global(w, in, mask, r, E, V); \
     } \
     NEVER void st_any_##E##_##V(vg_warp *w, const vg_inst *in, uint32_t mask) { \
-        _Alignas(32) uint64_t tmp[VG_LANES]; \
+        _Alignas(32) uint64_t tmp[VG_LANES], base, stride; \
         const uint64_t *r = wide_row(w, in, tmp); \
-        if (!store_linear(w, in, mask, r, E, V)) \
+        if (!row_shape(r, mask, &base, &stride) || !store_linear(w, in, mask, base, stride, E, V)) \
             scatter_global(w, in, mask, r, E, V); \
     } \
     VG_HANDLER(ld_global_##E##_##V) { \
         const uint64_t *r = __builtin_assume_aligned(w->file + in->a, 64); \
+        uint64_t stride; \
         SPIN(); \
-        if (!WHOLE_ROW(mask) || !load_linear(w, in, FULL, r, E, V)) \
+        if (!WHOLE_ROW(mask) || !linear64_full(r, &stride) || !load_linear(w, in, FULL, r[0], stride, E, V)) \
             ld_any_##E##_##V(w, in, mask); \
     } \
     VG_HANDLER(st_global_##E##_##V) { \
         const uint64_t *r = __builtin_assume_aligned(w->file + in->a, 64); \
-        if (!WHOLE_ROW(mask) || !store_linear(w, in, FULL, r, E, V)) \
+        uint64_t stride; \
+        if (!WHOLE_ROW(mask) || !linear64_full(r, &stride) || !store_linear(w, in, FULL, r[0], stride, E, V)) \
             st_any_##E##_##V(w, in, mask); \
+    } \
+    NEVER void ld_spilled_##E##_##V(vg_warp *w, const vg_inst *in, uint32_t mask) { \
+        const vg_tag *t = vg_tag_of(w, in->a); \
+        if (t->flags & VG_LINEAR && load_linear(w, in, mask, t->base, t->stride, E, V)) \
+            return; \
+        vg_linear_spill(w->file, in->a, true); \
+        if (t->flags & VG_LINEAR) \
+            gather_global(w, in, mask, (const uint64_t *)(const void *)(w->file + in->a), E, V); \
+        else \
+            ld_any_##E##_##V(w, in, mask); \
+    } \
+    NEVER void st_spilled_##E##_##V(vg_warp *w, const vg_inst *in, uint32_t mask) { \
+        const vg_tag *t = vg_tag_of(w, in->a); \
+        if (t->flags & VG_LINEAR && store_linear(w, in, mask, t->base, t->stride, E, V)) \
+            return; \
+        vg_linear_spill(w->file, in->a, true); \
+        if (t->flags & VG_LINEAR) \
+            scatter_global(w, in, mask, (const uint64_t *)(const void *)(w->file + in->a), E, V); \
+        else \
+            st_any_##E##_##V(w, in, mask); \
+    } \
+    VG_HANDLER(ld_tagged_##E##_##V) { \
+        const vg_tag *t = vg_tag_of(w, in->a); \
+        SPIN(); \
+        if (mask != FULL || !(t->flags & VG_LINEAR) || !load_linear(w, in, FULL, t->base, t->stride, E, V)) \
+            ld_spilled_##E##_##V(w, in, mask); \
+    } \
+    VG_HANDLER(st_tagged_##E##_##V) { \
+        const vg_tag *t = vg_tag_of(w, in->a); \
+        if (mask != FULL || !(t->flags & VG_LINEAR) || !store_linear(w, in, FULL, t->base, t->stride, E, V)) \
+            st_spilled_##E##_##V(w, in, mask); \
     }
 EACH_FORM(ACCESS)
 
-#define FORM(E, V) {E, V, ld_global_##E##_##V, st_global_##E##_##V},
+// Words into registers of their own width through a tagged row: most loads of most kernels. Nothing but the moves is in their frame; what is not
+// the usual case ends in the handler above, which also remembers the allocation.
+#define PLAIN(E) \
+    VG_HANDLER(ld_plain_##E) { \
+        const vg_tag *t = vg_tag_of(w, in->a); \
+        const vg_alloc *a = w->near[in->flags % HONE_COUNT(w->near)]; \
+        const uint64_t stride = t->stride, address = t->base + (uint64_t)in->imm, at = address - a->base; \
+        const size_t bytes = stride ? VG_LANES * E : E; \
+        if (UNLIKELY(at >= a->bytes || bytes > a->bytes - at || !(t->flags & VG_LINEAR) || (stride & ~(uint64_t)E) || (address & (E - 1)) || \
+                     mask != FULL || w->count || (w->careful && !atomic_load_explicit((_Atomic bool *)(uintptr_t)&a->initialized, memory_order_relaxed)))) { \
+            ld_spilled_##E##_1(w, in, mask); \
+            return; \
+        } \
+        const uint8_t *from = a->host + at; \
+        uint8_t *to = __builtin_assume_aligned(w->file + in->d, 64); \
+        if (stride) { \
+            memcpy(to, from, VG_LANES * E); \
+        } else { \
+            const u##E##_t v = *(const u##E##_t *)(const void *)from; \
+            for (unsigned l = 0; l < VG_LANES; l++) \
+                ((u##E##_t *)(void *)to)[l] = v; \
+        } \
+    }
+typedef u32a u4_t;
+typedef u64a u8_t;
+PLAIN(4)
+PLAIN(8)
+
+#define FORM(E, V) {E, V, ld_global_##E##_##V, st_global_##E##_##V, ld_tagged_##E##_##V, st_tagged_##E##_##V},
 const vg_mem_form *VG_NAME(vg_mem_global)(unsigned E, unsigned V) {
     static const vg_mem_form forms[] = {EACH_FORM(FORM)};
     return vg_mem_form_find(forms, HONE_COUNT(forms), E, V);
 }
+vg_handler VG_NAME(vg_mem_plain)(unsigned E, unsigned V) { return V > 1 ? NULL : E == 4 ? ld_plain_4 : E == 8 ? ld_plain_8 : NULL; }

@@ -112,22 +112,22 @@ ALWAYS void store_frame(vg_warp *w, const vg_inst *in, uint32_t mask, unsigned E
     VG_HANDLER(st_frame_##E##_##V) { store_frame(w, in, mask, E, V); }
 EACH_FORM(ACCESS)
 
-#define FORM_LOCAL(E, V) {E, V, ld_local_##E##_##V, st_local_##E##_##V},
+#define FORM_LOCAL(E, V) {E, V, ld_local_##E##_##V, st_local_##E##_##V, NULL, NULL},
 const vg_mem_form *VG_NAME(vg_mem_local)(unsigned E, unsigned V) {
     static const vg_mem_form forms[] = {EACH_FORM(FORM_LOCAL)};
     return vg_mem_form_find(forms, HONE_COUNT(forms), E, V);
 }
-#define FORM_PARAM(E, V) {E, V, ld_param_##E##_##V, NULL},
+#define FORM_PARAM(E, V) {E, V, ld_param_##E##_##V, NULL, NULL, NULL},
 const vg_mem_form *VG_NAME(vg_mem_param)(unsigned E, unsigned V) {
     static const vg_mem_form forms[] = {EACH_FORM(FORM_PARAM)};
     return vg_mem_form_find(forms, HONE_COUNT(forms), E, V);
 }
-#define FORM_PARAM_AT(E, V) {E, V, ld_param_at_##E##_##V, NULL},
+#define FORM_PARAM_AT(E, V) {E, V, ld_param_at_##E##_##V, NULL, NULL, NULL},
 const vg_mem_form *VG_NAME(vg_mem_param_at)(unsigned E, unsigned V) {
     static const vg_mem_form forms[] = {EACH_FORM(FORM_PARAM_AT)};
     return vg_mem_form_find(forms, HONE_COUNT(forms), E, V);
 }
-#define FORM_FRAME(E, V) {E, V, ld_frame_##E##_##V, st_frame_##E##_##V},
+#define FORM_FRAME(E, V) {E, V, ld_frame_##E##_##V, st_frame_##E##_##V, NULL, NULL},
 const vg_mem_form *VG_NAME(vg_mem_frame)(unsigned E, unsigned V) {
     static const vg_mem_form forms[] = {EACH_FORM(FORM_FRAME)};
     return vg_mem_form_find(forms, HONE_COUNT(forms), E, V);

@@ -100,12 +100,64 @@ ALWAYS void store_shared(vg_warp *w, const vg_inst *in, uint32_t mask, unsigned 
     }
 }
 
+// Addresses in a tagged row: uniform and unit-stride accesses of whole warps need no look at 32 offsets. false: the caller takes the way above.
+ALWAYS bool tagged_range(const vg_warp *w, const vg_inst *in, unsigned W, uint32_t *at, uint32_t *stride, size_t *bytes) {
+    const vg_block *b = w->block;
+    const vg_tag *t = vg_tag_at(w->file, in->a);
+    *at = (uint32_t)t->base + (uint32_t)in->imm;
+    *stride = (uint32_t)t->stride;
+    *bytes = *stride ? VG_LANES * W : W;
+    return (t->flags & VG_LINEAR) && (*stride == 0 || *stride == W) && !(*at & (W - 1)) && *at <= b->shared_open && *bytes <= b->shared_open - *at && !w->count;
+}
+
+ALWAYS bool load_tagged(vg_warp *w, const vg_inst *in, unsigned E, unsigned V) {
+    const vg_block *b = w->block;
+    uint32_t at, stride;
+    size_t bytes;
+    if (!tagged_range(w, in, E * V, &at, &stride, &bytes) || (b->shared_shadow && !vg_bits_all(b->shared_shadow->bits, at, bytes)))
+        return false;
+    if (stride)
+        put_run(w, in, b->shared + at, FULL, 0, bytes, E, V);
+    else
+        put_uniform(w, in, b->shared + at, FULL, E, V);
+    return true;
+}
+
+ALWAYS bool store_tagged(vg_warp *w, const vg_inst *in, unsigned E, unsigned V) {
+    const vg_block *b = w->block;
+    uint32_t at, stride;
+    size_t bytes;
+    if (!tagged_range(w, in, E * V, &at, &stride, &bytes) || stride == 0)
+        return false;
+    get_run(w, in, b->shared + at, FULL, 0, 31, E, V);
+    if (b->shared_shadow)
+        vg_bits_set(b->shared_shadow->bits, at, bytes);
+    return true;
+}
+
 #define ACCESS(E, V) \
     VG_HANDLER(ld_shared_##E##_##V) { SPIN(); load_shared(w, in, mask, E, V); } \
-    VG_HANDLER(st_shared_##E##_##V) { store_shared(w, in, mask, E, V); }
+    VG_HANDLER(st_shared_##E##_##V) { store_shared(w, in, mask, E, V); } \
+    NEVER void ld_spilled_##E##_##V(vg_warp *w, const vg_inst *in, uint32_t mask) { \
+        vg_linear_spill(w->file, in->a, in->aux2 & A_WIDE); \
+        load_shared(w, in, mask, E, V); \
+    } \
+    NEVER void st_spilled_##E##_##V(vg_warp *w, const vg_inst *in, uint32_t mask) { \
+        vg_linear_spill(w->file, in->a, in->aux2 & A_WIDE); \
+        store_shared(w, in, mask, E, V); \
+    } \
+    VG_HANDLER(ld_tagged_##E##_##V) { \
+        SPIN(); \
+        if (mask != FULL || !load_tagged(w, in, E, V)) \
+            ld_spilled_##E##_##V(w, in, mask); \
+    } \
+    VG_HANDLER(st_tagged_##E##_##V) { \
+        if (mask != FULL || !store_tagged(w, in, E, V)) \
+            st_spilled_##E##_##V(w, in, mask); \
+    }
 EACH_FORM(ACCESS)
 
-#define FORM(E, V) {E, V, ld_shared_##E##_##V, st_shared_##E##_##V},
+#define FORM(E, V) {E, V, ld_shared_##E##_##V, st_shared_##E##_##V, ld_tagged_##E##_##V, st_tagged_##E##_##V},
 const vg_mem_form *VG_NAME(vg_mem_shared)(unsigned E, unsigned V) {
     static const vg_mem_form forms[] = {EACH_FORM(FORM)};
     return vg_mem_form_find(forms, HONE_COUNT(forms), E, V);

@@ -204,7 +204,7 @@ static hone_code build(vg_program *p, hone_err *e) {
     return HONE_OK;
 }
 
-hone_code vg_program_build(const ptx_module *m, vg_resolve_fn resolve, void *user, vg_program **out, hone_err *e) {
+static hone_code new_program(const ptx_module *m, vg_resolve_fn resolve, void *user, bool on_values, vg_program **out, hone_err *e) {
     *out = NULL;
     vg_program *p = hone_calloc(1, sizeof *p);
     if (!p || !(p->arena = hone_arena_new((size_t)ARENA_LIMIT_MB << 20))) {
@@ -214,6 +214,7 @@ hone_code vg_program_build(const ptx_module *m, vg_resolve_fn resolve, void *use
     p->module = m;
     p->resolve = resolve;
     p->resolve_user = user;
+    p->on_values = on_values;
     const hone_code c = build(p, e);
     if (c != HONE_OK) {
         vg_program_free(p);
@@ -221,6 +222,14 @@ hone_code vg_program_build(const ptx_module *m, vg_resolve_fn resolve, void *use
     }
     *out = p;
     return HONE_OK;
+}
+
+hone_code vg_program_build(const ptx_module *m, vg_resolve_fn resolve, void *user, vg_program **out, hone_err *e) {
+    return new_program(m, resolve, user, false, out, e);
+}
+
+hone_code vg_program_build_on_values(const ptx_module *m, vg_resolve_fn resolve, void *user, vg_program **out, hone_err *e) {
+    return new_program(m, resolve, user, true, out, e);
 }
 
 void vg_program_free(vg_program *p) {

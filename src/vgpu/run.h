@@ -15,6 +15,7 @@ struct vg_frame {                      // one function at one call depth; lanes 
     uint8_t *file;
     uint32_t *pred;
     uint32_t depth, local_base, generation;   // generation: of the block whose special registers it holds
+    bool filled;                       // its special registers were written once
     vg_frame *next;                    // all frames of the warp
     vg_frame *ret_frame[VG_LANES];     // per lane: where it was called from
     uint32_t ret_pc[VG_LANES];         // the call instruction

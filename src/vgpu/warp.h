@@ -68,6 +68,7 @@ struct vg_code {                       // one decoded function (entry or device 
     size_t frame_param_bytes;          // of that area: parameters and results of a device function, then its call parameters
     size_t frame_local_bytes;          // per lane: local variables of this function alone (local_bytes: entry with all it may call)
     bool calls;                        // contains calls to functions of the module
+    struct vg_linear *linear;          // per instruction: its part in tracked rows (linear.h), or NULL when no register is tracked
 };
 
 typedef enum vg_event {                // why a warp's run stopped
@@ -95,6 +96,8 @@ struct vg_warp {
     uint32_t spins;                    // handlers add 1 for what a spin loop does: failed CAS, volatile or acquire load, atomic that returns
     uint32_t async_groups;             // free for op_mem.c: committed cp.async groups
     void *mem_private;                 // free for op_mem.c; zero at launch start
+    bool careful;                      // reads of global memory check that it was written
+    vg_alloc *near[16];                // allocations that accesses of global memory met last, by the instruction's number of one (flags); never NULL
 };
 
 struct vg_block {
@@ -152,13 +155,15 @@ uint32_t vg_bind_scratch(vg_binder *b, unsigned rows32);                   // ro
 bool vg_bind_addr(vg_binder *b, const ptx_inst *in, const ptx_operand *o, uint32_t *row, bool *wide, int64_t *offset, ptx_space *space, bool *frame);
 uint32_t vg_bind_cc(vg_binder *b);                                          // predicate index of the carry flag (add.cc …)
 const ptx_module *vg_bind_module(const vg_binder *b);
+uint8_t vg_bind_near(vg_binder *b);                                         // the next place in vg_warp.near, round and round
+const vg_code *vg_bind_code(const vg_binder *b);
 ptx_type vg_bind_reg_type(const vg_binder *b, const ptx_operand *o);       // declared type of a register operand
 // Records why a form is not supported and returns false, so families end with `return vg_unsupported(b, in, "…")`.
 bool vg_unsupported(vg_binder *b, const ptx_inst *in, const char *why);
 typedef bool (*vg_bind_fn)(vg_binder *b, const ptx_inst *in, vg_inst *out);
 // One table per instruction-set build of the handlers (baseline, AVX2, AVX-512), indexed by family.
 enum { VG_FAM_INT, VG_FAM_FLOAT, VG_FAM_DOUBLE, VG_FAM_HALF, VG_FAM_CVT, VG_FAM_LOGIC, VG_FAM_CMP, VG_FAM_MEM, VG_FAM_ATOM, VG_FAM_WARP,
-       VG_FAM_CONTROL, VG_FAM_SPECIAL, VG_FAM_MMA, VG_FAM_COUNT };
+       VG_FAM_CONTROL, VG_FAM_SPECIAL, VG_FAM_MMA, VG_FAM_LINEAR, VG_FAM_COUNT };
 typedef enum vg_pipe { VG_PIPE_INT, VG_PIPE_FP32, VG_PIPE_FP64, VG_PIPE_FP16, VG_PIPE_SFU, VG_PIPE_LSU, VG_PIPE_TENSOR, VG_PIPE_CONTROL, VG_PIPE_OTHER,
        VG_PIPE_COUNT } vg_pipe;
 
