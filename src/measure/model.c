@@ -14,12 +14,12 @@ json_t *hone_counters_json(const honeVgpuCounters *c) {
 }
 
 json_t *hone_model_json(const honeVgpuModel *m) {
-    return json_pack("{s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:i,s:i,s:i,s:s,s:s,s:{s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f},s:f}", "time_us", m->time_us,
+    return json_pack("{s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:i,s:i,s:i,s:s,s:s,s:{s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f},s:f}", "time_us", m->time_us,
                      "cycles", m->cycles, "clock_mhz", m->clock_mhz, "launch_us", m->launch_us, "occupancy", m->occupancy, "waves",
                      m->waves, "tail_fraction", m->tail_fraction, "blocks_per_sm", (int)m->blocks_per_sm, "registers", (int)m->registers,
                      "shared_bytes", (int)m->shared_bytes, "limiter", m->limiter, "bottleneck", m->bottleneck, "shares", "issue",
                      m->share_issue, "pipe", m->share_pipe, "l1", m->share_l1, "shared", m->share_shared, "l2", m->share_l2, "dram",
-                     m->share_dram, "latency", m->share_latency, "atomic", m->share_atomic, "error_band", m->error_band);
+                     m->share_dram, "latency", m->share_latency, "atomic", m->share_atomic, "blocks", m->share_blocks, "error_band", m->error_band);
 }
 
 static json_t *launch_json(const honeVgpuLaunch *l) {
@@ -30,11 +30,17 @@ static json_t *launch_json(const honeVgpuLaunch *l) {
 }
 
 static json_t *line_json(const char *kernel, const honeVgpuLine *l) {
-    return json_pack("{s:s,s:s,s:i,s:i,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "kernel", kernel, "file", l->file, "line", (int)l->line,
-                     "ptx_line", (int)l->ptx_line, "share", l->share, "warp_insts", l->warp_insts, "thread_insts", l->thread_insts,
-                     "global_requests", l->global_requests, "global_sectors", l->global_sectors, "global_sectors_ideal",
-                     l->global_sectors_ideal, "shared_wavefronts", l->shared_wavefronts, "shared_wavefronts_ideal",
-                     l->shared_wavefronts_ideal);
+    enum { ALWAYS = 8 };
+    json_t *o = json_pack("{s:s,s:s,s:i,s:i}", "kernel", kernel, "file", l->file, "line", (int)l->line, "ptx_line", (int)l->ptx_line);
+    int i = 0;
+#define LINE(member)                     \
+    if (i++ < ALWAYS || l->member != 0)  \
+        json_object_set_new(o, #member, json_real(l->member));
+#include "measure/line_counters.def"
+#undef LINE
+    if (*l->bound)
+        json_object_set_new(o, "bound", json_string(l->bound));
+    return o;
 }
 
 typedef struct taker { hone_device *device; hone_modelled *out; double band; bool want_lines; } taker;
