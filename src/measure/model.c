@@ -29,9 +29,10 @@ static json_t *launch_json(const honeVgpuLaunch *l) {
                      hone_model_json(&l->model));
 }
 
-static json_t *line_json(const char *kernel, const honeVgpuLine *l) {
+// launch: index of the launch it belongs to.
+static json_t *line_json(const char *kernel, size_t launch, const honeVgpuLine *l) {
     enum { ALWAYS = 8 };
-    json_t *o = json_pack("{s:s,s:s,s:i,s:i}", "kernel", kernel, "file", l->file, "line", (int)l->line, "ptx_line", (int)l->ptx_line);
+    json_t *o = json_pack("{s:s,s:i,s:s,s:i,s:i}", "kernel", kernel, "launch", (int)launch, "file", l->file, "line", (int)l->line, "ptx_line", (int)l->ptx_line);
     int i = 0;
 #define LINE(member)                     \
     if (i++ < ALWAYS || l->member != 0)  \
@@ -56,7 +57,7 @@ static hone_code take_lines(taker *t, const char *kernel, hone_err *e) {
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for counters per line");
     CUresult r = drv->vgpu.TakeLines(lines, MAX_LINES, &n);
     for (uint32_t i = 0; r == CUDA_SUCCESS && i < n && i < MAX_LINES; i++)
-        json_array_append_new(t->out->lines, line_json(kernel, &lines[i]));
+        json_array_append_new(t->out->lines, line_json(kernel, json_array_size(t->out->launches) - 1, &lines[i]));
     hone_free(lines);
     return r == CUDA_SUCCESS ? HONE_OK : hone_driver_fail(drv, r, e, "read counters per line");
 }
