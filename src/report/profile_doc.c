@@ -111,9 +111,10 @@ static json_t *symptoms_of(const json_t *facts) {
         double v = hone_doc_number(facts, s->fact);
         if (!hone_doc_has_number(facts, s->fact) || (s->direction == ABOVE ? v <= s->limit : v >= s->limit))
             continue;
-        char text[160], factor[HONE_TEXT];
+        char text[160], factor[HONE_TEXT], hundredths[16];
+        snprintf(hundredths, sizeof hundredths, "%.0f", 100 * v);
         if (s->form == PERCENT)
-            snprintf(text, sizeof text, "%.0f %% %s", 100 * v, s->what);
+            snprintf(text, sizeof text, "%s %% %s", v < 0.005 ? "under 1" : hundredths, s->what);
         else
             snprintf(text, sizeof text, "%s %s", hone_text_factor(v, factor), s->what);
         json_array_append_new(list, json_pack("{s:s, s:f, s:s, s:s}", "id", s->id, "value", v, "words", text, "helps", s->helps));

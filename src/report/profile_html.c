@@ -192,7 +192,7 @@ static void put_roofline(const json_t *d, hone_str *out) {
     bool two = json_is_object(json_object_get(d, "baseline"));
     const json_t *first = two ? json_object_get(d, "baseline") : d;
     json_t *outcomes = json_object(), *r = json_pack("{s:O, s:o, s:{s:s, s:s}}", "device", json_object_get(d, "device"), "outcomes", outcomes, "labels", "baseline",
-                                                     two ? "baseline" : "this kernel", "best", "candidate");
+                                                     two ? "baseline" : "this profile", "best", "candidate");
     if (!r)
         return;
     json_object_set(outcomes, "baseline", (json_t *)(uintptr_t)first);
