@@ -40,7 +40,7 @@ static json_t *document(request *r, const hone_task *candidate, int *code) {
     } else if (out->verdict != HONE_PASS || !has_profile(out)) {
         *code = refuse(r->o, out, shown);
     } else {
-        hone_profile_input in = {shown, out, hone_pool_device(r->pool), r->has_ncu ? &r->ncu : NULL, r->o->import};
+        hone_profile_input in = {shown, r->task->path, out, hone_pool_device(r->pool), r->has_ncu ? &r->ncu : NULL, r->o->import};
         doc = hone_profile_document(&in);
     }
     hone_outcome_free(out);

@@ -6,6 +6,7 @@
 
 typedef struct hone_profile_input {
     const hone_task *shown;               // whose source the lines belong to
+    const char *compiled_as;              // the file name that its lines carry: a candidate is compiled under the task's
     const hone_outcome *outcome;
     const json_t *device;
     const hone_ncu *hardware;             // NULL: none
@@ -21,6 +22,8 @@ void hone_profile_text(const json_t *document, const hone_profile_view *v, hone_
 hone_code hone_profile_html(const json_t *document, hone_str *out, hone_err *e);
 
 // ---- shared by the renderings
+const json_t *hone_profile_source_line(const json_t *document, unsigned line);   // of source[]; NULL when it has no instructions
+const char *hone_profile_hardware_value(const json_t *metric, const char *key, char buf[HONE_TEXT]);   // of hardware.metrics[]; "–" when absent
 const char *hone_plain_kernel(const char *name, char buf[160]);   // "_Z6rowsumPKfPfii" → "rowsum"; others as they are
 hone_span hone_source_line(const char *source, unsigned line);    // without its indentation
 const char *hone_profile_line_bound(const char *bound);           // short words for lines[].bound

@@ -240,6 +240,24 @@ static void add_hardware(json_t *k, const hone_ncu *x) {
     json_object_set_new(k, "hardware", json_pack("{s:s, s:i, s:b, s:o}", "kind", "measured", "invocations", (int)h->invocations, "same_launch", same, "metrics", metrics));
 }
 
+const char *hone_profile_hardware_value(const json_t *row, const char *key, char buf[HONE_TEXT]) {
+    static const char *const fractions[] = {"_fraction", "_rate", "occupancy", "occupancy_limit", "branch_uniform"};
+    const char *id = hone_doc_text(row, "id");
+    double v = hone_doc_number(row, key);
+    if (!hone_doc_has_number(row, key))
+        return "–";
+    if (!strcmp(id, "time_us"))
+        return hone_text_time(v, buf);
+    if (strstr(id, "bytes"))
+        return hone_text_scaled(v, "B", buf);
+    for (size_t i = 0; i < HONE_COUNT(fractions); i++)
+        if (strstr(id, fractions[i])) {
+            snprintf(buf, HONE_TEXT, "%.1f %%", 100 * v);
+            return buf;
+        }
+    return hone_text_count(v, buf);
+}
+
 // ---- kernels
 
 static const json_t *first_size(const hone_outcome *o) {
@@ -351,10 +369,18 @@ static json_t *lines_of(const hone_profile_input *in, const json_t *launches, do
     return list;
 }
 
+const json_t *hone_profile_source_line(const json_t *document, unsigned line) {
+    size_t i;
+    json_t *l;
+    json_array_foreach(hone_doc_list(document, "source"), i, l)
+        if (json_integer_value(json_object_get(l, "line")) == line && !strcmp(hone_doc_text(l, "file"), hone_doc_text(document, "file"))) return l;
+    return NULL;
+}
+
 // ---- all
 
 json_t *hone_profile_document(const hone_profile_input *in) {
-    json_t *j = json_pack("{s:s, s:s, s:O}", "schema", "hone.profile/1", "path", in->shown->path, "device", in->device);
+    json_t *j = json_pack("{s:s, s:s, s:s, s:O}", "schema", "hone.profile/1", "path", in->shown->path, "file", hone_path_base(in->compiled_as), "device", in->device);
     static const char *const keys[] = {"time", "model", "lines", "compile"};
     for (size_t i = 0; i < HONE_COUNT(keys); i++)
         if (json_object_get(in->outcome->json, keys[i]))

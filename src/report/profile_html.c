@@ -86,20 +86,16 @@ static void put_hardware(const json_t *k, hone_str *out) {
     json_t *row;
     if (!h)
         return;
-    hone_str_addf(out, "<h3>Hardware beside virtual</h3>\n<p class=\"soft small\">Measured: physical, mean of %.0f invocations. Units: µs, bytes, GB/s, MHz; "
-                       "fractions of 1.</p>\n<table><tr><th>metric<th class=\"num cx\">measured<th class=\"num cb\">virtual<th class=num>virtual ÷ measured\n",
+    hone_str_addf(out, "<h3>Hardware beside virtual</h3>\n<p class=\"soft small\">Measured: physical, mean of %.0f invocations.</p>\n<table><tr><th>metric<th class=\"num cx\">measured<th class=\"num cb\">virtual<th class=num>virtual ÷ measured\n",
                   num(h, "invocations"));
     json_array_foreach(json_object_get(h, "metrics"), i, row) {
         char r[HONE_TEXT];
-        bool both = hone_doc_has_number(row, "virtual");
+        char a[HONE_TEXT], b[HONE_TEXT];
+        bool both = hone_doc_has_number(row, "virtual") && num(row, "measured") > 0;
         hone_str_add(out, "<tr><td>");
         hone_html_text(out, text(row, "words"));
-        hone_str_addf(out, "<td class=num>%.5g<td class=num>", num(row, "measured"));
-        if (both)
-            hone_str_addf(out, "%.5g", num(row, "virtual"));
-        else
-            hone_str_add(out, "–");
-        hone_str_addf(out, "<td class=num>%s\n", both && num(row, "measured") > 0 ? hone_text_factor(num(row, "virtual") / num(row, "measured"), r) : "");
+        hone_str_addf(out, "<td class=num>%s<td class=num>%s<td class=num>%s\n", hone_profile_hardware_value(row, "measured", a),
+                      hone_profile_hardware_value(row, "virtual", b), both ? hone_text_factor(num(row, "virtual") / num(row, "measured"), r) : "");
     }
     hone_str_add(out, "</table>\n");
 }
@@ -206,14 +202,6 @@ static void put_roofline(const json_t *d, hone_str *out) {
 
 // ---- the heat map
 
-static const json_t *line_of(const json_t *d, unsigned number) {
-    size_t i;
-    json_t *l;
-    json_array_foreach(hone_doc_list(d, "source"), i, l)
-        if (json_integer_value(json_object_get(l, "line")) == number && !strcmp(text(l, "file"), hone_path_base(text(d, "path")))) return l;
-    return NULL;
-}
-
 static void put_optional(hone_str *out, bool there, double v, const char *unit) {
     hone_str_add(out, "<td class=num>");
     if (there)
@@ -260,7 +248,7 @@ static void put_source(const json_t *d, hone_str *out) {
     unsigned number = 1;
     for (const char *s = source; *s; number++) {
         size_t n = strcspn(s, "\n");
-        put_row(line_of(d, number), number, s, n, classes ? classes + (s - source) : NULL, out);
+        put_row(hone_profile_source_line(d, number), number, s, n, classes ? classes + (s - source) : NULL, out);
         s += n + (s[n] == '\n');
     }
     hone_str_add(out, "</table></div>\n");

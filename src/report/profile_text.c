@@ -162,24 +162,6 @@ static void put_roofline(const page *p, const json_t *k) {
     ADD("%s\n", p->view->style.off);
 }
 
-static const char *hardware_value(const json_t *row, const char *key, char buf[HONE_TEXT]) {
-    static const char *const fractions[] = {"_fraction", "_rate", "occupancy", "occupancy_limit", "branch_uniform"};
-    const char *id = text(row, "id");
-    double v = num(row, key);
-    if (!hone_doc_has_number(row, key))
-        return "–";
-    if (!strcmp(id, "time_us"))
-        return hone_text_time(v, buf);
-    if (strstr(id, "bytes"))
-        return hone_text_scaled(v, "B", buf);
-    for (size_t i = 0; i < HONE_COUNT(fractions); i++)
-        if (strstr(id, fractions[i])) {
-            snprintf(buf, HONE_TEXT, "%.1f %%", 100 * v);
-            return buf;
-        }
-    return hone_text_count(v, buf);
-}
-
 static void put_hardware(const page *p, const json_t *k) {
     const json_t *h = json_object_get(k, "hardware");
     size_t i;
@@ -197,8 +179,8 @@ static void put_hardware(const page *p, const json_t *k) {
         double measured = num(row, "measured");
         ADD("    ");
         cell(p, text(row, "words"), 26, false);
-        cell(p, hardware_value(row, "measured", a), 12, true);
-        cell(p, hardware_value(row, "virtual", b), 12, true);
+        cell(p, hone_profile_hardware_value(row, "measured", a), 12, true);
+        cell(p, hone_profile_hardware_value(row, "virtual", b), 12, true);
         ADD("   %s\n", hone_doc_has_number(row, "virtual") && measured > 0 ? hone_text_factor(num(row, "virtual") / measured, r) : "");
     }
     double n = num(h, "invocations");
@@ -308,14 +290,7 @@ static void put_line(const page *p, const json_t *l, hone_span code, unsigned nu
     ADD("\n");
 }
 
-static bool is_shown_file(const page *p, const json_t *l) { return !strcmp(text(l, "file"), hone_path_base(text(p->doc, "path"))); }
-
-static const json_t *line_of(const page *p, unsigned number) {
-    size_t i;
-    json_t *l;
-    json_array_foreach(hone_doc_list(p->doc, "source"), i, l) if (is_shown_file(p, l) && json_integer_value(json_object_get(l, "line")) == number) return l;
-    return NULL;
-}
+static bool is_shown_file(const page *p, const json_t *l) { return !strcmp(text(l, "file"), text(p->doc, "file")); }
 
 static hone_span whole_line(const char *s) { return (hone_span){s, strcspn(s, "\n")}; }
 
@@ -354,7 +329,7 @@ static void put_source(const page *p) {
     if (p->view->source) {
         for (const char *s = text(p->doc, "text"); *s; number++) {
             hone_span code = whole_line(s);
-            put_line(p, line_of(p, number), code, number, most);
+            put_line(p, hone_profile_source_line(p->doc, number), code, number, most);
             s += code.n + (s[code.n] == '\n');
         }
         return;

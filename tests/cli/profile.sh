@@ -28,7 +28,7 @@ print(lines[12]["sectors_per_ideal"], lines[12]["flops"], sum(l["time_share"] fo
 PY
 hone profile "$T" columns.cu --device virtual:h200 --workers 1 | sed -n '/^compared/,/^candidate/p'
 echo "-- page"
-hone profile columns.cu --device virtual:h200 --workers 1 --html page.html
+hone profile "$T" columns.cu --device virtual:h200 --workers 1 --html page.html
 python3 - <<'PY'
 import html.parser, re
 text = open("page.html").read()
@@ -37,6 +37,8 @@ class P(html.parser.HTMLParser):
     def handle_starttag(self, tag, attrs): self.tags.append(tag)
 p = P(); p.feed(text)
 print(p.tags.count("svg"), "script" in p.tags, re.search(r"(src|href)\s*=", text) is None, "rows_by_columns" in text, "&lt;&lt;&lt;" in text)
+hot = [r for r in text.split("<tr>") if "x[j * N + row]" in re.sub("<[^>]*>", "", r)]
+print(len(hot), float(re.search(r"width:([0-9.]+)%", hot[0])[1]) > 30)
 PY
 echo "-- colour"
 hone profile "$T" --device virtual:h200 --workers 1 --color always | grep -c "$(printf '\033')" | sed 's/^[1-9][0-9]*$/coloured/'
