@@ -442,7 +442,7 @@ void hone_profile_compare(json_t *candidate, const json_t *baseline) {
             continue;
         json_t *row = json_pack("{s:s, s:s, s:f, s:f, s:b}", "id", a[i].id, "words", a[i].words, "baseline", a[i].v, "candidate", b[i].v, "lower_is_better",
                                 a[i].lower_is_better);
-        put_ratio(row, "ratio", a[i].v, b[i].v);
+        put_ratio(row, "ratio", a[i].lower_is_better ? a[i].v : b[i].v, a[i].lower_is_better ? b[i].v : a[i].v);
         json_array_append_new(rows, row);
     }
     json_object_set_new(candidate, "compare", rows);
