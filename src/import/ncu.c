@@ -231,7 +231,7 @@ static hone_code row_kernel(reader *r, hone_ncu_kernel **out, hone_err *e) {
     if (i == r->kernels.n && (i == MAX_KERNELS || !hone_vec_push(&r->kernels, k)))
         return hone_fail(e, i == MAX_KERNELS ? HONE_E_LIMIT : HONE_E_NOMEM, 0, "%s:%u: too many kernels", r->csv.path, r->csv.record_line);
     const char *id = cell(r, r->c.id);
-    if (i != r->last_kernel || strcmp(id, r->last_id) || !r->kernels.v[i].invocations)
+    if (!r->out->details || i != r->last_kernel || strcmp(id, r->last_id))   // the raw page has a row per launch
         r->kernels.v[i].invocations++;
     r->last_kernel = i;
     snprintf(r->last_id, sizeof r->last_id, "%s", id);

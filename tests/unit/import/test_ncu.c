@@ -140,6 +140,16 @@ static void csv_quotes(void **state) {
     hone_csv_free(&r);
 }
 
+static void each_raw_row_is_a_launch(void **state) {
+    (void)state;
+    static const char text[] = HEAD ",,us\n0,k(),3\n0,k(),5\n";   // the same ID twice: found by the fuzzer
+    hone_ncu x;
+    assert_int_equal(hone_ncu_parse("t.csv", text, strlen(text), &x, NULL), HONE_OK);
+    assert_int_equal(x.kernels[0].invocations, 2);
+    is(&x.kernels[0], HONE_NCU_time_us, 4);
+    hone_ncu_free(&x);
+}
+
 // Every allocation fails in turn: an error each time, nothing lost.
 static void without_memory(void **state) {
     (void)state;
@@ -160,7 +170,7 @@ static void without_memory(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(raw_page), cmocka_unit_test(details_page), cmocka_unit_test(broken_files_say_where), cmocka_unit_test(units_and_separators),
-        cmocka_unit_test(csv_quotes), cmocka_unit_test(without_memory),
+        cmocka_unit_test(csv_quotes), cmocka_unit_test(each_raw_row_is_a_launch), cmocka_unit_test(without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
