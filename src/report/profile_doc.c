@@ -361,6 +361,7 @@ static json_t *lines_of(const hone_profile_input *in, const json_t *launches, do
     }
     json_array_foreach(list, i, l) {
         put_ratio(l, "share", hone_doc_number(l, "warp_insts"), insts);
+        put_ratio(l, "wait_share", hone_doc_number(l, "barrier_wait_insts"), hone_doc_number(l, "barrier_wait_insts") > 0 ? insts : 0);
         put_ratio(l, "lanes_active", hone_doc_number(l, "thread_insts"), 32 * hone_doc_number(l, "warp_insts"));
         put_ratio(l, "sectors_per_ideal", hone_doc_number(l, "global_sectors"), hone_doc_number(l, "global_sectors_ideal"));
         put_ratio(l, "bank_conflict", hone_doc_number(l, "shared_wavefronts"), hone_doc_number(l, "shared_wavefronts_ideal"));
@@ -396,7 +397,8 @@ json_t *hone_profile_document(const hone_profile_input *in) {
     json_object_set_new(j, "kernels", kernels);
     json_object_set_new(j, "source", lines_of(in, launches, total));
     json_object_set_new(j, "text", json_string(in->shown->text));
-    put(j, "error_band", in->outcome->error_band);
+    // Beside a physical device the outcome has no band; the model states its own.
+    put(j, "error_band", fmax(in->outcome->error_band, hone_doc_number(json_object_get(json_array_get(kernels, 0), "model"), "error_band")));
     put(j, "modelled_us", total);
     if (in->hardware)
         json_object_set_new(j, "hardware", json_pack("{s:s, s:s, s:s, s:i, s:i, s:i}", "path", in->hardware_path, "layout", in->hardware->details ? "details" : "raw",

@@ -236,6 +236,8 @@ static void put_row(const json_t *l, unsigned number, const char *s, size_t n, c
     put_code(out, s, n, classes);
     if (num(l, "divergent_branches") > 0)
         hone_str_add(out, "<span class=tag>diverges</span>");
+    if (num(l, "wait_share") > 0.05)
+        hone_str_add(out, "<span class=tag>waits</span>");
     hone_str_addc(out, '\n');
 }
 

@@ -273,7 +273,7 @@ static void optional(const page *p, bool there, double v, const char *unit, int 
 
 static void put_line(const page *p, const json_t *l, hone_span code, unsigned number, double most) {
     const char *bound = l ? hone_profile_line_bound(text(l, "bound")) : "";
-    double time = num(l, "time_share"), branches = num(l, "divergent_branches"), waits = num(l, "barrier_wait_insts");
+    double time = num(l, "time_share");
     optional(p, l, 100 * time, " %", 6);
     optional(p, l, 100 * num(l, "share"), " %", 7);
     optional(p, hone_doc_has_number(l, "sectors_per_ideal"), num(l, "sectors_per_ideal"), "×", 9);
@@ -283,9 +283,9 @@ static void put_line(const page *p, const json_t *l, hone_span code, unsigned nu
     cell(p, time >= 0.005 ? bound : "", 10, false);
     put_bar(p, time, most);
     ADD(" %4u  %.*s", number, (int)(code.n > 96 ? 96 : code.n), code.s);
-    if (branches > 0)
+    if (num(l, "divergent_branches") > 0)
         ADD("  %s◆ diverges%s", p->view->style.cyan, p->view->style.off);
-    if (waits > 0.05 * num(l, "warp_insts") * 32)
+    if (num(l, "wait_share") > 0.05)
         ADD("  %s◆ waits%s", p->view->style.cyan, p->view->style.off);
     ADD("\n");
 }

@@ -101,18 +101,19 @@ static void count_hot(vg_hot_address *table, uint64_t key) {
         h->count--;
 }
 
-// The most lanes of a warp that update one address: they take turns.
+// The most lanes of a warp that update one address: they take turns. A small hash table, since all of them may differ.
 static unsigned same_address(const uint64_t addr[32], uint32_t mask) {
-    unsigned most = 0;
-    for (uint32_t left = mask; left;) {
-        uint32_t same = 0;
-        uint64_t a = addr[__builtin_ctz(left)];
-        for (uint32_t m = left; m; m &= m - 1)
-            if (addr[__builtin_ctz(m)] == a)
-                same |= m & -m;
-        unsigned n = (unsigned)__builtin_popcount(same);
-        most = n > most ? n : most;
-        left &= ~same;
+    enum { SLOTS = 64 };
+    uint64_t key[SLOTS];
+    uint8_t n[SLOTS] = {0}, most = 0;
+    for (uint32_t m = mask; m; m &= m - 1) {
+        uint64_t a = addr[__builtin_ctz(m)];
+        unsigned at = (unsigned)(a * 0x9E3779B97F4A7C15ull >> 58);
+        while (n[at] && key[at] != a)
+            at = (at + 1) % SLOTS;
+        key[at] = a;
+        if (++n[at] > most)
+            most = n[at];
     }
     return most;
 }

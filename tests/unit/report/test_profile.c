@@ -22,7 +22,7 @@ static const char outcome_text[] =
     "\"lines\":[{\"kernel\":\"_Z4copyPf\",\"launch\":0,\"file\":\"t.cu\",\"line\":2,\"share\":1.0,\"time_share\":1.0,\"warp_insts\":100.0,\"thread_insts\":1600.0,"
     "\"global_sectors\":400.0,\"global_sectors_ideal\":100.0,\"bound\":\"dram\"},"
     "{\"kernel\":\"_Z4copyPf\",\"launch\":1,\"file\":\"t.cu\",\"line\":2,\"share\":0.5,\"time_share\":0.6,\"warp_insts\":150.0,\"thread_insts\":4800.0,"
-    "\"global_sectors\":400.0,\"global_sectors_ideal\":400.0,\"bound\":\"l2\",\"divergent_branches\":4.0},"
+    "\"global_sectors\":400.0,\"global_sectors_ideal\":400.0,\"bound\":\"l2\",\"divergent_branches\":4.0,\"barrier_wait_insts\":100.0},"
     "{\"kernel\":\"_Z4copyPf\",\"launch\":1,\"file\":\"other.h\",\"line\":2,\"share\":0.5,\"time_share\":0.4,\"warp_insts\":150.0,\"thread_insts\":4800.0},"
     "{\"kernel\":\"_Z4copyPf\",\"launch\":0,\"file\":\"t.cu\",\"line\":2,\"share\":1.0,\"time_share\":1.0,\"warp_insts\":999.0}]}";   // of another size
 static const char device_text[] = "{\"name\":\"<Test> GPU\",\"compute_capability\":90,\"sms\":10,\"clock_mhz\":1000.0,\"bandwidth_gbs\":1000.0,"
@@ -89,6 +89,7 @@ static void lines_are_weighed_by_their_launches(void **state) {
     near(at(l, "time_share"), 0.25 * 1.0 + 0.75 * 0.6);
     near(at(l, "warp_insts"), 250);
     near(at(l, "share"), 250.0 / 400);
+    near(at(l, "wait_share"), 100.0 / 400);
     near(at(l, "sectors_per_ideal"), 800.0 / 500);
     assert_string_equal(hone_doc_text(l, "bound"), "l2");   // 0.45 of the time against 0.25
     json_decref(doc);
@@ -126,7 +127,7 @@ static void text_and_page(void **state) {
     hone_str s = text_of(doc, "", 1);
     assert_null(strchr(s.s, '\033'));
     assert_non_null(strstr(s.s, "DRAM-bound 90 %, 2.5 waves, tail 25 %"));
-    assert_non_null(strstr(s.s, "x[i] = y[i];  ◆ diverges"));
+    assert_non_null(strstr(s.s, "x[i] = y[i];  ◆ diverges  ◆ waits"));
     assert_null(strstr(s.s, "other.h"));   // only the first line was asked for
     hone_str_free(&s);
     s = text_of(doc, "\033[1m", 2);
