@@ -395,7 +395,11 @@ json_t *hone_profile_document(const hone_profile_input *in) {
     }
     json_array_foreach(kernels, i, x) finish_kernel(x, total, in);
     json_object_set_new(j, "kernels", kernels);
-    json_object_set_new(j, "source", lines_of(in, launches, total));
+    json_t *source = lines_of(in, launches, total);
+    double in_lines = 0;
+    json_array_foreach(source, i, x) in_lines += hone_doc_number(x, "time_share");
+    json_object_set_new(j, "source", source);
+    put(j, "time_in_no_line", json_array_size(source) ? fmax(0, 1 - in_lines) : 0);
     json_object_set_new(j, "text", json_string(in->shown->text));
     // Beside a physical device the outcome has no band; the model states its own.
     put(j, "error_band", fmax(in->outcome->error_band, hone_doc_number(json_object_get(json_array_get(kernels, 0), "model"), "error_band")));

@@ -247,6 +247,9 @@ static void put_source(const json_t *d, hone_str *out) {
     hone_str_add(out, "<h2>Source</h2>\n<p class=\"soft small\">Time: share of the modelled time that the resources which bind spend on the line. Sectors: asked for, "
                       "over those needed. Banks: shared-memory wavefronts over the conflict-free number.</p>\n<div class=scroll><table class=heat><tr><th class=num>time"
                       "<th class=num>instructions<th class=num>sectors<th class=num>banks<th class=num>lanes<th>bound by<th><th>\n");
+    if (num(d, "time_in_no_line") >= 0.02)
+        hone_str_addf(out, "<tr><td class=\"num h\"><i style=\"width:%.1f%%\"></i>%.0f %%<td><td><td><td><td><td><td class=soft>starting blocks: in no line\n",
+                      100 * num(d, "time_in_no_line"), 100 * num(d, "time_in_no_line"));
     unsigned number = 1;
     for (const char *s = source; *s; number++) {
         size_t n = strcspn(s, "\n");

@@ -317,6 +317,13 @@ static double threshold(const page *p) {
     return 0.005;
 }
 
+// Block launches belong to no line.
+static void put_rest(const page *p) {
+    double rest = num(p->doc, "time_in_no_line");
+    if (rest >= 0.02)
+        ADD("%4.0f %%  %sstarting blocks: in no line%s\n", 100 * rest, p->view->style.dim, p->view->style.off);
+}
+
 static void put_source(const page *p) {
     json_t *lines = hone_doc_list(p->doc, "source"), *l;
     double most = 0, least = threshold(p);
@@ -332,6 +339,7 @@ static void put_source(const page *p) {
             put_line(p, hone_profile_source_line(p->doc, number), code, number, most);
             s += code.n + (s[code.n] == '\n');
         }
+        put_rest(p);
         return;
     }
     json_array_foreach(lines, i, l) {
@@ -342,6 +350,7 @@ static void put_source(const page *p) {
         hone_span code = is_shown_file(p, l) ? hone_source_line(text(p->doc, "text"), number) : (hone_span){file, strlen(file)};
         put_line(p, l, code, number, most);
     }
+    put_rest(p);
 }
 
 void hone_profile_text(const json_t *document, const hone_profile_view *v, hone_str *out) {

@@ -90,6 +90,7 @@ static void lines_are_weighed_by_their_launches(void **state) {
     near(at(l, "warp_insts"), 250);
     near(at(l, "share"), 250.0 / 400);
     near(at(l, "wait_share"), 100.0 / 400);
+    assert_true(at(doc, "time_in_no_line") < 1e-9);   // 0.7 and 0.3
     near(at(l, "sectors_per_ideal"), 800.0 / 500);
     assert_string_equal(hone_doc_text(l, "bound"), "l2");   // 0.45 of the time against 0.25
     json_decref(doc);
