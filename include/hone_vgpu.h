@@ -78,6 +78,8 @@ typedef struct honeVgpuCounters {
     double compulsory_bytes;                    // distinct bytes touched in global memory
     double sampled_fraction;                    // of the blocks; 1 when all ran
     double critical_path_cycles;                // longest dependent chain of a representative warp, unloaded latencies
+    double atomic_warp_serial;                  // summed over atomic requests, the most lanes on one address; / atomic_requests = contention within a warp
+    double barrier_wait_insts;                  // what the busiest warp of a block executed before a barrier less its own, summed over arrivals
 } honeVgpuCounters;
 
 typedef struct honeVgpuModel {                  // how the modelled time came about
@@ -88,6 +90,7 @@ typedef struct honeVgpuModel {                  // how the modelled time came ab
     char bottleneck[24];                        // "dram", "l2", "l1", "shared", "issue", "fp32", "sfu", "latency", "atomics", "launch" …
     double share_issue, share_pipe, share_l1, share_shared, share_l2, share_dram, share_latency, share_atomic;  // of cycles, each ≤ 1
     double error_band;                          // relative, e.g. 0.25
+    double share_blocks;                        // of cycles: launching blocks
 } honeVgpuModel;
 typedef struct honeVgpuLaunch {
     char kernel[96];
@@ -102,7 +105,16 @@ typedef struct honeVgpuLine {                   // counters per source line of t
     char file[128];
     uint32_t line, ptx_line;
     double warp_insts, thread_insts, global_sectors, global_sectors_ideal, global_requests, shared_wavefronts, shared_wavefronts_ideal;
-    double share;                               // of the launch's issue cycles
+    double share;                               // of the launch's instructions
+    double time_share;                          // of the launch's modelled cycles: what the resources that bound it spend on this line
+    double pipe_int, pipe_fp32, pipe_fp64, pipe_fp16, pipe_sfu, pipe_lsu, pipe_tensor, pipe_control, pipe_other;   // warp instructions
+    double divergent_branches;
+    double barrier_wait_insts;
+    double l1_hit_sectors, l2_sectors, dram_sectors;                            // l2: that L1 passed on; dram: estimate from one SM's share of L2
+    double local_sectors;
+    double atomic_lane_ops, atomic_warp_serial, atomic_requests;
+    double flops;                               // of any type
+    char bound[16];                             // the resource that most of its time goes to: names as honeVgpuModel.bottleneck; "" without time
 } honeVgpuLine;
 int honeVgpuTakeLines(honeVgpuLine *out, uint32_t cap, uint32_t *n);
 

@@ -12,9 +12,9 @@ enum {
 
 enum { CLI_MAX_PAIRS = 64, CLI_MAX_ARGS = 64 };
 typedef struct cli_options {
-    bool help, json, quiet, force;
-    const char *color, *device, *out, *certificate;
-    unsigned workers, evals, patience, batch;
+    bool help, json, quiet, force, source;
+    const char *color, *device, *out, *certificate, *html, *import;
+    unsigned workers, evals, patience, batch, top;
     bool has_seed;
     uint64_t seed;
     double limit_s, time_s;

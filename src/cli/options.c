@@ -107,13 +107,17 @@ FLAG(help)
 FLAG(json)
 FLAG(quiet)
 FLAG(force)
+FLAG(source)
 TEXT(device)
 TEXT(out)
 TEXT(certificate)
+TEXT(html)
+TEXT(import)
 COUNT(workers)
 COUNT(evals)
 COUNT(patience)
 COUNT(batch)
+COUNT(top)
 SETTER(limit) { return parse_seconds(name, v, &o->limit_s, e); }
 SETTER(time) { return parse_seconds(name, v, &o->time_s, e); }
 SETTER(param) { return add_pair(name, v, o->params, &o->n_params, e); }

@@ -14,12 +14,12 @@ json_t *hone_counters_json(const honeVgpuCounters *c) {
 }
 
 json_t *hone_model_json(const honeVgpuModel *m) {
-    return json_pack("{s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:i,s:i,s:i,s:s,s:s,s:{s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f},s:f}", "time_us", m->time_us,
+    return json_pack("{s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:i,s:i,s:i,s:s,s:s,s:{s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f},s:f}", "time_us", m->time_us,
                      "cycles", m->cycles, "clock_mhz", m->clock_mhz, "launch_us", m->launch_us, "occupancy", m->occupancy, "waves",
                      m->waves, "tail_fraction", m->tail_fraction, "blocks_per_sm", (int)m->blocks_per_sm, "registers", (int)m->registers,
                      "shared_bytes", (int)m->shared_bytes, "limiter", m->limiter, "bottleneck", m->bottleneck, "shares", "issue",
                      m->share_issue, "pipe", m->share_pipe, "l1", m->share_l1, "shared", m->share_shared, "l2", m->share_l2, "dram",
-                     m->share_dram, "latency", m->share_latency, "atomic", m->share_atomic, "error_band", m->error_band);
+                     m->share_dram, "latency", m->share_latency, "atomic", m->share_atomic, "blocks", m->share_blocks, "error_band", m->error_band);
 }
 
 static json_t *launch_json(const honeVgpuLaunch *l) {
@@ -29,12 +29,19 @@ static json_t *launch_json(const honeVgpuLaunch *l) {
                      hone_model_json(&l->model));
 }
 
-static json_t *line_json(const char *kernel, const honeVgpuLine *l) {
-    return json_pack("{s:s,s:s,s:i,s:i,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "kernel", kernel, "file", l->file, "line", (int)l->line,
-                     "ptx_line", (int)l->ptx_line, "share", l->share, "warp_insts", l->warp_insts, "thread_insts", l->thread_insts,
-                     "global_requests", l->global_requests, "global_sectors", l->global_sectors, "global_sectors_ideal",
-                     l->global_sectors_ideal, "shared_wavefronts", l->shared_wavefronts, "shared_wavefronts_ideal",
-                     l->shared_wavefronts_ideal);
+// launch: index of the launch it belongs to.
+static json_t *line_json(const char *kernel, size_t launch, const honeVgpuLine *l) {
+    enum { ALWAYS = 8 };
+    json_t *o = json_pack("{s:s,s:i,s:s,s:i,s:i}", "kernel", kernel, "launch", (int)launch, "file", l->file, "line", (int)l->line, "ptx_line", (int)l->ptx_line);
+    int i = 0;
+#define LINE(member)                     \
+    if (i++ < ALWAYS || l->member != 0)  \
+        json_object_set_new(o, #member, json_real(l->member));
+#include "measure/line_counters.def"
+#undef LINE
+    if (*l->bound)
+        json_object_set_new(o, "bound", json_string(l->bound));
+    return o;
 }
 
 typedef struct taker { hone_device *device; hone_modelled *out; double band; bool want_lines; } taker;
@@ -50,7 +57,7 @@ static hone_code take_lines(taker *t, const char *kernel, hone_err *e) {
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for counters per line");
     CUresult r = drv->vgpu.TakeLines(lines, MAX_LINES, &n);
     for (uint32_t i = 0; r == CUDA_SUCCESS && i < n && i < MAX_LINES; i++)
-        json_array_append_new(t->out->lines, line_json(kernel, &lines[i]));
+        json_array_append_new(t->out->lines, line_json(kernel, json_array_size(t->out->launches) - 1, &lines[i]));
     hone_free(lines);
     return r == CUDA_SUCCESS ? HONE_OK : hone_driver_fail(drv, r, e, "read counters per line");
 }

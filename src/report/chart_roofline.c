@@ -31,36 +31,45 @@ static const lanes *lanes_of(int cc) {
     return best;
 }
 
+double hone_roof_peak(const json_t *device, const char *what) {
+    const lanes *l = lanes_of((int)hone_doc_number(device, "compute_capability"));
+    double clocks = hone_doc_number(device, "sms") * hone_doc_number(device, "clock_mhz") * 1e6;
+    const struct { const char *what; double per_clock; } table[] = {
+        {"FP32", l->fp32 * 2}, {"FP64", l->fp64 * 2}, {"FP16", l->fp32 * 4}, {"tensor", l->tensor * 2}, {"instruction issue", 4 * 32},
+    };
+    for (size_t i = 0; i < HONE_COUNT(table); i++)
+        if (!strcmp(table[i].what, what))
+            return clocks * table[i].per_clock;
+    return 0;
+}
+
 static double work_of(const hone_profile *p, bool flops) {
     return flops ? p->flops_fp32 + p->flops_fp64 + p->flops_fp16 + p->flops_tensor : p->thread_insts;
 }
 
-static void add_dot(plot *p, const char *name, const hone_profile *f, bool flops) {
+static void add_dot(plot *p, const char *name, bool best, const hone_profile *f, bool flops) {
     double work = work_of(f, flops), bytes = f->dram_bytes;
     if (!f->has || !(work > 0) || !(bytes > 0) || !(f->time_us > 0))
         return;
-    bool best = !strcmp(name, "best");
     p->dots[p->n_dots++] = (dot){.name = name, .fill = best ? "fx" : "fb", .text = best ? "tx" : "tb", .intensity = work / bytes,
                                  .rate = work / f->time_us * 1e6};
 }
 
 static void add_roofs(plot *p, const json_t *device, const hone_profile *f, size_t n, bool flops) {
-    const lanes *l = lanes_of((int)hone_doc_number(device, "compute_capability"));
-    double clocks = hone_doc_number(device, "sms") * hone_doc_number(device, "clock_mhz") * 1e6;
     bool tensor = false, fp64 = false;
     for (size_t i = 0; i < n; i++) {
         tensor |= f[i].flops_tensor > 0;
         fp64 |= f[i].flops_fp64 > 0;
     }
     if (!flops) {
-        p->roofs[p->n_roofs++] = (roof){"instruction issue", clocks * 4 * 32};   // four schedulers per SM
+        p->roofs[p->n_roofs++] = (roof){"instruction issue", hone_roof_peak(device, "instruction issue")};
         return;
     }
-    p->roofs[p->n_roofs++] = (roof){"FP32", clocks * l->fp32 * 2};
+    p->roofs[p->n_roofs++] = (roof){"FP32", hone_roof_peak(device, "FP32")};
     if (tensor)
-        p->roofs[p->n_roofs++] = (roof){"tensor, FP16", clocks * l->tensor * 2};
+        p->roofs[p->n_roofs++] = (roof){"tensor, FP16", hone_roof_peak(device, "tensor")};
     if (fp64)
-        p->roofs[p->n_roofs++] = (roof){"FP64", clocks * l->fp64 * 2};
+        p->roofs[p->n_roofs++] = (roof){"FP64", hone_roof_peak(device, "FP64")};
 }
 
 static bool gather(plot *p, const json_t *result) {
@@ -72,8 +81,9 @@ static bool gather(plot *p, const json_t *result) {
     p->unit = flops ? "FLOP/s" : "inst/s";
     p->per_byte = flops ? "FLOP per byte of DRAM traffic" : "thread instructions per byte of DRAM traffic";
     p->bandwidth = hone_doc_number(device, "bandwidth_gbs") * 1e9;
-    add_dot(p, "baseline", &f[0], flops);
-    add_dot(p, "best", &f[1], flops);
+    const char *a = hone_doc_text(json_object_get(result, "labels"), "baseline"), *b = hone_doc_text(json_object_get(result, "labels"), "best");
+    add_dot(p, *a ? a : "baseline", false, &f[0], flops);
+    add_dot(p, *b ? b : "best", true, &f[1], flops);
     add_roofs(p, device, f, f[1].has ? 2 : 1, flops);
     return p->n_dots > 0 && p->bandwidth > 0 && p->roofs[0].rate > 0;
 }

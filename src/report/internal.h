@@ -76,7 +76,8 @@ extern const char *const hone_html_style;                             // style.c
 // ---- charts; each appends one <figure>, or nothing when the document has no data for it
 void hone_chart_times(const json_t *result, hone_str *out);           // baseline against best with their intervals
 void hone_chart_convergence(const json_t *result, hone_str *out);
-void hone_chart_roofline(const json_t *result, hone_str *out);
+void hone_chart_roofline(const json_t *result, hone_str *out);        // labels{baseline,best}: other names for the two dots
+double hone_roof_peak(const json_t *device, const char *what);        // "FP32", "FP64", "FP16", "tensor": FLOP/s; "instruction issue": thread inst/s
 void hone_html_diff(const json_t *result, hone_str *out, hone_err *e);   // side by side
 
 // ---- axis.c: scales

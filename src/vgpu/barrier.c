@@ -31,7 +31,33 @@ static void write_reduction(vg_warp *w, const vg_inst *in, const vg_bar *bar, ui
     }
 }
 
+// How long warps wait for each other, in instructions: what the busiest of them executed since the last barrier, less its own.
+static void count_waits(vg_block *b, unsigned id) {
+    uint64_t most = 0;
+    for (int pass = 0; pass < 2; pass++)
+        for (uint32_t i = 0; i < b->n_warps; i++) {
+            vg_wx *x = vg_wx_of(&b->warps[i]);
+            const vg_split *here = NULL;
+            for (unsigned k = 0; b->warps[i].live && k < x->n && !here; k++)
+                if (x->split[k].state == VG_AT_BAR && x->split[k].bar == id)
+                    here = &x->split[k];
+            const uint64_t own = x->at_bar - x->left_bar;
+            if (!here)
+                continue;
+            if (pass == 0) {
+                most = own > most ? own : most;
+                continue;
+            }
+            vg_inst_count *c = vg_count_at(b->count, here->frame->code, here->pc);
+            if (c)
+                c->barrier_wait += most - own;
+            x->left_bar = x->at_bar;
+        }
+}
+
 static void release(vg_block *b, unsigned id) {
+    if (b->count)
+        count_waits(b, id);
     vg_bx *bx = vg_bx_of(b);
     const vg_bar done = bx->bar[id];
     for (uint32_t i = 0; i < b->n_warps; i++) {
@@ -90,8 +116,10 @@ static bool arrive(vg_warp *w, const vg_inst *in, uint32_t mask, unsigned *id) {
     bar->expected = expected;
     bar->lanes += (uint32_t)__builtin_popcount(mask);
     bar->units += mask == w->live ? VG_LANES : (uint32_t)__builtin_popcount(mask);
-    if (w->count)
+    if (w->count) {
         w->count->barriers++;
+        vg_wx_of(w)->at_bar = w->warp_insts;
+    }
     if (b->race)
         vg_race_arrive(w, *id);
     return true;

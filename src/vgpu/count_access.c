@@ -39,16 +39,20 @@ static void load_line(vg_counter_sink *s, vg_inst_count *c, uint64_t line, unsig
     unsigned wanted = miss & ~written, pairs = wanted | (wanted & 5) << 1 | (wanted & 10) >> 1;   // DRAM gives 64 bytes at a time
     unsigned in_l2 = vg_cache_probe(st->l2_read, line, 15);
     vg_cache_load(st->l2_read, line, wanted & ~in_l2 ? pairs : wanted);
-    if (wanted & ~in_l2)
-        st->dram_reads += (unsigned)__builtin_popcount(pairs & ~in_l2 & ~written);
+    if (wanted & ~in_l2) {
+        unsigned fetched = (unsigned)__builtin_popcount(pairs & ~in_l2 & ~written);
+        st->dram_reads += fetched;
+        c->dram += fetched;
+    }
 }
 
-static void store_line(vg_counter_sink *s, uint64_t line, unsigned sectors) {
+static void store_line(vg_counter_sink *s, vg_inst_count *c, uint64_t line, unsigned sectors) {
     vg_count_state *st = s->state;
     st->stores_l2 += (unsigned)__builtin_popcount(sectors);
     vg_cache_drop(s->l1, line, sectors);
-    unsigned dirty = vg_cache_load(st->l2_write, line, sectors);
-    st->dram_writes += (unsigned)__builtin_popcount(sectors & ~dirty);
+    unsigned dirty = vg_cache_load(st->l2_write, line, sectors), fresh = (unsigned)__builtin_popcount(sectors & ~dirty);
+    st->dram_writes += fresh;
+    c->dram += fresh;
 }
 
 static void count_lines(vg_counter_sink *s, uint32_t inst, const line_set *set, uint64_t useful_bytes, char kind) {
@@ -59,12 +63,14 @@ static void count_lines(vg_counter_sink *s, uint32_t inst, const line_set *set, 
         if (kind != 's')
             load_line(s, c, set->line[i], set->sectors[i], kind == 'a');
         if (kind == 's' || kind == 'a')
-            store_line(s, set->line[i], set->sectors[i]);
+            store_line(s, c, set->line[i], set->sectors[i]);
         vg_footprint_mark(&s->state->all, set->line[i], set->sectors[i], &s->state->failed);
         vg_footprint_mark(&s->state->group, set->line[i], set->sectors[i], &s->state->failed);
     }
-    if (kind == 's' && useful_bytes < 32u * sectors)
+    if (kind == 's' && useful_bytes < 32u * sectors) {
         s->state->partial_store_lines += set->n;
+        c->partial_lines += set->n;
+    }
     if (kind == 'a')
         s->state->atomic_sectors += sectors;
     unsigned ideal = (unsigned)((useful_bytes + 31) / 32);
@@ -95,7 +101,24 @@ static void count_hot(vg_hot_address *table, uint64_t key) {
         h->count--;
 }
 
-static void count_contention(vg_count_state *st, const uint64_t addr[32], uint32_t mask) {
+// The most lanes of a warp that update one address: they take turns. A small hash table, since all of them may differ.
+static unsigned same_address(const uint64_t addr[32], uint32_t mask) {
+    enum { SLOTS = 64 };
+    uint64_t key[SLOTS];
+    uint8_t n[SLOTS] = {0}, most = 0;
+    for (uint32_t m = mask; m; m &= m - 1) {
+        uint64_t a = addr[__builtin_ctz(m)];
+        unsigned at = (unsigned)(a * 0x9E3779B97F4A7C15ull >> 58);
+        while (n[at] && key[at] != a)
+            at = (at + 1) % SLOTS;
+        key[at] = a;
+        if (++n[at] > most)
+            most = n[at];
+    }
+    return most;
+}
+
+static void count_contention(vg_count_state *st, vg_inst_count *c, const uint64_t addr[32], uint32_t mask) {
     for (uint32_t m = mask; m; m &= m - 1) {
         uint64_t a = addr[__builtin_ctz(m)];
         count_hot(st->hot, a);
@@ -103,6 +126,8 @@ static void count_contention(vg_count_state *st, const uint64_t addr[32], uint32
     }
     st->atomic_requests++;
     st->atomic_ops += (unsigned)__builtin_popcount(mask);
+    c->atomic_ops += (unsigned)__builtin_popcount(mask);
+    c->atomic_serial += same_address(addr, mask);
 }
 
 void vg_count_global(vg_counter_sink *s, uint32_t inst, const uint64_t addr[32], unsigned bytes, uint32_t mask, char kind) {
@@ -118,7 +143,7 @@ void vg_count_global(vg_counter_sink *s, uint32_t inst, const uint64_t addr[32],
     observe(s->state, last, last + bytes, kind);
     count_lines(s, inst, &set, same ? bytes : (uint64_t)bytes * (unsigned)__builtin_popcount(mask), kind);
     if (kind == 'a')
-        count_contention(s->state, addr, mask);
+        count_contention(s->state, &s->insts[inst], addr, mask);
 }
 
 void vg_count_global_range(vg_counter_sink *s, uint32_t inst, uint64_t first, unsigned bytes_total, unsigned lanes, unsigned bytes, char kind) {
@@ -163,6 +188,7 @@ void vg_count_shared(vg_counter_sink *s, uint32_t inst, const uint32_t offset[32
     }
     vg_inst_count *c = &s->insts[inst];
     c->requests++;
+    c->shared_requests++;
     c->wavefronts += wavefronts;
     c->wavefronts_ideal += ideal;
 }
@@ -171,6 +197,7 @@ void vg_count_local(vg_counter_sink *s, uint32_t inst, unsigned bytes, uint32_t 
     (void)kind;   // local memory is interleaved by lane, so a warp's access is contiguous; it lives in L1
     unsigned sectors = ((unsigned)__builtin_popcount(mask) * bytes + 31) / 32;
     s->insts[inst].requests++;
+    s->insts[inst].local_sectors += sectors;
     s->state->local_requests++;
     s->state->local_sectors += sectors;
 }

@@ -5,6 +5,7 @@
 // of neighbouring SMs overlap (what several SMs read within a wave is fetched once). See finish_dram.
 #include "base/mem.h"
 #include "vgpu/count_state.h"
+#include "vgpu/decode.h"
 #include <math.h>
 #include <string.h>
 
@@ -112,13 +113,59 @@ static bool state_init(vg_count_state *st) {
     return footprint_init(&st->all) && footprint_init(&st->group) && st->l2_read && st->l2_write && st->hot && st->hot_slice;
 }
 
+static bool add_function(vg_counter_sink *s, const vg_code *code) {
+    vg_func_count *f = &s->funcs[s->n_funcs++];
+    f->code = code;
+    f->insts = hone_calloc(code->n_insts, sizeof *f->insts);
+    f->bb_warps = hone_calloc(code->n_blocks, sizeof *f->bb_warps);
+    f->bb_lanes = hone_calloc(code->n_blocks, sizeof *f->bb_lanes);
+    return f->insts && f->bb_warps && f->bb_lanes;
+}
+
+static vg_func_count *function_of(vg_counter_sink *s, const vg_code *code) {
+    for (size_t i = 0; i < s->n_funcs; i++)
+        if (s->funcs[i].code == code)
+            return &s->funcs[i];
+    return NULL;
+}
+
+vg_inst_count *vg_count_at(vg_counter_sink *s, const vg_code *code, uint32_t inst) {
+    vg_func_count *f = function_of(s, code);
+    return f ? &f->insts[inst] : NULL;
+}
+
+void vg_count_enter(vg_counter_sink *s, const vg_code *code) {
+    const vg_func_count *f = function_of(s, code);
+    if (!f)
+        HONE_BUG("function '%s' runs uncounted", code->func->name);
+    s->code = code;
+    s->insts = f->insts;
+    s->bb_warps = f->bb_warps;
+    s->bb_lanes = f->bb_lanes;
+}
+
+static void free_functions(vg_func_count *f, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        hone_free(f[i].insts);
+        hone_free(f[i].bb_warps);
+        hone_free(f[i].bb_lanes);
+    }
+    hone_free(f);
+}
+
 static bool sink_init(vg_counter_sink *s, const vg_code *code, size_t l1_bytes) {
-    s->n_insts = code->n_insts;
-    s->insts = hone_calloc(code->n_insts, sizeof *s->insts);
-    s->bb_warps = hone_calloc(code->n_blocks, sizeof *s->bb_warps);
-    s->bb_lanes = hone_calloc(code->n_blocks, sizeof *s->bb_lanes);
+    size_t n = code->calls ? code->program->module->n_funcs : 0;
+    s->funcs = hone_calloc(n + 1, sizeof *s->funcs);
     s->l1 = vg_cache_new(l1_bytes);
-    return s->insts && s->bb_warps && s->bb_lanes && s->l1;
+    if (!s->funcs || !s->l1 || !add_function(s, code))
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        const vg_code_full *f = code->program->codes[i];
+        if (f && !f->code.func->is_entry && !add_function(s, &f->code))
+            return false;
+    }
+    vg_count_enter(s, code);
+    return true;
 }
 
 vg_counter_sink *vg_count_new(const vg_device *d, const vg_memory *mem, const vg_code *code, uint64_t n_blocks, uint32_t blocks_per_sm,
@@ -158,15 +205,15 @@ void vg_count_free(vg_counter_sink *s) {
     footprint_free(&st->all);
     footprint_free(&st->group);
     hone_free(st);
-    hone_free(s->insts);
-    hone_free(s->bb_warps);
-    hone_free(s->bb_lanes);
+    free_functions(s->funcs, s->n_funcs);
     vg_cache_free(s->l1);
     hone_free(s);
 }
 
 void vg_counters_free(vg_counters *c) {
-    hone_free(c->insts);
+    free_functions(c->funcs, c->n_funcs);
+    c->funcs = NULL;
+    c->n_funcs = 0;
     c->insts = NULL;
 }
 
@@ -290,41 +337,14 @@ static double hottest(const vg_hot_address *table) {
     return (double)most;
 }
 
-static void finish_insts(vg_counter_sink *s, const vg_code *code) {
+static void finish_insts(vg_func_count *f) {
+    const vg_code *code = f->code;
     for (size_t b = 0; b < code->n_blocks; b++) {
         size_t stop = b + 1 < code->n_blocks ? code->block_first[b + 1] : code->n_insts;
         for (size_t i = code->block_first[b]; i < stop; i++) {
-            s->insts[i].warps = s->bb_warps[b];
-            s->insts[i].lanes = s->bb_lanes[b];
+            f->insts[i].warps = f->bb_warps[b];
+            f->insts[i].lanes = f->bb_lanes[b];
         }
-    }
-}
-
-static double flops_of(const ptx_inst *in) {
-    switch (in->op) {
-    case PTX_OP_FMA:
-    case PTX_OP_MAD: return 2;
-    case PTX_OP_ADD:
-    case PTX_OP_SUB:
-    case PTX_OP_MUL:
-    case PTX_OP_DIV:
-    case PTX_OP_RCP:
-    case PTX_OP_SQRT:
-    case PTX_OP_RSQRT: return 1;
-    default: return 0;
-    }
-}
-
-static void add_flops(const ptx_inst *in, double lanes, honeVgpuCounters *t) {
-    double n = flops_of(in) * lanes;
-    switch (in->type[0]) {
-    case PTX_F32: t->flops_fp32 += n; break;
-    case PTX_F64: t->flops_fp64 += n; break;
-    case PTX_F16:
-    case PTX_BF16: t->flops_fp16 += n; break;
-    case PTX_F16X2:
-    case PTX_BF16X2: t->flops_fp16 += 2 * n; break;
-    default: break;
     }
 }
 
@@ -337,18 +357,21 @@ static void add_inst(const vg_inst *in, const vg_inst_count *c, double scale, ho
     if (in->pipe < VG_PIPE_COUNT)
         *pipes[in->pipe] += warps;
     if (in->src)
-        add_flops(in->src, lanes, t);
-    if (c->wavefronts) {
-        t->shared_requests += (double)c->requests * scale;
+        vg_count_flops(in->src, warps, lanes, t);
+    if (c->wavefronts) {   // cp.async has both
+        t->shared_requests += (double)c->shared_requests * scale;
         t->shared_wavefronts += (double)c->wavefronts * scale;
         t->shared_wavefronts_ideal += (double)c->wavefronts_ideal * scale;
-    } else if (c->sectors) {
-        t->global_requests += (double)c->requests * scale;
+    }
+    if (c->sectors) {
+        t->global_requests += (double)(c->requests - c->shared_requests) * scale;
         t->global_sectors += (double)c->sectors * scale;
         t->global_sectors_ideal += (double)c->sectors_ideal * scale;
         t->global_lines += (double)c->lines * scale;
         t->l1_hit_sectors += (double)c->l1_hits * scale;
     }
+    t->atomic_warp_serial += (double)c->atomic_serial * scale;
+    t->barrier_wait_insts += (double)c->barrier_wait * scale;
 }
 
 static void finish_totals(const vg_counter_sink *s, const vg_launch *l, double scale, honeVgpuCounters *t) {
@@ -378,9 +401,12 @@ hone_code vg_count_finish(vg_counter_sink *s, const vg_launch *l, uint64_t block
     if (st->failed)
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory counting '%s'", l->code->func->name);
     double scale = blocks_executed ? (double)st->n_blocks / (double)blocks_executed : 1;
-    finish_insts(s, st->code);
-    for (size_t i = 0; i < st->code->n_insts; i++)
-        add_inst(&st->code->insts[i], &s->insts[i], scale, &out->total);
+    for (size_t k = 0; k < s->n_funcs; k++) {
+        vg_func_count *f = &s->funcs[k];
+        finish_insts(f);
+        for (size_t i = 0; i < f->code->n_insts; i++)
+            add_inst(&f->code->insts[i], &f->insts[i], scale, &out->total);
+    }
     finish_dram(st, scale, &out->total);
     finish_totals(s, l, scale, &out->total);
     double to_l2 = (double)(st->l1_misses + st->stores_l2) * scale;
@@ -389,8 +415,11 @@ hone_code vg_count_finish(vg_counter_sink *s, const vg_launch *l, uint64_t block
     out->atomic_slice_max = hottest(st->hot_slice) * scale;
     out->partial_store_lines = (double)st->partial_store_lines * scale;
     out->blocks_executed = blocks_executed;
-    out->insts = s->insts;   // moves to the caller
-    out->n_insts = s->n_insts;
-    s->insts = NULL;
+    out->funcs = s->funcs;   // move to the caller
+    out->n_funcs = s->n_funcs;
+    out->insts = s->funcs[0].insts;
+    out->n_insts = s->funcs[0].code->n_insts;
+    s->funcs = NULL;
+    s->n_funcs = 0;
     return HONE_OK;
 }

@@ -4,17 +4,34 @@
 #define HONE_VGPU_COUNTERS_H
 #include "base/base.h"
 #include "hone_vgpu.h"
+#include "ptx/ptx.h"
 
 typedef struct vg_inst_count {          // per static instruction
     uint64_t warps, lanes;              // executions, active lanes (from basic-block counts)
-    uint64_t requests, sectors, sectors_ideal, lines, wavefronts, wavefronts_ideal;
+    uint64_t requests;                  // memory accesses, any space
+    uint64_t shared_requests;           // of them to shared memory
+    uint64_t sectors, sectors_ideal, lines, wavefronts, wavefronts_ideal;
     uint64_t l1_hits;                   // sectors that hit L1
+    uint64_t dram;                      // sectors that the SM's share of L2 did not have either
+    uint64_t partial_lines;             // of stores that leave sectors partly written
+    uint64_t local_sectors;
+    uint64_t atomic_ops, atomic_serial; // global atomics: lanes; summed over requests, the most lanes on one address
+    uint64_t divergent;                 // executions of a branch after which lanes part
+    uint64_t barrier_wait;              // instructions that other warps of the block still executed before the barrier opened, summed over arrivals
 } vg_inst_count;
+
+typedef struct vg_code vg_code;
+typedef struct vg_func_count {          // of one function of the module
+    const vg_code *code;
+    vg_inst_count *insts;               // [code->n_insts]
+    uint64_t *bb_warps, *bb_lanes;      // [code->n_blocks], counted by the executor at block entry; folded into insts at the end
+} vg_func_count;
 
 typedef struct vg_cache vg_cache;       // set-associative, sectored: cachesim.c
 typedef struct vg_counters {            // of one launch, merged
     honeVgpuCounters total;
-    vg_inst_count *insts; size_t n_insts;
+    vg_func_count *funcs; size_t n_funcs;   // [0]: the kernel; then the device functions it may call
+    vg_inst_count *insts; size_t n_insts;   // the kernel's: funcs[0].insts
     double l2_hit_rate;                 // of the sectors that L1 passes on
     double atomic_sectors;              // 32-byte sectors that warps' global atomics touch
     double atomic_slice_max;            // largest number of operations on one 512-byte neighbourhood
@@ -23,12 +40,21 @@ typedef struct vg_counters {            // of one launch, merged
 } vg_counters;
 
 typedef struct vg_counter_sink {
-    vg_inst_count *insts; size_t n_insts;
-    uint64_t *bb_warps, *bb_lanes;      // per basic block, counted by the executor at block entry
+    const vg_code *code;                // the function that runs now, whose arrays the next three are (vg_count_enter)
+    vg_inst_count *insts;
+    uint64_t *bb_warps, *bb_lanes;
+    vg_func_count *funcs; size_t n_funcs;
     uint64_t branches, divergent, barriers;
     vg_cache *l1;                       // of the modelled SM that runs now
     struct vg_count_state *state;       // counters.c: footprint sets, atomics contention, load-latency chain …
 } vg_counter_sink;
+
+// Adds the floating-point operations of one instruction executed by `warps` with `lanes` active lanes in all: flops.c.
+void vg_count_flops(const ptx_inst *in, double warps, double lanes, honeVgpuCounters *t);
+
+// The executor enters another function: its arrays become the current ones.
+void vg_count_enter(vg_counter_sink *s, const vg_code *code);
+vg_inst_count *vg_count_at(vg_counter_sink *s, const vg_code *code, uint32_t inst);   // NULL for a function that is not counted
 
 // A warp's global (or generic→global) access: `addr[lane]` device addresses, bytes per lane, lanes in mask. kind: 'l' load, 's' store, 'a' atomic,
 // 'n' non-coherent load. Counts sectors and lines and runs the caches.

@@ -88,8 +88,10 @@ static vg_event do_branch(vg_warp *w, vg_wx *x, const vg_inst *in) {
         return VG_RUN;
     }
     if (taken != w->active) {
-        if (w->block->count)
+        if (w->block->count) {
             w->block->count->divergent++;
+            w->block->count->insts[in->index].divergent++;
+        }
         if (target != in->index + 1)
             vg_split_add(w, w->active & ~taken, in->index + 1, x->split[x->cur].frame);
         else
@@ -258,7 +260,9 @@ static inline void run_plain(vg_warp *w, const vg_inst *in, const vg_inst *end) 
 
 static inline void count_block(vg_warp *w, uint32_t block) {
     vg_counter_sink *c = w->count;
-    if (c && c->bb_warps && w->code == w->block->launch->code) {
+    if (c) {
+        if (__builtin_expect(c->code != w->code, 0))
+            vg_count_enter(c, w->code);
         c->bb_warps[block]++;
         c->bb_lanes[block] += (uint64_t)__builtin_popcount(w->active);
     }

@@ -39,6 +39,7 @@ typedef struct vg_wx {                 // vg_warp.exec_private
     bool gave_way, spun;               // since the last look of the scheduler
     bool forced_sync;                  // run the next warp-synchronous instruction with whoever is there
     uint64_t insts_reported;           // of warp_insts, already in the launch's budget
+    uint64_t left_bar, at_bar;         // warp_insts when the last barrier opened, when it arrived at the next (counting only)
 } vg_wx;
 
 typedef struct vg_bar { uint32_t lanes, units, expected, pop, all, any; } vg_bar;

@@ -25,7 +25,7 @@ typedef struct work {            // of the whole grid, warp level
 typedef struct chain_state {
     const vg_device *device;
     const vg_code *code;
-    const vg_counters *counters;
+    const vg_inst_count *insts;  // of this function
     double *ready;               // per register: cycles from the block's start until its value is there
     double global_miss_latency;  // beyond L1
 } chain_state;
@@ -98,7 +98,7 @@ static double step(chain_state *s, const vg_inst *vi, const vg_inst_count *c, do
 static double run_block(chain_state *s, size_t first, size_t stop) {
     double last = 0, issued = 0;
     for (size_t i = first; i < stop; i++)
-        last = fmax(last, step(s, &s->code->insts[i], &s->counters->insts[i], &issued));
+        last = fmax(last, step(s, &s->code->insts[i], &s->insts[i], &issued));
     double length = fmax(last, issued);
     for (size_t r = 0; r < s->code->func->n_regs; r++)
         s->ready[r] = fmax(0, s->ready[r] - length);
@@ -110,8 +110,9 @@ static bool loops_to_itself(const vg_code *code, size_t first, size_t stop) {
     return stop > first && last->op == PTX_OP_BRA && last->operand[0].kind == PTX_O_LABEL && last->operand[0].label == first;
 }
 
-static double warp_chain(const vg_device *d, const vg_code *code, const vg_counters *c, double executed_warps) {
-    chain_state s = {.device = d, .code = code, .counters = c};
+static double function_chain(const vg_device *d, const vg_func_count *f, const vg_counters *c, double executed_warps) {
+    const vg_code *code = f->code;
+    chain_state s = {.device = d, .code = code, .insts = f->insts};
     s.global_miss_latency = c->l2_hit_rate * vg_dev(d, VG_DEV_L2_LATENCY) + (1 - c->l2_hit_rate) * vg_dev(d, VG_DEV_DRAM_LATENCY);
     s.ready = hone_calloc(code->func->n_regs, sizeof *s.ready);
     if (!s.ready)
@@ -124,9 +125,16 @@ static double warp_chain(const vg_device *d, const vg_code *code, const vg_count
         double length = run_block(&s, first, stop);
         if (loops_to_itself(code, first, stop))
             length = run_block(&s, first, stop);
-        total += length * (double)c->insts[first].warps / executed_warps;
+        total += length * (double)f->insts[first].warps / executed_warps;
     }
     hone_free(s.ready);
+    return total;
+}
+
+static double warp_chain(const vg_device *d, const vg_counters *c, double executed_warps) {
+    double total = 0;
+    for (size_t i = 0; i < c->n_funcs; i++)
+        total += function_chain(d, &c->funcs[i], c, executed_warps);
     return total;
 }
 
@@ -152,17 +160,22 @@ static void add_spills(const vg_device *d, const vg_code *code, const vg_counter
     w->spill_chain = r->spill_load_bytes / 4.0 * each / fmax(1, c->total.warps) * 0.5 * vg_dev(d, VG_DEV_L1_LATENCY);
 }
 
-static work grid_work(const vg_code *code, const vg_counters *c, double scale) {
-    work w = {0};
-    for (size_t i = 0; i < code->n_insts; i++) {
+static void add_function(const vg_func_count *f, double scale, work *w) {
+    for (size_t i = 0; i < f->code->n_insts; i++) {
         vg_sass cost;
-        vg_sass_cost(code->insts[i].src, &cost);
-        double n = (double)c->insts[i].warps * scale;
-        w.issue += n * cost.issue;
+        vg_sass_cost(f->code->insts[i].src, &cost);
+        double n = (double)f->insts[i].warps * scale;
+        w->issue += n * cost.issue;
         for (int p = 0; p < VG_PIPE_COUNT; p++)
-            w.pipe[p] += n * cost.pipe[p];
-        add_memory(&c->insts[i], scale, &w);
+            w->pipe[p] += n * cost.pipe[p];
+        add_memory(&f->insts[i], scale, w);
     }
+}
+
+static work grid_work(const vg_counters *c, double scale) {
+    work w = {0};
+    for (size_t i = 0; i < c->n_funcs; i++)
+        add_function(&c->funcs[i], scale, &w);
     w.l1_cycles += c->total.local_sectors / 4;
     return w;
 }
@@ -206,7 +219,7 @@ static double atomic_cycles(const vg_device *d, const vg_counters *c, double clo
     return fmax(spread_us * clock_mhz, fmax(slice, address));
 }
 
-static cycles resource_cycles(const vg_device *d, const vg_code *code, const vg_counters *c, const work *w, const placement *p, double warps_per_block) {
+static cycles resource_cycles(const vg_device *d, const vg_counters *c, const work *w, const placement *p, double warps_per_block) {
     double mhz = vg_dev(d, VG_DEV_BOOST_MHZ);
     const honeVgpuCounters *t = &c->total;
     double to_l2 = t->l2_hit_sectors + t->dram_sectors_read + t->dram_sectors_written;
@@ -222,7 +235,7 @@ static cycles resource_cycles(const vg_device *d, const vg_code *code, const vg_
     k.of[R_DRAM] = (t->dram_sectors_read + t->dram_sectors_written) * 32 / dram_bytes_clk;
     k.of[R_ATOMIC] = atomic_cycles(d, c, mhz);
     double executed_warps = (double)c->blocks_executed * warps_per_block;
-    k.of[R_LATENCY] = p->generations * (warp_chain(d, code, c, executed_warps) + w->spill_chain + vg_dev(d, VG_DEV_BLOCK_START_CYCLES));
+    k.of[R_LATENCY] = p->generations * (warp_chain(d, c, executed_warps) + w->spill_chain + vg_dev(d, VG_DEV_BLOCK_START_CYCLES));
     return k;
 }
 
@@ -248,9 +261,8 @@ static const char *bottleneck(const cycles *k, double total, double launch_cycle
 }
 
 static void report_shares(const cycles *k, double total, honeVgpuModel *out) {
-    double blocks;   // not reported on its own
     double *shares[R_COUNT] = {&out->share_issue, &out->share_pipe, &out->share_l1, &out->share_shared, &out->share_l2, &out->share_dram, &out->share_latency,
-                               &out->share_atomic, &blocks};
+                               &out->share_atomic, &out->share_blocks};
     for (int i = 0; i < R_COUNT; i++)
         *shares[i] = total > 0 ? fmin(1, k->of[i] / total) : 0;
 }
@@ -263,10 +275,10 @@ void vg_model_time(const vg_device *d, const vg_code *code, const vg_launch *l, 
     vg_occupancy_of(d, threads, registers, shared, &occ);
     double scale = c->blocks_executed ? c->total.blocks / (double)c->blocks_executed : 1;
     placement p = place(d, c->total.blocks, occ.blocks_per_sm);
-    work w = grid_work(code, c, scale);
+    work w = grid_work(c, scale);
     if (r)
         add_spills(d, code, c, r, scale, &w);
-    cycles k = resource_cycles(d, code, c, &w, &p, occ.warps_per_block);
+    cycles k = resource_cycles(d, c, &w, &p, occ.warps_per_block);
     double mhz = vg_dev(d, VG_DEV_BOOST_MHZ), total = combine(&k);
     out->cycles = total;
     out->clock_mhz = mhz;

@@ -1,5 +1,6 @@
 // Launches: validation as the driver does it, parameter packing, execution, modelled time, the record of what ran. Also occupancy queries.
 #include "vgpu/driver/front.h"
+#include "vgpu/lines.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,64 +111,12 @@ static CUresult pack_params(const ptx_func *f, void **params, void **extra, uint
 
 // ---- what ran
 
-static int by_line(const void *a, const void *b) {
-    const vg_inst *x = *(const vg_inst *const *)a, *y = *(const vg_inst *const *)b;
-    if (x->src->src_file != y->src->src_file)
-        return x->src->src_file < y->src->src_file ? -1 : 1;
-    if (x->src->src_line != y->src->src_line)
-        return x->src->src_line < y->src->src_line ? -1 : 1;
-    if (x->src->src_line == 0 && x->src->line != y->src->line)
-        return x->src->line < y->src->line ? -1 : 1;
-    return x->index < y->index ? -1 : x->index > y->index;
-}
-
-static bool same_line(const vg_inst *x, const vg_inst *y) {
-    return x->src->src_file == y->src->src_file && x->src->src_line == y->src->src_line && (x->src->src_line || x->src->line == y->src->line);
-}
-
-static void add_inst(honeVgpuLine *line, const vg_inst_count *n, double scale) {
-    line->warp_insts += scale * (double)n->warps;
-    line->thread_insts += scale * (double)n->lanes;
-    line->global_requests += scale * (double)n->requests;
-    line->global_sectors += scale * (double)n->sectors;
-    line->global_sectors_ideal += scale * (double)n->sectors_ideal;
-    line->shared_wavefronts += scale * (double)n->wavefronts;
-    line->shared_wavefronts_ideal += scale * (double)n->wavefronts_ideal;
-}
-
-// Sums the counters of the launched function's instructions per source line (per PTX line where there is none).
-static void keep_lines(struct CUctx_st *c, const vg_code *code, const vg_counters *n) {
+// Counters per line are an extra: without memory for them there are none.
+static void keep_lines(struct CUctx_st *c, const vg_counters *n, honeVgpuLaunch *r) {
     hone_free(c->lines);
     c->lines = NULL;
     c->n_lines = 0;
-    const vg_inst **order = hone_calloc(code->n_insts, sizeof *order);
-    honeVgpuLine *lines = hone_calloc(code->n_insts, sizeof *lines);
-    if (!order || !lines || n->n_insts < code->n_insts) {
-        hone_free(order);
-        hone_free(lines);
-        return;
-    }
-    size_t used = 0;
-    for (size_t i = 0; i < code->n_insts; i++)
-        if (code->insts[i].src)
-            order[used++] = &code->insts[i];
-    qsort(order, used, sizeof *order, by_line);
-    double scale = n->total.sampled_fraction > 0 ? 1 / n->total.sampled_fraction : 1, total = 0;
-    for (size_t i = 0; i < used; i++) {
-        if (i == 0 || !same_line(order[i - 1], order[i])) {
-            honeVgpuLine *line = &lines[c->n_lines++];
-            line->line = order[i]->src->src_line;
-            line->ptx_line = order[i]->src->line;
-            if (line->line && order[i]->src->src_file < code->module->n_files && code->module->files[order[i]->src->src_file])
-                snprintf(line->file, sizeof line->file, "%s", code->module->files[order[i]->src->src_file]);
-        }
-        add_inst(&lines[c->n_lines - 1], &n->insts[order[i]->index], scale);
-        total += scale * (double)n->insts[order[i]->index].warps;
-    }
-    for (uint32_t i = 0; total > 0 && i < c->n_lines; i++)
-        lines[i].share = lines[i].warp_insts / total;
-    hone_free(order);
-    c->lines = lines;
+    vg_lines(vg_front_device(), n, &r->model, &c->lines, &c->n_lines, &r->counters.critical_path_cycles, NULL);
 }
 
 static void keep_launch(struct CUctx_st *c, const honeVgpuLaunch *r) {
@@ -242,8 +191,8 @@ static CUresult execute(struct CUctx_st *c, const vg_launch_request *q, const ui
             resources.registers = q->f->code->registers_estimate;
         vg_model_time(vg_front_device(), q->f->code, &l, &resources, &counters, &r.model);
         us = r.model.time_us;
+        keep_lines(c, &counters, &r);
         keep_launch(c, &r);
-        keep_lines(c, q->f->code, &counters);
     }
     vg_counters_free(&counters);
     vg_stream_advance(c, s, us);
