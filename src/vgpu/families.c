@@ -19,10 +19,12 @@
 #define DECLARE_AVX512(f) DECLARE(avx512, f)
 FAMILIES(DECLARE_BASELINE)
 TABLE(baseline);
-#if defined(__x86_64__)
+#if defined(VG_WITH_AVX2)
 FAMILIES(DECLARE_AVX2)
-FAMILIES(DECLARE_AVX512)
 TABLE(avx2);
+#endif
+#if defined(VG_WITH_AVX512)
+FAMILIES(DECLARE_AVX512)
 TABLE(avx512);
 #endif
 
@@ -45,12 +47,16 @@ static int best_level(void) {
 static isa choose(void) {
     static const isa all[] = {
         {"baseline", g_baseline},
-#if defined(__x86_64__)
+#if defined(VG_WITH_AVX2)
         {"avx2", g_avx2},
+#endif
+#if defined(VG_WITH_AVX512)
         {"avx512", g_avx512},
 #endif
     };
     int level = best_level();
+    if (level >= (int)HONE_COUNT(all))
+        level = (int)HONE_COUNT(all) - 1;
     const char *want = getenv("HONE_VGPU_ISA");
     for (int i = 0; want && i < level; i++)
         if (strcmp(all[i].name, want) == 0)
