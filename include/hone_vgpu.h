@@ -63,7 +63,7 @@ int honeVgpuObserved(uint64_t dptr, uint64_t *read_end, uint64_t *write_end);
 enum { HONE_VGPU_F32, HONE_VGPU_F16, HONE_VGPU_BF16, HONE_VGPU_F64 };   // element types
 // What count elements from dptr would be had every rounding on their way been left out; the value itself where a host copy or an instruction
 // that computes no floats wrote it last. A written shadow (an input that is not exactly representable) is used by later launches until
-// the element changes.
+// the element changes; in = NULL forgets the shadows there.
 int honeVgpuShadowRead(uint64_t dptr, size_t count, int type, double *out);
 int honeVgpuShadowWrite(uint64_t dptr, size_t count, int type, const double *in);
 typedef struct honeVgpuShadowStats {

@@ -54,6 +54,7 @@ void vg_fs_copy_row(const uint8_t *from_file, uint32_t from_off, uint8_t *to_fil
         d->hi[l] = s->hi[l];
         d->bits[l] = s->bits[l];
         d->kind[l] = s->kind[l];
+        d->any |= s->kind[l];
     }
 }
 
@@ -70,6 +71,11 @@ void vg_fs_alloc_free(vg_alloc *a) {
     if (a->fs_cells)
         munmap(a->fs_cells, cells_bytes(a));
     a->fs_cells = NULL;
+}
+
+bool vg_fs_plain_memory(const vg_warp *w, uint64_t lo, uint64_t hi) {
+    const vg_alloc *a = vg_region_alloc(w->block->launch->regions, lo);
+    return a && !a->fs_cells && lo >= a->base && hi - a->base <= a->bytes;
 }
 
 static vg_fs_cell *global_cell(const vg_warp *w, uint64_t address, bool make, const uint8_t **memory) {
@@ -188,7 +194,16 @@ bool vg_fs_read(const vg_alloc *a, size_t at, size_t count, int type, double *ou
 }
 
 bool vg_fs_write(vg_alloc *a, size_t at, size_t count, int type, const double *in) {
-    if (!fits(a, at, count, type) || !vg_fs_alloc_cells(a))
+    if (!fits(a, at, count, type))
+        return false;
+    if (!in) {
+        for (size_t i = at / 4; a->fs_cells && i * 4 < at + count * g_types[type].bytes; i++)
+            a->fs_cells[i].kind = VG_FS_NONE;
+        if (at == 0 && count * g_types[type].bytes + 4 > a->bytes)
+            vg_fs_alloc_free(a);
+        return true;
+    }
+    if (!vg_fs_alloc_cells(a))
         return false;
     const unsigned bytes = g_types[type].bytes;
     for (size_t i = 0; i < count; i++) {

@@ -21,7 +21,10 @@
 
 typedef enum vg_fs_kind { VG_FS_NONE, VG_FS_F32, VG_FS_F16, VG_FS_BF16, VG_FS_F64 } vg_fs_kind;
 typedef struct vg_fs_word { double lo, hi; uint32_t kind; } vg_fs_word;      // the shadow of one word; kind NONE: the value stands for it
-struct vg_fs_row { double lo[VG_LANES], hi[VG_LANES]; uint32_t bits[VG_LANES], kind[VG_LANES]; };   // of one row of 32 words
+struct vg_fs_row {                     // of one row of 32 words; any: some kind may not be NONE
+    double lo[VG_LANES], hi[VG_LANES];
+    uint32_t bits[VG_LANES], kind[VG_LANES], any;
+};
 struct vg_fs_cell { double lo, hi; uint32_t bits, kind; };                   // of four bytes of memory
 typedef struct vg_fs_row vg_fs_row;
 typedef struct vg_fs_cell vg_fs_cell;
@@ -62,7 +65,17 @@ static inline void vg_fs_put(vg_warp *w, uint32_t off, unsigned l, vg_fs_word x)
     r->lo[l] = x.lo;
     r->hi[l] = x.hi;
     r->kind[l] = x.kind;
+    r->any |= x.kind;
     r->bits[l] = vg_u32(w, off)[l];
+}
+// The lanes in mask have no shadow any more. Cheap when none of the row has one, as in the registers of integer code.
+static inline void vg_fs_forget(vg_warp *w, uint32_t off, uint32_t mask) {
+    vg_fs_row *r = vg_fs_row_at(w, off);
+    if (!r->any)
+        return;
+    for (unsigned l = 0; l < VG_LANES; l++)
+        r->kind[l] = mask >> l & 1 ? VG_FS_NONE : r->kind[l];
+    r->any = mask == 0xffffffffu ? 0 : r->any;
 }
 static inline vg_fs_word vg_fs_get64(vg_warp *w, uint32_t off, unsigned l, unsigned h) {
     const vg_fs_row *r = vg_fs_row_at(w, off);
@@ -77,6 +90,7 @@ static inline void vg_fs_put64(vg_warp *w, uint32_t off, unsigned l, unsigned h,
     r->lo[l] = x.lo;
     r->hi[l] = x.hi;
     r->kind[l] = x.kind;
+    r->any |= x.kind;
     r->bits[l] = vg_u32(w, off)[2 * l + h];
 }
 
@@ -92,6 +106,8 @@ void vg_fs_lost(vg_warp *w, const vg_inst *in, uint64_t n);
 void vg_fs_rederived(vg_warp *w, uint64_t n);
 
 // ---- memory: the cell of four bytes, NULL when there is none (make: then it is made) or the address is wrong. *memory: the bytes.
+// Whether global memory from `lo` to `hi` lies in one allocation that has no cells: then nothing in it has a shadow.
+bool vg_fs_plain_memory(const vg_warp *w, uint64_t lo, uint64_t hi);
 vg_fs_cell *vg_fs_cell_at(vg_warp *w, unsigned lane, vg_where where, uint64_t address, bool make, const uint8_t **memory);
 void vg_fs_store_word(vg_warp *w, unsigned lane, vg_where where, uint64_t address, vg_fs_word x);
 void vg_fs_store_half(vg_warp *w, unsigned lane, vg_where where, uint64_t address, uint32_t kind, double x);   // NONE: forget

@@ -22,7 +22,7 @@ static bool from_float(const source *s, uint32_t bits, vg_fs_word *out) {
         return false;
     if (((bits ^ s->bits) & 0x7fffffu) == 0)                   // sign or exponent
         *out = (vg_fs_word){s->x.lo * (is / was), 0, VG_FS_F32};
-    else if (fabs(is - was) <= 0x1p-8 * fabs(was))             // rounded or truncated to fewer bits
+    else if (fabs(is - was) < 0x1p-7 * fabs(was))             // rounded or truncated to fewer bits
         *out = (vg_fs_word){s->x.lo, 0, VG_FS_F32};
     else
         return false;
@@ -68,6 +68,8 @@ static vg_fs_word derive(const source *s, unsigned n, uint32_t bits, uint64_t *r
 static bool any_shadow(vg_warp *w, const vg_fs_inst *s, uint32_t mask) {
     for (unsigned i = 0; i < s->sources; i++) {
         const vg_fs_row *r = vg_fs_row_at(w, s->row[i]);
+        if (!r->any)
+            continue;
         const uint32_t *bits = vg_u32(w, s->row[i]);
         uint32_t hit = 0;
         for (unsigned l = 0; l < VG_LANES; l++)
@@ -78,19 +80,13 @@ static bool any_shadow(vg_warp *w, const vg_fs_inst *s, uint32_t mask) {
     return false;
 }
 
-static void forget(vg_warp *w, uint32_t off, uint32_t mask) {
-    vg_fs_row *r = vg_fs_row_at(w, off);
-    for (unsigned l = 0; l < VG_LANES; l++)
-        r->kind[l] = mask >> l & 1 ? VG_FS_NONE : r->kind[l];
-}
-
 void vg_fs_bits(vg_warp *w, const vg_inst *in, uint32_t mask) {
     const vg_fs_inst *s = vg_fs_of(w, in);
     source from[VG_LANES][5];
     uint64_t rederived = 0;
     if (!any_shadow(w, s, mask)) {
         vg_fs_run(w, in, s, mask);
-        forget(w, in->d, mask);
+        vg_fs_forget(w, in->d, mask);
         return;
     }
     for (unsigned l = 0; l < VG_LANES; l++)
@@ -109,6 +105,15 @@ void vg_fs_move64(vg_warp *w, const vg_inst *in, uint32_t mask) {
     const vg_fs_inst *s = vg_fs_of(w, in);
     vg_fs_word x[2][VG_LANES][2];
     uint64_t bits[2][VG_LANES];
+    bool any = false;
+    for (unsigned i = 0; i < s->sources; i++)
+        any |= (vg_fs_row_at(w, s->row[i])[0].any | vg_fs_row_at(w, s->row[i])[1].any) != 0;
+    if (!any) {
+        vg_fs_run(w, in, s, mask);
+        vg_fs_forget(w, in->d, mask);
+        vg_fs_forget(w, in->d + 128, mask);
+        return;
+    }
     for (unsigned i = 0; i < s->sources; i++)
         for (unsigned l = 0; l < VG_LANES; l++) {
             bits[i][l] = vg_u64(w, s->row[i])[l];

@@ -54,9 +54,19 @@ static void store_element(vg_warp *w, unsigned lane, vg_where where, uint64_t at
 void vg_fs_load(vg_warp *w, const vg_inst *in, uint32_t mask) {
     const vg_fs_inst *s = vg_fs_of(w, in);
     uint64_t at[VG_LANES];
-    for (unsigned l = 0; l < VG_LANES; l++)
+    uint64_t lo = ~0ull, hi = 0;
+    for (unsigned l = 0; l < VG_LANES; l++) {
         at[l] = mask >> l & 1 ? address_of(w, in, l) : 0;       // the address row may be a destination
+        lo = mask >> l & 1 && at[l] < lo ? at[l] : lo;
+        hi = at[l] > hi ? at[l] : hi;
+    }
     vg_fs_run(w, in, s, mask);
+    if ((s->where == VG_IN_GLOBAL || s->where == VG_IN_GENERIC) && vg_fs_plain_memory(w, lo, hi + (uint64_t)s->vec * s->bytes)) {
+        for (unsigned e = 0; e < s->vec; e++)
+            for (unsigned h = 0; h < (s->bytes == 8 ? 2u : 1u); h++)
+                vg_fs_forget(w, value_row(in, e) + 128 * h, mask);
+        return;
+    }
     for (uint32_t m = mask; m && w->event != VG_FAULT; m &= m - 1)
         for (unsigned e = 0, l = (unsigned)__builtin_ctz(m); e < s->vec; e++)
             load_element(w, l, (vg_where)s->where, at[l] + e * s->bytes, value_row(in, e), s->bytes);

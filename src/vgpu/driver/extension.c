@@ -141,7 +141,7 @@ VG_API int honeVgpuShadowRead(uint64_t dptr, size_t count, int type, double *out
 
 VG_API int honeVgpuShadowWrite(uint64_t dptr, size_t count, int type, const double *in) {
     WITH_ALLOCATION(dptr, 1);
-    return vg_front_leave(c, in && vg_fs_write(a, dptr - a->base, count, type, in) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE);
+    return vg_front_leave(c, vg_fs_write(a, dptr - a->base, count, type, in) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE);
 }
 
 VG_API int honeVgpuTakeShadowStats(honeVgpuShadowStats *out) {

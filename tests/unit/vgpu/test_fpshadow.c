@@ -161,7 +161,7 @@ static void bit_operations(void **state) {
         assert_true(shadow_f32(&f, 1, 128 + l) == fabs(third));
     }
     assert_int_equal(f.ctx->fs.lost, 0);
-    assert_in_range(f.ctx->fs.rederived, 24, 32);
+    assert_in_range(f.ctx->fs.rederived, 16, 32);   // most thirds are no floats
     unload(&f);
 }
 
