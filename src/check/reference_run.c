@@ -42,7 +42,7 @@ static hone_code fill_arrays(const hone_plan *base, uint8_t *const *inputs, hone
     for (size_t i = 0; good && i < base->n_buffers; i++) {
         if (!followed(base->buffers[i].arg->type))
             continue;
-        if (inputs[i] && p.relative > 0)
+        if (inputs[i] && (p.relative > 0 || hone_is_output(&base->buffers[i])))
             good = (v[i] = hone_input_moved(base, i, inputs[i], p)) != NULL;
         else if (hone_is_output(&base->buffers[i]))
             good = (v[i] = hone_calloc(base->buffers[i].n_elems + 1, sizeof **v)) != NULL;
