@@ -123,7 +123,7 @@ OPERATIONS = {
     "n-body": (NBODY, "1.0f/(sqrtf(d)*d)", {
         "rsqrt": "rsqrtf(d)*rsqrtf(d)*rsqrtf(d)",
         "fast division": "__fdividef(1.0f, sqrtf(d)*d)",
-        "half distances": "({ float r = rsqrtf(__half2float(__float2half(d))); r*r*r; })",
+        "half distances": "1.0f/(sqrtf(__half2float(__float2half(d)))*d)",
         "skips far bodies": "(d > 16.0f ? 0.0f : 1.0f/(sqrtf(d)*d))"}),
     "stencil": (STENCIL, "0.5f*c + 0.125f*(l + r + t + b)", {
         "reordered": "fmaf(0.5f, c, 0.125f*((t + l) + (b + r)))",
