@@ -12,6 +12,8 @@ add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/generated/vgpu_devices.h
 add_library(hone_vgpu_core OBJECT ${vgpu_sources} ${CMAKE_BINARY_DIR}/generated/vgpu_devices.h)
 target_link_libraries(hone_vgpu_core PUBLIC hone_options)
 target_compile_options(hone_vgpu_core PRIVATE -fno-strict-aliasing)
+file(GLOB vgpu_fpshadow CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/vgpu/fpshadow*.c)
+set_source_files_properties(${vgpu_fpshadow} PROPERTIES COMPILE_OPTIONS "-O3;-fno-trapping-math")
 set(vgpu_objects $<TARGET_OBJECTS:hone_vgpu_core>)
 
 set(isa_flags_baseline)

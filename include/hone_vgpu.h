@@ -16,7 +16,8 @@ enum {
     HONE_VGPU_RACE = 2,    // races on shared memory within a block (slower)
     HONE_VGPU_COUNT = 4,   // counters, cache simulation and modelled time
     HONE_VGPU_SAMPLE = 8,  // execute only a sample of the blocks and extrapolate the counters; results are not meaningful
-    HONE_VGPU_SERIAL = 16  // one host thread, deterministic order; implied by COUNT and SAMPLE
+    HONE_VGPU_SERIAL = 16, // one host thread, deterministic order; implied by COUNT, SAMPLE and SHADOW
+    HONE_VGPU_SHADOW = 32  // carry a binary64 value beside every float: the run's own rounding error (honeVgpuShadowRead); several times slower
 };
 typedef struct honeVgpuOptions {
     uint32_t size;                // sizeof(honeVgpuOptions), for growth
@@ -57,6 +58,23 @@ int honeVgpuUnwritten(uint64_t dptr, size_t bytes, uint64_t *count, uint64_t *fi
 
 // How far counted launches (HONE_VGPU_COUNT) read and wrote an allocation: furthest byte offset + 1, 0 when never. Forgets it.
 int honeVgpuObserved(uint64_t dptr, uint64_t *read_end, uint64_t *write_end);
+
+// The binary64 shadow of launches with HONE_VGPU_SHADOW. Results, control flow and findings are those of a launch without it.
+enum { HONE_VGPU_F32, HONE_VGPU_F16, HONE_VGPU_BF16, HONE_VGPU_F64 };   // element types
+// What count elements from dptr would be had every rounding on their way been left out; the value itself where a host copy or an instruction
+// that computes no floats wrote it last. A written shadow (an input that is not exactly representable) is used by later launches until
+// the element changes; in = NULL forgets the shadows there.
+int honeVgpuShadowRead(uint64_t dptr, size_t count, int type, double *out);
+int honeVgpuShadowWrite(uint64_t dptr, size_t count, int type, const double *in);
+typedef struct honeVgpuShadowStats {
+    uint32_t size;                // sizeof(honeVgpuShadowStats)
+    uint32_t ptx_line;            // of the first lost result; 0: none
+    uint64_t results;             // floating-point results of lanes that were followed
+    uint64_t lost;                // results whose shadow was given up: the operation in binary64 does not explain the value within its rounding
+    uint64_t rederived;           // inexact floats whose bits integer instructions took apart: their value starts again as exact
+    char kernel[96];              // of the first lost result
+} honeVgpuShadowStats;
+int honeVgpuTakeShadowStats(honeVgpuShadowStats *out);   // since the last call; starts again from zero
 
 // Resources that ptxas found for a kernel (the virtual GPU estimates them from PTX otherwise): they decide occupancy.
 int honeVgpuSetResources(void *cufunction, uint32_t registers, uint32_t spill_store_bytes, uint32_t spill_load_bytes);

@@ -53,6 +53,11 @@ typedef struct hone_run_buffer {
     size_t image_bytes, guard_bytes, bytes;
     bool undefined;            // contents are poison: on the virtual GPU call honeVgpuForget for them
 } hone_run_buffer;
+// The binary64 shadow of a run, by buffer; only buffers of float, half and bfloat16 have one.
+typedef struct hone_shadow_run {
+    double **values;           // [n_buffers] before the run: exact values of inputs (NULL: the values that the run gets); after it: the shadows of outputs
+    uint64_t results, lost, rederived;   // see honeVgpuShadowStats
+} hone_shadow_run;
 typedef struct hone_run {
     const hone_plan *plan;     // of the program's own task
     hone_run_buffer *buffers;  // in the order of plan->buffers
@@ -60,9 +65,11 @@ typedef struct hone_run {
     // Runs of one program with equal plans and placements use the same device addresses, with another placement other ones.
     unsigned placement;
     uint64_t schedule_seed;    // virtual GPU: honeVgpuOptions.schedule_seed; ignored elsewhere
+    struct hone_shadow_run *shadow;   // virtual GPU: run with a binary64 shadow (HONE_VGPU_SHADOW). NULL: without
 } hone_run;
 typedef struct hone_runner {
     void *self;
+    bool shadows;              // runs can have a binary64 shadow
     size_t guard_bytes;        // 0 when the device itself refuses any access outside a buffer (virtual GPU with checks), else 4096
     // Makes a task runnable (compiling it, or from the cache). *program stays valid until unload; one program keeps one module loaded, so
     // that state in __device__ variables survives between its runs, as it would for a user. owns: the runner.

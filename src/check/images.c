@@ -70,6 +70,14 @@ static void copy_input(const hone_plan_buffer *from, const uint8_t *data, size_t
         hone_dtype_set(type, dst, i, hone_dtype_get(from->arg->type, data, i) * nudge(p, k, i));
 }
 
+double *hone_input_moved(const hone_plan *base, size_t buffer, const uint8_t *data, hone_perturbation p) {
+    const hone_plan_buffer *b = &base->buffers[buffer];
+    double *v = hone_calloc(b->n_elems + 1, sizeof *v);
+    for (size_t i = 0; v && i < b->n_elems; i++)
+        v[i] = hone_dtype_get(b->arg->type, data, i) * nudge(p, buffer, i);
+    return v;
+}
+
 static hone_code make_one(const hone_plan_buffer *b, const hone_plan *base, uint8_t *const *inputs, uint8_t poison, size_t guard,
                           hone_perturbation p, hone_run_buffer *out, hone_err *e) {
     bool contract = b->arg->role != HONE_SCRATCH;

@@ -24,6 +24,8 @@ hone_code hone_images_make(const hone_plan *plan, const hone_plan *base, uint8_t
                            hone_perturbation p, hone_images *out, hone_err *e);
 void hone_images_free(hone_images *im);
 static inline uint8_t *hone_image_data(const hone_run_buffer *b) { return b->image + b->guard_bytes; }
+// The values of an input as doubles, moved as hone_images_make moves them. owns: caller. NULL: out of memory.
+double *hone_input_moved(const hone_plan *base, size_t buffer, const uint8_t *data, hone_perturbation p);
 int hone_plan_find(const hone_plan *p, const char *buffer);   // index or -1
 // First byte of a guard zone that is not the poison: true and its offset relative to the buffer's start (negative: before it).
 bool hone_guard_hit(const hone_run_buffer *b, uint8_t poison, int64_t *offset);

@@ -161,6 +161,7 @@ void hone_judge_close(hone_judge *j) {
     }
     hone_task_free(j->shadow_task);
     json_decref(j->facts);
+    json_decref(j->precision);
     hone_arena_free(j->arena);
     hone_free(j);
 }
@@ -184,6 +185,14 @@ const json_t *hone_judge_facts(const hone_judge *j) {
                           (json_int_t)j->c.seed);
     if (o)
         json_object_set_new(o, "reference", json_string(j->shadow_cases ? "shadow" : "bound"));
+    if (o && j->shadow_cases)
+        json_object_set_new(o, "shadow_of", json_string(j->run_cases ? "run" : "source"));
+    if (o && j->no_run_shadow)
+        json_object_set_new(o, "no_run_shadow", json_string(j->no_run_shadow));
+    if (o && j->second_ratio > 0)
+        json_object_set_new(o, "run_to_source", json_real(j->second_ratio));
+    if (o && j->precision)
+        json_object_set(o, "precision", j->precision);
     if (o && j->no_shadow)
         json_object_set_new(o, "reason", json_string(j->no_shadow));
     hone_judge *mutable_judge = (hone_judge *)(uintptr_t)j;   // the cached copy is no part of the judge's state

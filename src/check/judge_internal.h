@@ -14,7 +14,7 @@ typedef struct judge_case {
     uint64_t seed;
     bool first_of_size;
     bool ready;
-    bool by_shadow;
+    bool by_shadow, by_run;      // a higher-precision reference; it is the binary64 shadow of the baseline's own run
     uint8_t **inputs;
     hone_reference *refs;        // per buffer of the baseline's plan; n = 0 for inputs and scratch
     size_t bytes;                // held by this case
@@ -28,10 +28,22 @@ struct hone_judge {
     judge_size *sizes; size_t n_sizes;
     judge_case *cases; size_t n_cases;
     size_t cached_bytes;
-    unsigned shadow_cases, bound_cases;
+    unsigned shadow_cases, bound_cases, run_cases;   // run_cases: of the shadow_cases, those by the run's own shadow
+    const char *no_run_shadow;   // why the run's own shadow is not used; NULL when it is
+    uint64_t rederived;          // in runs whose shadow is used
+    bool asked_second;           // the source's shadow was compared with the run's
+    double second_ratio;         // baseline's error by the run's shadow / by the source's; 0: not known
+    json_t *precision;           // by output buffer: the baseline's own rounding error, worst case so far; owned
     bool varying;                // the baseline's results vary from run to run
     json_t *facts;
 };
+// reference_run.c: references from the binary64 shadow of the baseline's own run. *usable false: there is none, and j->no_run_shadow says why.
+hone_code hone_case_run_shadow(hone_judge *j, judge_case *k, const hone_images *a, const hone_images *b, bool *usable, hone_err *e);
+// Notes the baseline's rounding error in a case that has a higher-precision reference.
+void hone_case_note_precision(hone_judge *j, const judge_case *k);
+bool hone_case_diverges(const judge_size *s, const judge_case *k);
+double hone_case_error(const judge_size *s, const judge_case *k);     // relative RMS over all outputs
+void hone_case_free_refs(judge_case *k, size_t n);
 // Computes the case's inputs and references unless it has them.
 hone_code hone_case_prepare(hone_judge *j, judge_case *k, hone_err *e);
 // Forgets them when more is cached than allowed.

@@ -24,6 +24,15 @@ static void print_text(const cli_options *opt, const hone_outcome *o, const char
         printf("  hint: %s\n", hint);
 }
 
+// How accurate the baseline itself is: what `tolerance auto` measures candidates against.
+static void print_precision(const hone_outcome *o, const cli_style *st) {
+    const char *buffer;
+    json_t *p;
+    json_object_foreach(json_object_get(json_object_get(o->json, "check"), "precision"), buffer, p)
+        printf("  %sbaseline's own rounding error in '%s': %.2g relative RMS, at most %.2g%s\n", st->dim, buffer,
+               json_number_value(json_object_get(p, "rms_rel")), json_number_value(json_object_get(p, "max_abs")), st->off);
+}
+
 // Sizes that hone derived and the baseline itself cannot run.
 static void print_left_out(const hone_outcome *o, const cli_style *st) {
     size_t i;
@@ -61,6 +70,7 @@ static int judge(const cli_options *opt, const hone_task *task, const hone_task 
         print_text(opt, o, subject);
         if (!candidate) {
             cli_style st = cli_style_for(opt, stdout);
+            print_precision(o, &st);
             print_left_out(o, &st);
         }
     }

@@ -12,6 +12,10 @@ typedef struct loaded {
     unsigned generation;
 } loaded;
 
+static bool has_shadow(const hone_device *d) {
+    return d->info.is_virtual && d->driver->vgpu.ShadowRead && d->driver->vgpu.ShadowWrite && d->driver->vgpu.TakeShadowStats;
+}
+
 // ---- compiling a task
 
 static size_t complete_tuning(const hone_task *t, const hone_env *env, hone_binding *out) {
@@ -256,6 +260,52 @@ static hone_code copy_in(hone_device_runner *r, const hone_run *run, const CUdev
     return HONE_OK;
 }
 
+// ---- the binary64 shadow of a run
+
+static int shadow_type(hone_dtype t) {
+    return t == HONE_FLOAT ? HONE_VGPU_F32 : t == HONE_HALF ? HONE_VGPU_F16 : t == HONE_BFLOAT16 ? HONE_VGPU_BF16 : -1;
+}
+
+static hone_code shadow_move(hone_device_runner *r, const hone_run *run, const CUdeviceptr *at, bool in, hone_err *e) {
+    const hone_driver *drv = r->device->driver;
+    for (size_t i = 0; i < run->n_buffers; i++) {
+        const hone_plan_buffer *b = &run->plan->buffers[i];
+        double *v = run->shadow->values[i];
+        const bool is_input = run->buffers[i].role == HONE_IN || run->buffers[i].role == HONE_INOUT;
+        const bool is_output = run->buffers[i].role == HONE_OUT || run->buffers[i].role == HONE_INOUT;
+        const int type = shadow_type(b->arg->type);
+        if ((!v && !in) || type < 0 || (in ? !is_input : !is_output) || !b->n_elems)
+            continue;
+        const CUdeviceptr p = at[i] + run->buffers[i].guard_bytes;
+        const CUresult c = (CUresult)(in ? drv->vgpu.ShadowWrite(p, b->n_elems, type, v) : drv->vgpu.ShadowRead(p, b->n_elems, type, v));
+        if (c != CUDA_SUCCESS)
+            return hone_driver_fail(drv, c, e, "%s the shadow of '%s'", in ? "write" : "read", run->buffers[i].name);
+    }
+    return HONE_OK;
+}
+
+static hone_code shadow_begin(hone_device_runner *r, const hone_run *run, const CUdeviceptr *at, hone_err *e) {
+    const hone_driver *drv = r->device->driver;
+    honeVgpuShadowStats forget = {.size = sizeof forget};
+    if (!run->shadow)
+        return HONE_OK;
+    if (!has_shadow(r->device))
+        return hone_fail(e, HONE_E_UNSUPPORTED, 0, "the device '%s' keeps no binary64 shadow", r->device->info.name);
+    drv->vgpu.TakeShadowStats(&forget);
+    return shadow_move(r, run, at, true, e);
+}
+
+static hone_code shadow_end(hone_device_runner *r, const hone_run *run, const CUdeviceptr *at, hone_err *e) {
+    honeVgpuShadowStats s = {.size = sizeof s};
+    if (!run->shadow)
+        return HONE_OK;
+    r->device->driver->vgpu.TakeShadowStats(&s);
+    run->shadow->results = s.results;
+    run->shadow->lost = s.lost;
+    run->shadow->rederived = s.rederived;
+    return shadow_move(r, run, at, false, e);
+}
+
 static hone_code copy_out(hone_device_runner *r, hone_run *run, const CUdeviceptr *at, hone_err *e) {
     for (size_t i = 0; i < run->n_buffers; i++) {
         hone_run_buffer *b = &run->buffers[i];
@@ -272,7 +322,7 @@ static hone_code set_options(hone_device_runner *r, const loaded *l, const hone_
     if (!drv->vgpu.SetOptions)
         return HONE_OK;
     honeVgpuOptions o = {.size = sizeof o,
-                         .flags = r->vgpu_flags,
+                         .flags = run->shadow ? HONE_VGPU_SHADOW : r->vgpu_flags,   // what it would find was found in the runs without
                          .threads = r->threads,
                          .max_findings = TAKE,
                          .schedule_seed = run->schedule_seed,
@@ -323,13 +373,16 @@ static hone_code run_loaded(hone_device_runner *r, loaded *l, hone_run *run, hon
     y->used = ++r->tick;
     HONE_TRY(set_options(r, l, run, e));
     HONE_TRY(copy_in(r, run, y->at, e));
+    HONE_TRY(shadow_begin(r, run, y->at, e));
     hone_err found = {0};
     take_findings(r, &(loaded){0}, NULL);   // forget what is not of this run
     hone_err why = {0};
     hone_code c = execute(r, l, run, y->at, &why);
     unsigned refused = take_findings(r, l, &found);
-    if (c == HONE_OK && !refused)
+    if (c == HONE_OK && !refused) {
+        HONE_TRY(shadow_end(r, run, y->at, e));
         return copy_out(r, run, y->at, e);
+    }
     hone_device_runner_recover(r, why.sub);
     return explain(c, refused, &found, &why, e);
 }
@@ -361,5 +414,5 @@ void hone_device_runner_free(hone_device_runner *r) {
 
 hone_runner hone_device_runner_face(hone_device_runner *r) {
     bool checked = r->device->info.is_virtual && (r->vgpu_flags & HONE_VGPU_CHECK);
-    return (hone_runner){.self = r, .guard_bytes = checked ? 0 : GUARD_BYTES, .load = load, .unload = unload, .run = run_task};
+    return (hone_runner){.self = r, .shadows = has_shadow(r->device), .guard_bytes = checked ? 0 : GUARD_BYTES, .load = load, .unload = unload, .run = run_task};
 }

@@ -273,6 +273,9 @@ static hone_code stage_differential(hone_stage_run *x, hone_err *e) {
         json_t *j = json_pack("{s:i,s:i}", "cases", (int)judged.cases, "runs", (int)judged.runs);
         if (j && judged.errors)
             json_object_set(j, "errors", judged.errors);
+        json_t *precision = json_object_get(hone_judge_facts(s->judge), "precision");
+        if (j && precision)
+            json_object_set_new(j, "precision", json_deep_copy(precision));
         if (j && !x->job->candidate_text && hone_judge_facts(s->judge))
             json_object_set_new(j, "facts", json_deep_copy(hone_judge_facts(s->judge)));
         hone_report_set(x->r, "check", j);

@@ -2,6 +2,7 @@
 // for the next block of the same launch. A round lets every warp run once; the scheduler (sched.c) decides which block has the next round.
 #include "vgpu/block.h"
 #include "vgpu/context.h"
+#include "vgpu/fpshadow.h"
 #include "vgpu/race.h"
 #include <string.h>
 
@@ -23,7 +24,8 @@ static bool start_warp(vg_slot *s, uint32_t i) {
     *w = (vg_warp){.live = mask, .block = &s->block, .index = i, .exec_private = x, .code = l->code, .count = s->block.count,
                    .local = s->local ? s->local + (size_t)i * VG_LANES * s->local_stride : NULL, .local_stride = s->local_stride,
                    .file_generation = s->generation,
-                   .careful = (l->flags & (HONE_VGPU_CHECK | HONE_VGPU_SAMPLE)) == HONE_VGPU_CHECK};
+                   .careful = (l->flags & (HONE_VGPU_CHECK | HONE_VGPU_SAMPLE)) == HONE_VGPU_CHECK,
+                   .fs_local = s->fs_local ? s->fs_local + (size_t)i * VG_LANES * s->local_stride / 4 : NULL};
     for (size_t k = 0; k < HONE_COUNT(w->near); k++)
         w->near[k] = &nowhere;
     const bool fresh = !frames;
@@ -53,7 +55,10 @@ static bool allocate(vg_slot *s, const vg_launch *l) {
     s->shadow_words = words;
     const bool watched = (l->flags & HONE_VGPU_RACE) && shared;
     s->race = watched ? vg_race_new(shared, s->n_warps) : NULL;
-    return s->warps && s->wx && s->shared && (s->local || !s->local_stride) && (s->shadow.bits || !(l->flags & HONE_VGPU_CHECK)) &&
+    const bool fs = vg_full(l->code)->fs != NULL;
+    s->fs_shared = fs ? hone_calloc(shared / 4 + 2, sizeof *s->fs_shared) : NULL;
+    s->fs_local = fs ? hone_calloc(s->n_warps * VG_LANES * s->local_stride / 4 + 2, sizeof *s->fs_local) : NULL;
+    return (!fs || (s->fs_shared && s->fs_local)) && s->warps && s->wx && s->shared && (s->local || !s->local_stride) && (s->shadow.bits || !(l->flags & HONE_VGPU_CHECK)) &&
            (s->race || !watched);
 }
 
@@ -71,7 +76,8 @@ hone_code vg_slot_start(vg_slot *s, vg_launch *l, uint64_t linear, uint32_t sm, 
     s->bx.threads = s->bx.live = l->block[0] * l->block[1] * l->block[2];
     s->block = (vg_block){.launch = l, .linear = linear, .shared = s->shared, .shared_bytes = shared, .warps = s->warps, .n_warps = s->n_warps,
                           .sm = sm, .count = count, .exec_private = &s->bx, .mem_private = mem_private,
-                          .shared_shadow = s->shadow.bits ? &s->shadow : NULL, .shared_open = s->race ? 0 : shared, .race = s->race};
+                          .shared_shadow = s->shadow.bits ? &s->shadow : NULL, .shared_open = s->race ? 0 : shared, .race = s->race,
+                          .fs_shared = s->fs_shared};
     s->block.ctaid[0] = (uint32_t)(linear % l->grid[0]);
     s->block.ctaid[1] = (uint32_t)(linear / l->grid[0] % l->grid[1]);
     s->block.ctaid[2] = (uint32_t)(linear / l->grid[0] / l->grid[1]);
@@ -98,6 +104,8 @@ void vg_slot_free(vg_slot *s) {
     hone_free(s->raw_shared);
     hone_free(s->raw_local);
     hone_free(s->shadow.bits);
+    hone_free(s->fs_shared);
+    hone_free(s->fs_local);
     hone_free(s->wx);
     *s = (vg_slot){0};
 }

@@ -14,6 +14,7 @@ typedef struct vg_slot {
     vg_shadow shadow;
     void *raw_warps, *raw_shared, *raw_local;
     struct vg_race *race;              // NULL when races are not watched
+    struct vg_fs_cell *fs_shared, *fs_local;   // binary64 shadows (fpshadow.h); NULL in other launches
     bool busy;
     uint64_t warp_insts;               // executed by blocks in this slot, for the budget; the scheduler takes them out
 } vg_slot;

@@ -104,6 +104,13 @@ static hone_code load_into(vg_module *m, const char *ptx, size_t len, hone_err *
     return vg_program_build(m->ptx, resolve, m, &m->program, e);
 }
 
+hone_code vg_module_shadow_code(vg_module *m, const vg_code *code, const vg_code **out, hone_err *e) {
+    if (!m->fs_program)
+        HONE_TRY(vg_program_build_shadow(m->ptx, resolve, m, &m->fs_program, e));
+    *out = vg_program_find(m->fs_program, code->func->name);
+    return *out ? HONE_OK : hone_fail(e, HONE_E_INTERNAL, 0, "'%s' has no shadow", code->func->name);
+}
+
 hone_code vg_module_load(vg_context *c, const char *ptx, size_t len, vg_module **out, hone_err *e) {
     vg_module *m = hone_calloc(1, sizeof *m);
     if (!m)
@@ -125,6 +132,7 @@ void vg_module_free(vg_module *m) {
             vg_memory_free(m->ctx->memory, m->symbols[i].alloc->base, NULL);
     if (m->program)
         vg_program_free(m->program);
+    vg_program_free(m->fs_program);
     if (m->ptx)
         ptx_free(m->ptx);
     hone_free(m->symbols);

@@ -13,12 +13,20 @@
 #define VG_PARAM_WINDOW 0x00007d0000000000ull   /* generic address of the entry parameters */
 
 typedef struct vg_findings vg_findings;
+typedef struct vg_fs_stats {           // what shadow launches (fpshadow.h) could not follow; they run on one host thread
+    uint64_t results;                  // floats computed with a shadow
+    uint64_t lost;                     // results whose shadow was given up: the operation in binary64 does not give the value
+    uint64_t rederived;                // inexact floats whose bits an integer instruction took apart: the value starts again
+    char kernel[96];                   // of the first lost one
+    uint32_t ptx_line;
+} vg_fs_stats;
 
 typedef struct vg_context {
     vg_memory *memory;
     vg_findings *findings;
     honeVgpuOptions options;                 // size set; copied at each launch
     const struct vg_device *device;          // the modelled device
+    vg_fs_stats fs;
     // Device printf text, whole lines or parts of them in execution order; called from any host thread (locks itself). NULL: dropped.
     void (*print)(void *self, const char *text, size_t bytes);
     void *print_self;
@@ -35,9 +43,12 @@ typedef struct vg_module {
     ptx_module *ptx;
     vg_symbol *symbols; size_t n_symbols;
     vg_program *program;
+    vg_program *fs_program;                  // the same with binary64 shadows; NULL until the first such launch
 } vg_module;
 // Parses PTX, allocates and initialises its variables, decodes every function. errors: HONE_E_PARSE, HONE_E_UNSUPPORTED, HONE_E_NOMEM.
 hone_code vg_module_load(vg_context *c, const char *ptx, size_t len, vg_module **out, hone_err *e);
+// The function's code for launches with HONE_VGPU_SHADOW, decoded at the first of them. errors: HONE_E_NOMEM.
+hone_code vg_module_shadow_code(vg_module *m, const vg_code *code, const vg_code **out, hone_err *e);
 void vg_module_free(vg_module *m);
 // The module-scope .global or .const variable of that name, or NULL. Its device address is alloc->base.
 const vg_symbol *vg_module_symbol(const vg_module *m, const char *name);

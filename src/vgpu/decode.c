@@ -2,6 +2,7 @@
 // addresses), asks the instruction's family for handlers, and writes the image of constant rows. Control flow is flow.c and control.c;
 // what an instruction computes is the families' business (op_*.c).
 #include "vgpu/decode.h"
+#include "vgpu/fpshadow.h"
 #include "vgpu/linear.h"
 #include <string.h>
 
@@ -302,7 +303,7 @@ static bool bind_one(vg_binder *b, size_t i, vg_inst *out) {
     const vg_bind_fn bind = vg_families()[family];
     if (!bind)
         return vg_unsupported(b, in, "its family is not part of this build");
-    return bind(b, in, out) && vg_linear_apply(b, in, out) && !b->failed;
+    return bind(b, in, out) && vg_linear_apply(b, in, out) && !b->failed && (!b->program->shadow || vg_fs_bind(b, in, out));
 }
 
 static hone_code bind_all(vg_binder *b) {
@@ -313,6 +314,8 @@ static hone_code bind_all(vg_binder *b) {
         return hone_fail(b->e, HONE_E_NOMEM, 0, "out of memory decoding '%s'", b->func->name);
     raw += (64 - ((uintptr_t)raw & 63)) & 63;          // one instruction per cache line
     c->insts = (vg_inst *)(void *)raw;
+    if (b->program->shadow && !(b->out->fs = hone_arena_array(b->program->arena, n + 1, sizeof(vg_fs_inst))))
+        return hone_fail(b->e, HONE_E_NOMEM, 0, "out of memory decoding '%s'", b->func->name);
     c->n_insts = n;
     for (size_t i = 0; i < n; i++)
         if (!bind_one(b, i, &c->insts[i])) {
@@ -367,12 +370,14 @@ hone_code vg_decode(vg_program *p, size_t func, hone_err *e) {
     vg_binder b = {.program = p, .func = f, .out = p->codes[func], .e = e ? e : &own, .file_end = 2 * 4 * VG_LANES, .const_pred = {-1, -1}};
     b.slot = hone_calloc(f->n_regs + 1, sizeof *b.slot);
     b.pred = hone_calloc(f->n_regs + 1, sizeof *b.pred);
+    b.fs_const = p->shadow ? vg_fs_constants(f) : NULL;
     b.tracked = hone_calloc(f->n_regs + 1, 1);
     hone_code c = b.slot && b.pred && b.tracked ? run(&b) : hone_fail(b.e, HONE_E_NOMEM, 0, "out of memory decoding '%s'", f->name);
     hone_vec_free(&b.tail);
     hone_vec_free(&b.local_fix);
     hone_vec_free(&b.local_fix_wide);
     hone_free(b.consts);
+    hone_free(b.fs_const);
     hone_free(b.slot);
     hone_free(b.pred);
     hone_free(b.tracked);

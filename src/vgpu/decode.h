@@ -41,6 +41,7 @@ typedef struct vg_code_full {
     size_t static_shared, dynamic_align;           // of this function; dynamic_align 0: no dynamic shared memory
     bool indirect;                                 // calls through a register
     uint32_t func_index;
+    struct vg_fs_inst *fs;                         // [n_insts] of a shadow program (fpshadow.h), else NULL
 } vg_code_full;
 static inline const vg_code_full *vg_full(const vg_code *c) { return (const vg_code_full *)(const void *)c; }
 
@@ -49,6 +50,7 @@ struct vg_program {
     hone_arena *arena;
     vg_resolve_fn resolve;
     void *resolve_user;
+    bool shadow;                       // handlers keep binary64 shadows
     vg_code_full **codes;              // [module->n_funcs], NULL for declarations
     bool on_values;                    // no register is tracked as a linear row
     size_t common_shared;              // shared variables that device functions use, at the front of every block's shared memory
@@ -79,6 +81,7 @@ struct vg_binder {
     size_t n_consts, cap_consts;
     HONE_VEC(uint32_t) local_fix;
     HONE_VEC(uint8_t) local_fix_wide;
+    double *fs_const;                  // shadow programs: constants that registers hold
 };
 
 // flow.c: basic blocks into out->info/block_of (n_blocks), registers to rows by liveness; sets slot, pred, n_preds, file_end, registers_estimate.

@@ -10,6 +10,8 @@ typedef uint64_t (*vg_resolve_fn)(void *user, const ptx_var *var);
 hone_code vg_program_build(const ptx_module *m, vg_resolve_fn resolve, void *user, vg_program **out, hone_err *e);
 // The same without linear rows (linear.h): every register's values are in its row after every instruction. For tests and for modes that look at rows.
 hone_code vg_program_build_on_values(const ptx_module *m, vg_resolve_fn resolve, void *user, vg_program **out, hone_err *e);
+// The same for launches with HONE_VGPU_SHADOW: every handler also keeps binary64 shadows (fpshadow.h).
+hone_code vg_program_build_shadow(const ptx_module *m, vg_resolve_fn resolve, void *user, vg_program **out, hone_err *e);
 void vg_program_free(vg_program *p);
 // By name, entries and device functions; NULL when there is none. Entry codes carry shared_bytes (static), local_bytes (per thread),
 // param_bytes and registers_estimate.

@@ -1,6 +1,7 @@
 // frames: call frames of a warp and what happens at call and ret. A frame is one function at one depth of the call stack with its own
 // register file; lanes that called it from different places share it and part again when they return. Parameters travel as rows:
 // byte k of lane l of a parameter area is byte k % 4 of lane l in row k / 4 (see vg_code.param_row).
+#include "vgpu/fpshadow.h"
 #include "vgpu/linear.h"
 #include "vgpu/run.h"
 #include <stdlib.h>
@@ -14,6 +15,19 @@ static void *aligned_rows(size_t bytes, void **raw) {
 }
 
 typedef struct frame_box { vg_frame f; void *raw; } frame_box;   // what is freed
+
+// Register file and predicates; in a shadow program the rows of shadows hang before it.
+static uint8_t *file_new(const vg_code *code, size_t file, void **raw) {
+    const bool shadow = vg_full(code)->fs != NULL;
+    const size_t before = shadow ? 64 : 0, own = file + (code->n_preds + 1) * sizeof(uint32_t);
+    const size_t at = (before + own + 63) & ~(size_t)63;
+    uint8_t *base = aligned_rows(at + (shadow ? (file / ROW + 2) * sizeof(vg_fs_row) : 0), raw);
+    if (base && shadow) {
+        const vg_fs_row *rows = (const vg_fs_row *)(const void *)(base + at);
+        memcpy(base, &rows, sizeof rows);
+    }
+    return base ? base + before : NULL;
+}
 
 void vg_frame_reset(vg_warp *w, vg_frame *f) {
     const vg_code *c = f->code;
@@ -46,7 +60,7 @@ vg_frame *vg_frame_get(vg_warp *w, const vg_code *code, uint32_t depth, uint32_t
         return NULL;
     vg_frame *f = &box->f;
     const size_t file = (code->file_bytes + 63) & ~(size_t)63;
-    f->file = aligned_rows(file + (code->n_preds + 1) * sizeof(uint32_t), &box->raw);
+    f->file = file_new(code, file, &box->raw);
     if (!f->file) {
         hone_free(box);
         return NULL;
@@ -165,6 +179,8 @@ static void copy_area(const vg_frame *from, uint32_t from_at, vg_frame *to, uint
         uint32_t *d = (uint32_t *)(void *)(to->file + to->code->param_row + (to_at + k) / 4 * ROW);
         for (unsigned l = 0; l < VG_LANES; l++)
             d[l] = mask >> l & 1 ? s[l] : d[l];
+        if (vg_full(from->code)->fs)
+            vg_fs_copy_row(from->file, from->code->param_row + (from_at + k) / 4 * ROW, to->file, to->code->param_row + (to_at + k) / 4 * ROW, mask);
     }
 }
 

@@ -50,7 +50,9 @@ vg_memory *vg_memory_new(size_t capacity_bytes) {
     return m;
 }
 
+void vg_fs_alloc_free(vg_alloc *a);   // fpshadow.c
 static void unmap_backing(vg_alloc *a) {
+    vg_fs_alloc_free(a);
     if (a->mapped_bytes)
         munmap(a->kind == VG_ALLOC_HOST ? (void *)a->init.bits : (void *)a->host, a->mapped_bytes);
     a->mapped_bytes = 0;

@@ -12,11 +12,9 @@
 #include "vgpu/access.h"
 #include "vgpu/cvt_any.h"
 #include "vgpu/fp.h"
-
-enum { MAX_M = 32, MAX_N = 32, MAX_K = 64, MAX_REGS = 32 };
+#include "vgpu/mma_layout.h"
 
 // --- shapes -----------------------------------------------------------------------------------------------------------------------
-typedef struct shape { uint8_t m, n, k; } shape;
 static const shape shapes[] = {
     [PTX_M8N8K4] = {8, 8, 4}, [PTX_M8N8K16] = {8, 8, 16}, [PTX_M8N8K32] = {8, 8, 32}, [PTX_M16N8K4] = {16, 8, 4},
     [PTX_M16N8K8] = {16, 8, 8},
@@ -25,22 +23,9 @@ static const shape shapes[] = {
     [PTX_M8N32K16] = {8, 32, 16}, [PTX_M16N16K8] = {16, 16, 8},
 };
 
-// What a vg_inst of this family points to by imm: rows of the registers of each operand.
-typedef struct fragment { uint32_t row[MAX_REGS]; uint8_t regs, elems, bits; bool wide; ptx_type type; } fragment;
-typedef struct matrix_op {
-    fragment d, a, b, c;
-    shape s;
-    bool wmma, satfinite;
-} matrix_op;
-
 static unsigned bits_of(ptx_type t) { return t == PTX_B1 ? 1 : t == PTX_S4 || t == PTX_U4 ? 4 : 8 * cvt_element_bytes(t); }
 static bool is_integer(ptx_type t) { return t == PTX_S8 || t == PTX_U8 || t == PTX_S4 || t == PTX_U4 || t == PTX_S32; }
 
-static uint64_t get_bits(vg_warp *w, const fragment *f, unsigned lane, unsigned reg, unsigned elem) {
-    const uint64_t x = f->wide ? vg_u64(w, f->row[reg])[lane] : vg_u32(w, f->row[reg])[lane];
-    const uint64_t y = x >> (elem * f->bits);
-    return f->bits == 64 ? y : y & ((1ull << f->bits) - 1);
-}
 static void put_bits(vg_warp *w, const fragment *f, unsigned lane, unsigned reg, unsigned elem, uint64_t value) {
     if (f->wide) {
         vg_u64(w, f->row[reg])[lane] = value;
@@ -51,58 +36,7 @@ static void put_bits(vg_warp *w, const fragment *f, unsigned lane, unsigned reg,
     *x = (*x & keep) | (uint32_t)(value << (elem * f->bits));
 }
 
-// --- where an element of a fragment lies in its matrix ---------------------------------------------------------------------------
-typedef enum part { PART_A, PART_B, PART_CD } part;
-
-// PTX ISA 9.7.14.5: lane = 4·group + t. A: rows group (+8 in odd registers), columns t·E + e, 4E further every second register.
-// B: rows (k) t·E + e, 4E further every register, column group. C and D: rows group, +8 further on, columns 2t and 2t+1.
-static void place_mma(const fragment *f, part p, unsigned lane, unsigned reg, unsigned elem, unsigned m, unsigned *row, unsigned *col) {
-    const unsigned group = lane / 4, t = lane % 4, e = f->elems;
-    if (p == PART_A) {
-        const unsigned high = m == 16 ? reg & 1u : 0, step = m == 16 ? reg / 2 : reg;
-        *row = group + 8 * high;
-        *col = step * 4 * e + t * e + elem;
-    } else if (p == PART_B) {
-        *row = reg * 4 * e + t * e + elem;
-        *col = group;
-    } else {
-        const unsigned i = reg * e + elem;
-        *row = group + 8 * (i / 2);
-        *col = 2 * t + i % 2;
-    }
-}
-
-static void place_wmma(const fragment *f, unsigned lane, unsigned reg, unsigned elem, unsigned rows, unsigned cols, unsigned *row,
-    unsigned *col) {
-    const unsigned piece = rows * cols / VG_LANES, at = lane * piece + (reg * f->elems + elem) % piece;
-    *row = at / cols;
-    *col = at % cols;
-}
-
-static void place(const matrix_op *o, const fragment *f, part p, unsigned lane, unsigned reg, unsigned elem, unsigned *row, unsigned *col) {
-    const unsigned rows = p == PART_B ? o->s.k : o->s.m, cols = p == PART_A ? o->s.k : o->s.n;
-    if (o->wmma)
-        place_wmma(f, lane, reg, elem, rows, cols, row, col);
-    else
-        place_mma(f, p, lane, reg, elem, o->s.m, row, col);
-}
-
 // --- values -----------------------------------------------------------------------------------------------------------------------
-static double value_of(uint64_t bits, ptx_type t) {
-    static const cvt_rules none = {0};
-    switch (t) {
-    case PTX_F16: return (double)fp_f32_of_f16((uint32_t)bits);
-    case PTX_BF16: return (double)fp_f32_of_bf16((uint32_t)bits);
-    case PTX_TF32: return (double)vg_f32_of((uint32_t)bits & 0xffffe000u);   // the low bits are ignored
-    case PTX_F32: return (double)vg_f32_of((uint32_t)bits);
-    case PTX_F64: return vg_f64_of(bits);
-    case PTX_E4M3: case PTX_E5M2: return vg_f64_of(cvt_any(bits, t, PTX_F64, &none));
-    case PTX_S8: return (double)(int8_t)bits;
-    case PTX_S4: return (double)((int)(bits ^ 8u) - 8);
-    case PTX_S32: return (double)(int32_t)(uint32_t)bits;
-    default: return (double)bits;
-    }
-}
 static uint64_t bits_of_value(double x, ptx_type t) {
     switch (t) {
     case PTX_F16: {   // one rounding: binary64 → odd binary32 → f16
@@ -184,20 +118,6 @@ VG_HANDLER(mma) {
 }
 
 // --- memory -----------------------------------------------------------------------------------------------------------------------
-typedef struct matrix_memory {
-    fragment f;
-    uint32_t base, stride;      // rows; VG_NO_ROW when absent
-    bool wide, column_major, transposed;
-    int64_t offset;
-    uint8_t where;              // vg_where
-    uint8_t rows, cols, matrices;
-    part p;
-} matrix_memory;
-
-static uint64_t address_of(vg_warp *w, const matrix_memory *o, unsigned lane) {
-    const uint64_t base = o->base == VG_NO_ROW ? 0 : o->wide ? vg_u64(w, o->base)[lane] : vg_u32(w, o->base)[lane];
-    return base + (uint64_t)o->offset;
-}
 
 // ldmatrix: lanes 8i … 8i+7 give the addresses of the rows of matrix i; register i of a lane holds row lane/4, columns 2(lane%4), +1.
 VG_HANDLER(ldmatrix) {

@@ -204,7 +204,7 @@ static hone_code build(vg_program *p, hone_err *e) {
     return HONE_OK;
 }
 
-static hone_code new_program(const ptx_module *m, vg_resolve_fn resolve, void *user, bool on_values, vg_program **out, hone_err *e) {
+static hone_code new_program(const ptx_module *m, vg_resolve_fn resolve, void *user, bool on_values, bool shadow, vg_program **out, hone_err *e) {
     *out = NULL;
     vg_program *p = hone_calloc(1, sizeof *p);
     if (!p || !(p->arena = hone_arena_new((size_t)ARENA_LIMIT_MB << 20))) {
@@ -212,6 +212,7 @@ static hone_code new_program(const ptx_module *m, vg_resolve_fn resolve, void *u
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory decoding a module");
     }
     p->module = m;
+    p->shadow = shadow;
     p->resolve = resolve;
     p->resolve_user = user;
     p->on_values = on_values;
@@ -225,11 +226,15 @@ static hone_code new_program(const ptx_module *m, vg_resolve_fn resolve, void *u
 }
 
 hone_code vg_program_build(const ptx_module *m, vg_resolve_fn resolve, void *user, vg_program **out, hone_err *e) {
-    return new_program(m, resolve, user, false, out, e);
+    return new_program(m, resolve, user, false, false, out, e);
 }
 
 hone_code vg_program_build_on_values(const ptx_module *m, vg_resolve_fn resolve, void *user, vg_program **out, hone_err *e) {
-    return new_program(m, resolve, user, true, out, e);
+    return new_program(m, resolve, user, true, false, out, e);
+}
+
+hone_code vg_program_build_shadow(const ptx_module *m, vg_resolve_fn resolve, void *user, vg_program **out, hone_err *e) {
+    return new_program(m, resolve, user, true, true, out, e);
 }
 
 void vg_program_free(vg_program *p) {

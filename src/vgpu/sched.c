@@ -158,7 +158,7 @@ static uint32_t thread_count(const run *r) {
     const long cores = sysconf(_SC_NPROCESSORS_ONLN);
     const char *env = getenv("HONE_VGPU_THREADS");
     uint64_t n = r->l->threads ? r->l->threads : env && atoi(env) > 0 ? (uint64_t)atoi(env) : cores > 0 ? (uint64_t)cores : 1;
-    if (r->l->flags & HONE_VGPU_SERIAL)
+    if (r->l->flags & (HONE_VGPU_SERIAL | HONE_VGPU_SHADOW))
         n = 1;
     n = n > r->n_blocks ? r->n_blocks : n;
     return (uint32_t)(n > THREADS_MAX ? THREADS_MAX : n);

@@ -98,6 +98,7 @@ struct vg_warp {
     void *mem_private;                 // free for op_mem.c; zero at launch start
     bool careful;                      // reads of global memory check that it was written
     vg_alloc *near[16];                // allocations that accesses of global memory met last, by the instruction's number of one (flags); never NULL
+    struct vg_fs_cell *fs_local;       // binary64 shadows of local memory (fpshadow.h), NULL without
 };
 
 struct vg_block {
@@ -114,6 +115,7 @@ struct vg_block {
     void *mem_private;                 // free for op_mem.c; NULL at block start
     size_t shared_open;                // of shared memory, what fast paths may touch: shared_bytes, or 0 when every access is watched
     struct vg_race *race;              // race detection (race.h), NULL when off
+    struct vg_fs_cell *fs_shared;      // binary64 shadows of shared memory (fpshadow.h), NULL without
 };
 
 struct vg_launch {

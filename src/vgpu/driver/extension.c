@@ -1,5 +1,6 @@
 // The honeVgpu* functions: options, findings, names, initialisation, counters (include/hone_vgpu.h).
 #include "vgpu/driver/front.h"
+#include "vgpu/fpshadow.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -19,7 +20,7 @@ static void copy_options(honeVgpuOptions *to, const honeVgpuOptions *from, size_
 VG_API int honeVgpuSetOptions(const honeVgpuOptions *o) {
     if (!o || o->size < sizeof(uint32_t) * 2 || o->size > sizeof *o)
         return CUDA_ERROR_INVALID_VALUE;
-    if (o->flags & ~(uint32_t)(HONE_VGPU_CHECK | HONE_VGPU_RACE | HONE_VGPU_COUNT | HONE_VGPU_SAMPLE | HONE_VGPU_SERIAL))
+    if (o->flags & ~(uint32_t)(HONE_VGPU_CHECK | HONE_VGPU_RACE | HONE_VGPU_COUNT | HONE_VGPU_SAMPLE | HONE_VGPU_SERIAL | HONE_VGPU_SHADOW))
         return CUDA_ERROR_INVALID_VALUE;
     honeVgpuOptions all = {0};
     copy_options(&all, o, o->size);
@@ -130,5 +131,26 @@ VG_API int honeVgpuObserved(uint64_t dptr, uint64_t *read_end, uint64_t *write_e
     if (write_end)
         *write_end = a->write_end;
     a->read_end = a->write_end = 0;
+    return vg_front_leave(c, CUDA_SUCCESS);
+}
+
+VG_API int honeVgpuShadowRead(uint64_t dptr, size_t count, int type, double *out) {
+    WITH_ALLOCATION(dptr, 1);
+    return vg_front_leave(c, out && vg_fs_read(a, dptr - a->base, count, type, out) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE);
+}
+
+VG_API int honeVgpuShadowWrite(uint64_t dptr, size_t count, int type, const double *in) {
+    WITH_ALLOCATION(dptr, 1);
+    return vg_front_leave(c, vg_fs_write(a, dptr - a->base, count, type, in) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE);
+}
+
+VG_API int honeVgpuTakeShadowStats(honeVgpuShadowStats *out) {
+    struct CUctx_st *c = out && out->size >= sizeof *out ? enter_any() : NULL;
+    if (!c)
+        return out && out->size >= sizeof *out ? CUDA_ERROR_INVALID_CONTEXT : CUDA_ERROR_INVALID_VALUE;
+    const vg_fs_stats *s = &c->vg->fs;
+    *out = (honeVgpuShadowStats){.size = sizeof *out, .ptx_line = s->ptx_line, .results = s->results, .lost = s->lost, .rederived = s->rederived};
+    memcpy(out->kernel, s->kernel, sizeof out->kernel);
+    c->vg->fs = (vg_fs_stats){0};
     return vg_front_leave(c, CUDA_SUCCESS);
 }

@@ -164,7 +164,7 @@ static vg_launch make_launch(struct CUctx_st *c, const vg_launch_request *q, con
         l.flags |= HONE_VGPU_COUNT | HONE_VGPU_SERIAL;
         l.threads = 1;
     }
-    if (l.flags & HONE_VGPU_SERIAL)
+    if (l.flags & (HONE_VGPU_SERIAL | HONE_VGPU_SHADOW))
         l.threads = 1;
     return l;
 }
@@ -175,6 +175,8 @@ static CUresult execute(struct CUctx_st *c, const vg_launch_request *q, const ui
     if (l.flags & HONE_VGPU_COUNT)
         l.counters = &counters;
     hone_err e = {0};
+    if (l.flags & HONE_VGPU_SHADOW && vg_module_shadow_code(q->f->module->vg, q->f->code, &l.code, &e) != HONE_OK)
+        return vg_front_result(&e);
     if (vg_exec_launch(&l, &e) != HONE_OK) {
         vg_counters_free(&counters);
         return vg_front_result(&e);

@@ -16,7 +16,7 @@
 typedef struct fake_view { const hone_run *run; unsigned calls; } fake_view;
 typedef hone_code (*fake_kernel)(fake_view *v, hone_err *e);
 typedef struct fake_entry { const char *name; fake_kernel run; } fake_entry;
-typedef struct fake { const fake_entry *kernels; size_t n; size_t runs; hone_code load_shadow; } fake;
+typedef struct fake { const fake_entry *kernels; size_t n; size_t runs; hone_code load_shadow; void (*shadow)(fake_view *v); } fake;   // shadow: fills run->shadow; NULL: none
 typedef struct fake_program { fake_kernel run; fake_view view; } fake_program;
 
 static inline hone_code fake_load(void *self, const hone_task *t, const hone_env *tuning, void **program, hone_err *e) {
@@ -46,10 +46,12 @@ static inline hone_code fake_run(void *self, void *program, hone_run *r, hone_er
     f->runs++;
     p->view.run = r;
     hone_code c = p->run(&p->view, e);
+    if (c == HONE_OK && r->shadow)
+        f->shadow(&p->view);
     p->view.calls++;
     return c;
 }
-static inline hone_runner fake_runner(fake *f) { return (hone_runner){.self = f, .guard_bytes = 256, .load = fake_load,
+static inline hone_runner fake_runner(fake *f) { return (hone_runner){.self = f, .shadows = f->shadow != NULL, .guard_bytes = 256, .load = fake_load,
                                                                       .unload = fake_unload, .run = fake_run}; }
 
 static inline size_t size_of(const fake_view *v, const char *name) {

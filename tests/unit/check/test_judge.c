@@ -152,7 +152,7 @@ static const fake_entry kernels[] = {
 typedef struct bench { fake f; hone_task *task; hone_judge *j; } bench;
 static void open_bench(bench *b, const char *text, hone_code load_shadow) {
     hone_err e = {0};
-    b->f = (fake){kernels, HONE_COUNT(kernels), 0, load_shadow};
+    b->f = (fake){kernels, HONE_COUNT(kernels), 0, load_shadow, NULL};
     b->task = parse_task(text);
     hone_judge_config c = {.task = b->task, .runner = fake_runner(&b->f), .seed = 7};
     if (hone_judge_open(&c, &b->j, &e) != HONE_OK)
@@ -225,6 +225,83 @@ static void fallback_is_told(void **state) {
     assert_string_equal(json_string_value(json_object_get(facts, "reference")), "bound");
     assert_non_null(strstr(json_string_value(json_object_get(facts, "reason")), "does not compile"));
     close_bench(&b);
+}
+
+// ---- the shadow of the run: the product in double of the values, or of the moved values that the judge gives for inputs
+static uint64_t scripted_lost, scripted_rederived;
+static bool scripted_blind;                                     // shows no error at all
+
+static double moved(const fake_view *v, const mm *x, size_t buffer, const uint8_t *p, size_t i) {
+    const double *given = v->run->shadow->values[buffer];
+    return given ? given[i] : at(x, p, i);
+}
+static void shadow_of_product(fake_view *v) {
+    mm x = open_mm(v);
+    const size_t A = (size_t)hone_plan_find(v->run->plan, "A"), B = (size_t)hone_plan_find(v->run->plan, "B"), C = (size_t)hone_plan_find(v->run->plan, "C");
+    for (size_t i = 0; i < x.M; i++)
+        for (size_t j = 0; j < x.N; j++) {
+            double sum = 0;
+            for (size_t k = 0; k < x.K; k++)
+                sum += moved(v, &x, A, x.A, i * x.K + k) * moved(v, &x, B, x.B, k * x.N + j);
+            v->run->shadow->values[C][i * x.N + j] = scripted_blind ? at(&x, x.C, i * x.N + j) : sum;
+        }
+    v->run->shadow->results = x.M * x.N * x.K;
+    v->run->shadow->lost = scripted_lost;
+    v->run->shadow->rederived = scripted_rederived;
+}
+static void open_shadowed(bench *b, hone_code load_shadow, uint64_t lost, uint64_t rederived, bool blind) {
+    hone_err e = {0};
+    scripted_lost = lost;
+    scripted_rederived = rederived;
+    scripted_blind = blind;
+    b->f = (fake){kernels, HONE_COUNT(kernels), 0, load_shadow, shadow_of_product};
+    b->task = parse_task(TASK("matmul"));
+    hone_judge_config c = {.task = b->task, .runner = fake_runner(&b->f), .seed = 7};
+    assert_int_equal(hone_judge_open(&c, &b->j, &e), HONE_OK);
+}
+static const char *fact(const bench *b, const char *name) {
+    const char *s = json_string_value(json_object_get(hone_judge_facts(b->j), name));
+    return s ? s : "";
+}
+
+static void run_shadow_is_preferred(void **state) {
+    (void)state;
+    for (int without_source = 0; without_source < 2; without_source++) {
+        bench b;
+        open_shadowed(&b, without_source ? HONE_E_COMPILE : HONE_OK, 0, 0, false);
+        assert_string_equal(fact(&b, "reference"), "shadow");
+        assert_string_equal(fact(&b, "shadow_of"), "run");
+        const json_t *ratio = json_object_get(hone_judge_facts(b.j), "run_to_source");
+        assert_true(without_source ? !ratio : fabs(json_number_value(ratio) - 1) < 1e-6);
+        const json_t *p = json_object_get(json_object_get(hone_judge_facts(b.j), "precision"), "C");
+        assert_true(json_number_value(json_object_get(p, "rms_rel")) > 1e-8 && json_number_value(json_object_get(p, "rms_rel")) < 1e-6);
+        assert_true(json_number_value(json_object_get(p, "max_ulp")) > 0.1);   // the first case is small
+        expect(&b, TASK("matmul"), false, NULL);
+        expect(&b, TASK("reversed"), false, NULL);
+        expect(&b, TASK("split"), false, NULL);
+        expect(&b, TASK("tf32"), false, "diff.precision");
+        expect(&b, TASK("skip"), false, "diff.wrong");
+        close_bench(&b);
+    }
+}
+
+static void run_shadow_that_fails_is_not_used(void **state) {
+    (void)state;
+    static const struct { uint64_t lost, rederived; bool blind; hone_code source; const char *shadow_of, *why; } tries[] = {
+        {3, 0, false, HONE_OK, "source", "lost"},               // it says so itself
+        {0, 5, true, HONE_OK, "source", "less error"},          // bits were taken apart, and the source shows more error
+        {0, 5, false, HONE_OK, "run", ""},                      // … and the source agrees
+        {0, 5, false, HONE_E_COMPILE, "", "no source"},         // … and nobody can tell
+    };
+    for (size_t i = 0; i < HONE_COUNT(tries); i++) {
+        bench b;
+        open_shadowed(&b, tries[i].source, tries[i].lost, tries[i].rederived, tries[i].blind);
+        assert_string_equal(fact(&b, "shadow_of"), tries[i].shadow_of);
+        assert_non_null(strstr(fact(&b, "no_run_shadow"), tries[i].why));
+        expect(&b, TASK("split"), false, NULL);
+        expect(&b, TASK("tf32"), false, "diff.precision");
+        close_bench(&b);
+    }
 }
 
 static void lost_device_is_an_error(void **state) {
@@ -370,7 +447,7 @@ static void failed_allocations_refuse_nobody(void **state) {
     (void)state;
     hone_task *task = parse_task(TASK("matmul")), *candidate = parse_task(TASK("split"));
     for (uint64_t n = 1, done = 0; !done; n += 1 + n / 12) {
-        fake f = {kernels, HONE_COUNT(kernels), 0, HONE_OK};
+        fake f = {kernels, HONE_COUNT(kernels), 0, HONE_OK, NULL};
         hone_judge_config c = {.task = task, .runner = fake_runner(&f), .seed = 7, .variants = 2};
         hone_findings found;
         hone_judged r = {0};
@@ -398,6 +475,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(honest_orders_pass),        cmocka_unit_test(cheats_are_named_by_shadow),
             cmocka_unit_test(cheats_are_named_without_shadow),
+        cmocka_unit_test(run_shadow_is_preferred), cmocka_unit_test(run_shadow_that_fails_is_not_used),
         cmocka_unit_test(fallback_is_told),          cmocka_unit_test(lost_device_is_an_error),    cmocka_unit_test(stated_tolerances_rule),
         cmocka_unit_test(second_candidate_reuses_references), cmocka_unit_test(good_task_is_admitted),
             cmocka_unit_test(weak_task_is_refused), cmocka_unit_test(timed_outputs),
