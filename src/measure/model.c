@@ -14,12 +14,13 @@ json_t *hone_counters_json(const honeVgpuCounters *c) {
 }
 
 json_t *hone_model_json(const honeVgpuModel *m) {
-    return json_pack("{s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:i,s:i,s:i,s:s,s:s,s:{s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f},s:f}", "time_us", m->time_us,
+    return json_pack("{s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:i,s:i,s:i,s:s,s:s,s:{s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f},s:f}", "time_us", m->time_us,
                      "cycles", m->cycles, "clock_mhz", m->clock_mhz, "launch_us", m->launch_us, "occupancy", m->occupancy, "waves",
                      m->waves, "tail_fraction", m->tail_fraction, "blocks_per_sm", (int)m->blocks_per_sm, "registers", (int)m->registers,
                      "shared_bytes", (int)m->shared_bytes, "limiter", m->limiter, "bottleneck", m->bottleneck, "shares", "issue",
                      m->share_issue, "pipe", m->share_pipe, "l1", m->share_l1, "shared", m->share_shared, "l2", m->share_l2, "dram",
-                     m->share_dram, "latency", m->share_latency, "atomic", m->share_atomic, "error_band", m->error_band);
+                     m->share_dram, "latency", m->share_latency, "atomic", m->share_atomic, "blocks", m->share_blocks,
+                     "error_band", m->error_band);
 }
 
 static json_t *launch_json(const honeVgpuLaunch *l) {

@@ -9,6 +9,8 @@ typedef struct vg_inst_count {          // per static instruction
     uint64_t warps, lanes;              // executions, active lanes (from basic-block counts)
     uint64_t requests, sectors, sectors_ideal, lines, wavefronts, wavefronts_ideal;
     uint64_t l1_hits;                   // sectors that hit L1
+    uint64_t returns;                   // loads: 128-byte registers of a warp that come back through the L1/shared data path
+    uint64_t joined;                    // executions that another load of shared memory does along (merge.c)
 } vg_inst_count;
 
 typedef struct vg_cache vg_cache;       // set-associative, sectored: cachesim.c
