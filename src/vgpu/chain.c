@@ -14,7 +14,7 @@ typedef struct chain_state {
     const vg_code *code;
     const vg_counters *counters;
     double *ready;               // per register: cycles from the block's start until its value is there
-    double global_miss_latency;  // beyond L1
+    double global_latency;       // of a load that misses L1, from issue to result
     interval *at;                // the one that code is in now
     double weight;               // executions of the current basic block per warp
 } chain_state;
@@ -30,10 +30,10 @@ static double memory_latency(const chain_state *s, const ptx_inst *in, const vg_
     if (in->space == PTX_LOCAL)
         return vg_dev(d, VG_DEV_L1_LATENCY);
     if (in->op == PTX_OP_ATOM)
-        return s->global_miss_latency;
+        return s->global_latency;
     double missed = fmin(1, ((double)c->sectors - (double)c->l1_hits) / requests);   // the warp waits for its slowest sector
     double wavefronts = (double)c->sectors / requests / 4;
-    return vg_dev(d, VG_DEV_L1_LATENCY) + fmax(0, wavefronts - 1) + missed * s->global_miss_latency;
+    return vg_dev(d, VG_DEV_L1_LATENCY) + fmax(0, wavefronts - 1) + missed * fmax(0, s->global_latency - vg_dev(d, VG_DEV_L1_LATENCY));
 }
 
 static void each_source(const ptx_operand *o, const double *ready, double *at) {
@@ -174,7 +174,7 @@ vg_chain vg_chain_of(const vg_device *d, const vg_code *code, const vg_counters 
     for (size_t i = 0; i < code->n_insts; i++)
         n += is_barrier(&code->insts[i]);
     chain_state s = {.device = d, .code = code, .counters = c};
-    s.global_miss_latency = c->l2_hit_rate * vg_dev(d, VG_DEV_L2_LATENCY) + (1 - c->l2_hit_rate) * vg_dev(d, VG_DEV_DRAM_LATENCY);
+    s.global_latency = c->l2_hit_rate * vg_dev(d, VG_DEV_L2_LATENCY) + (1 - c->l2_hit_rate) * vg_dev(d, VG_DEV_DRAM_LATENCY);
     s.ready = hone_calloc(code->func->n_regs, sizeof *s.ready);
     interval *intervals = s.at = hone_calloc(n, sizeof *intervals);
     if (s.ready && intervals && c->blocks_executed) {

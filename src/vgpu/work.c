@@ -55,7 +55,8 @@ double vg_pipe_cycles(const vg_device *d, const vg_work *w, vg_pipe *worst) {
     double most = w->pipe[VG_PIPE_TENSOR] / vg_dev(d, VG_DEV_TENSOR_F16);
     *worst = VG_PIPE_TENSOR;
     for (size_t i = 0; i < HONE_COUNT(widths); i++) {
-        double t = w->pipe[widths[i].pipe] * 32 / vg_dev(d, widths[i].lanes);
+        double results = widths[i].pipe == VG_PIPE_FP16 ? 64 : 32;   // a scalar FP16 instruction takes as long as a packed one
+        double t = w->pipe[widths[i].pipe] * results / vg_dev(d, widths[i].lanes);
         if (t > most) {
             most = t;
             *worst = widths[i].pipe;
