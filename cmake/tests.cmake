@@ -48,6 +48,13 @@ if(EXISTS ${CMAKE_SOURCE_DIR}/tests/exploits/run.py)
   add_test(NAME exploits COMMAND python3 ${CMAKE_SOURCE_DIR}/tests/exploits/run.py $<TARGET_FILE:hone>)
 endif()
 
+# Calibrating against the virtual GPU must give back the device file's own parameters.
+foreach(device h200 l4)
+  add_test(NAME calibrate/${device} COMMAND python3 ${CMAKE_SOURCE_DIR}/bench/calibrate/run.py --device virtual:${device} --check
+    --libdir $<TARGET_FILE_DIR:honegpu> --out ${CMAKE_BINARY_DIR}/calibrate_${device}.gpu)
+  set_tests_properties(calibrate/${device} PROPERTIES SKIP_RETURN_CODE 77)
+endforeach()
+
 add_test(NAME layering COMMAND python3 ${CMAKE_SOURCE_DIR}/tests/layering.py ${CMAKE_SOURCE_DIR})
 
 # Fuzz targets: tests/fuzz/fuzz_ROOM_WHAT.c with clang's libFuzzer; a bounded number of runs over the corpus in tests/fuzz/corpus/fuzz_ROOM_WHAT.

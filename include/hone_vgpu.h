@@ -105,10 +105,9 @@ typedef struct honeVgpuModel {                  // how the modelled time came ab
     double occupancy, waves, tail_fraction;     // achieved warps / maximum; number of waves; share of time in the last partial wave
     uint32_t blocks_per_sm, registers, shared_bytes;
     char limiter[24];                           // what limits occupancy: "registers", "shared", "warps", "blocks", "grid"
-    char bottleneck[24];                        // "dram", "l2", "l1", "shared", "issue", "fp32", "sfu", "latency", "atomics", "launch" …
-    double share_issue, share_pipe, share_l1, share_shared, share_l2, share_dram, share_latency, share_atomic;  // of cycles, each ≤ 1
+    char bottleneck[24];                        // "dram", "l2", "l1", "shared", "issue", "fp32", "sfu", "latency", "atomics", "block launch", "launch" …
+    double share_issue, share_pipe, share_l1, share_shared, share_l2, share_dram, share_latency, share_atomic, share_blocks;   // of cycles, each ≤ 1
     double error_band;                          // relative, e.g. 0.25
-    double share_blocks;                        // of cycles: launching blocks
 } honeVgpuModel;
 typedef struct honeVgpuLaunch {
     char kernel[96];

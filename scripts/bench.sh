@@ -10,4 +10,5 @@ title "PTX load, 20,000 lines"; "$build/bench_ptx_load"
 title "task file parse"; for t in matmul attention; do "$build/bench_task_load" "examples/$t.cu"; done
 [ ! -f bench/evaluate.py ] || { title "evaluation: start-up, compilation, duplicates, memory"; python3 bench/evaluate.py "$build/hone"; }
 title "timing model against measurements"; python3 bench/model_error.py "$build/hone"
+title "SGEMM ladder against published rates"; python3 bench/sgemm_ladder.py "$build/hone"
 if [ $# -gt 1 ]; then title "search replay"; "$build/bench_search_replay" "$2"; fi

@@ -6,6 +6,7 @@
 #include "vgpu/attribute.h"
 #include "base/mem.h"
 #include "vgpu/sass.h"
+#include "vgpu/timing.h"
 #include <math.h>
 #include <string.h>
 
@@ -43,14 +44,14 @@ const char *vg_use_name(int use, const char *pipe) {
     return use == VG_USE_PIPE ? pipe : names[use];
 }
 
-static void uses_of(const vg_inst *in, const vg_inst_count *n, vg_pipe pipe, vg_inst_time *t) {
-    vg_sass cost;
-    vg_sass_cost(in->src, &cost);
-    bool store = in->src->op == PTX_OP_ST;
-    t->of[VG_USE_ISSUE] = (double)n->warps * cost.issue;
-    t->of[VG_USE_PIPE] = (double)n->warps * cost.pipe[pipe];
-    t->of[VG_USE_L1] = fmax((double)n->sectors / 4, (double)n->lines) + (double)n->local_sectors / 4;
-    t->of[VG_USE_SHARED] = (double)n->wavefronts;
+static void uses_of(const vg_device *d, const vg_func_count *f, size_t i, vg_pipe pipe, vg_inst_time *t) {
+    const vg_inst_count *n = &f->insts[i];
+    const vg_work w = vg_work_of(d, f, 1, i, i + 1);
+    bool store = f->code->insts[i].src->op == PTX_OP_ST;
+    t->of[VG_USE_ISSUE] = w.issue;
+    t->of[VG_USE_PIPE] = w.pipe[pipe];
+    t->of[VG_USE_L1] = w.l1_cycles + (double)n->local_sectors / 4;
+    t->of[VG_USE_SHARED] = w.shared_cycles;
     // Stores of partly written sectors weigh what their line costs L2: four sectors' time at least.
     t->of[VG_USE_L2] = fmax(store ? (double)n->sectors : (double)n->sectors - (double)n->l1_hits, 4 * (double)n->partial_lines);
     t->of[VG_USE_DRAM] = (double)n->dram;
@@ -217,7 +218,7 @@ hone_code vg_attribute(const vg_device *d, const vg_counters *c, const honeVgpuM
             break;
         }
         for (size_t i = 0; i < c->funcs[f].code->n_insts; i++)
-            uses_of(&c->funcs[f].code->insts[i], &c->funcs[f].insts[i], pipe, &t[f][i]);
+            uses_of(d, &c->funcs[f], i, pipe, &t[f][i]);
         code = charge_latency(d, c, f, t[f], &cycles, e);
     }
     if (code != HONE_OK) {

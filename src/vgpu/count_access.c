@@ -130,6 +130,12 @@ static void count_contention(vg_count_state *st, vg_inst_count *c, const uint64_
     c->atomic_serial += same_address(addr, mask);
 }
 
+// A load gives each lane `bytes`: a warp's registers come back one at a time, wide ones in half the time when all lanes get the same (pairs_share).
+static unsigned registers_back(unsigned bytes, bool same) {
+    unsigned words = bytes <= 4 ? 1 : bytes / 4;
+    return same && words > 1 ? words / 2 : words;
+}
+
 void vg_count_global(vg_counter_sink *s, uint32_t inst, const uint64_t addr[32], unsigned bytes, uint32_t mask, char kind) {
     line_set set = {.n = 0};
     bool same = true;
@@ -141,22 +147,25 @@ void vg_count_global(vg_counter_sink *s, uint32_t inst, const uint64_t addr[32],
         add_range(&set, a, bytes);
     }
     observe(s->state, last, last + bytes, kind);
+    if (kind != 's')
+        s->insts[inst].returns += registers_back(bytes, same);
     count_lines(s, inst, &set, same ? bytes : (uint64_t)bytes * (unsigned)__builtin_popcount(mask), kind);
     if (kind == 'a')
         count_contention(s->state, &s->insts[inst], addr, mask);
 }
 
 void vg_count_global_range(vg_counter_sink *s, uint32_t inst, uint64_t first, unsigned bytes_total, unsigned lanes, unsigned bytes, char kind) {
-    (void)lanes;
-    (void)bytes;
+    if (kind != 's')
+        s->insts[inst].returns += registers_back(bytes, lanes > 1 && bytes_total == bytes);
     line_set set = {.n = 0};
     add_range(&set, first, bytes_total);
     observe(s->state, first, first + bytes_total, kind);
     count_lines(s, inst, &set, bytes_total, kind);
 }
 
-// Shared memory: 32 banks of 4 bytes. Wider accesses go in phases: 8 bytes by half-warps, 16 by quarter-warps. Lanes that read one word share it;
-// lanes that update one word atomically take turns.
+// Shared memory: 32 banks of 4 bytes. Wider accesses go in phases: 8 bytes by half-warps, 16 by quarter-warps; half as many for loads in which every
+// two neighbours n, n^1 (or all n, n^2) read one address (pairs_share). Lanes that read one word share it; lanes that update one word atomically
+// take turns.
 static unsigned phase_wavefronts(const uint32_t offset[32], uint32_t mask, unsigned words, bool atomic) {
     uint32_t seen[32][8];
     uint8_t n[32] = {0};
@@ -178,19 +187,62 @@ static unsigned phase_wavefronts(const uint32_t offset[32], uint32_t mask, unsig
     return worst;
 }
 
-void vg_count_shared(vg_counter_sink *s, uint32_t inst, const uint32_t offset[32], unsigned bytes, uint32_t mask, char kind) {
-    unsigned words = bytes <= 4 ? 1 : bytes / 4, phases = words > 2 ? 4 : words, width = 32 / phases;
+// Whether active lanes n and n^step always have the same address: then two registers return in the time of one. (NVIDIA developer forum, "Unexpected
+// shared memory bank conflict", for compute capability 7.x; sgemm_reg8x8 on an H200 agrees.)
+static bool pairs_share(const uint32_t offset[32], uint32_t mask, unsigned step) {
+    for (uint32_t m = mask; m; m &= m - 1) {
+        unsigned lane = (unsigned)__builtin_ctz(m), other = lane ^ step;
+        if ((mask >> other & 1) && offset[other] != offset[lane])
+            return false;
+    }
+    return true;
+}
+
+static void count_shared(vg_inst_count *c, const uint32_t offset[32], unsigned bytes, uint32_t mask, char kind) {
+    unsigned words = bytes <= 4 ? 1 : bytes / 4, phases = words > 2 ? 4 : words;
+    if (kind == 'l' && words > 1 && (pairs_share(offset, mask, 1) || pairs_share(offset, mask, 2)))
+        phases /= 2;
+    unsigned width = 32 / phases;
     unsigned wavefronts = 0, ideal = 0;
     for (unsigned p = 0; p < phases; p++) {
         uint32_t part = mask & (uint32_t)(((1ull << width) - 1) << (p * width));
         wavefronts += phase_wavefronts(offset, part, words, kind == 'a');
         ideal += part ? 1 : 0;
     }
-    vg_inst_count *c = &s->insts[inst];
     c->requests++;
     c->shared_requests++;
     c->wavefronts += wavefronts;
     c->wavefronts_ideal += ideal;
+    c->returns += kind == 's' ? 0 : ideal;
+}
+
+// A load that ptxas joins with others: the first of them counts for all. Only when its address is a multiple of the joined width; ptxas could not
+// have proved it otherwise.
+static void count_joined(vg_counter_sink *s, uint32_t inst, const uint32_t offset[32], unsigned bytes, uint32_t mask) {
+    vg_merge *m = &s->state->merge[inst];
+    uint32_t first[32], low_bits = 0;
+    for (unsigned l = 0; l < 32; l++) {
+        first[l] = offset[l] - m->before;
+        low_bits |= mask >> l & 1 ? first[l] : 0;
+    }
+    if (low_bits & (bytes * m->n - 1)) {
+        m->n = 1;
+        count_shared(&s->insts[inst], offset, bytes, mask, 'l');
+        return;
+    }
+    count_shared(&s->insts[inst], first, bytes * m->n, mask, 'l');
+}
+
+static const vg_merge alone = {0, 0, 0};
+
+void vg_count_shared(vg_counter_sink *s, uint32_t inst, const uint32_t offset[32], unsigned bytes, uint32_t mask, char kind) {
+    const vg_merge *m = s->code == s->state->code ? &s->state->merge[inst] : &alone;   // the table is the kernel's
+    if (m->n < 2 || s->state->merge[m->leader].n < 2)
+        count_shared(&s->insts[inst], offset, bytes, mask, kind);
+    else if (m->leader == inst)
+        count_joined(s, inst, offset, bytes, mask);
+    else
+        s->insts[inst].joined++;
 }
 
 void vg_count_local(vg_counter_sink *s, uint32_t inst, unsigned bytes, uint32_t mask, char kind) {

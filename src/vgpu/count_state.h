@@ -15,6 +15,13 @@ typedef struct vg_footprint {
 typedef struct vg_hot_address { uint64_t addr, count; } vg_hot_address;
 enum { HOT_SLOTS = 4096 };
 
+typedef struct vg_merge {          // loads of shared memory that ptxas joins into one (merge.c)
+    uint32_t leader;               // the instruction that counts for all
+    uint8_t n;                     // how many; 0 or 1: not joined
+    uint8_t before;                // bytes of the joined load before this one's
+} vg_merge;
+vg_merge *vg_merge_shared_loads(const vg_code *code);
+
 typedef struct vg_alloc_sum {      // distinct sectors of one allocation
     const vg_alloc *alloc;
     double probe, first, last, all;   // in the probe block; summed over groups after their first and last set; union of all
@@ -28,6 +35,7 @@ typedef struct vg_count_state {
     uint64_t n_blocks;
     uint32_t resident, active_sms; // blocks that share an SM; SMs that get any
     size_t l1_bytes, l2_share;     // for a full SM
+    vg_merge *merge;               // per instruction
     vg_cache *l2_read, *l2_write;  // the SM's share of L2
     vg_footprint all, group;
     vg_hot_address *hot, *hot_slice;   // heavy hitters among atomics' addresses, and among their 512-byte neighbourhoods (one L2 slice)

@@ -110,7 +110,8 @@ static bool state_init(vg_count_state *st) {
     st->l2_write = vg_cache_new(st->l2_share);
     st->hot = hone_calloc(HOT_SLOTS, sizeof *st->hot);
     st->hot_slice = hone_calloc(HOT_SLOTS, sizeof *st->hot_slice);
-    return footprint_init(&st->all) && footprint_init(&st->group) && st->l2_read && st->l2_write && st->hot && st->hot_slice;
+    st->merge = vg_merge_shared_loads(st->code);
+    return footprint_init(&st->all) && footprint_init(&st->group) && st->l2_read && st->l2_write && st->hot && st->hot_slice && st->merge;
 }
 
 static bool add_function(vg_counter_sink *s, const vg_code *code) {
@@ -202,6 +203,7 @@ void vg_count_free(vg_counter_sink *s) {
     vg_cache_free(st->l2_write);
     hone_free(st->hot);
     hone_free(st->hot_slice);
+    hone_free(st->merge);
     footprint_free(&st->all);
     footprint_free(&st->group);
     hone_free(st);

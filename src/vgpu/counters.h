@@ -18,6 +18,8 @@ typedef struct vg_inst_count {          // per static instruction
     uint64_t atomic_ops, atomic_serial; // global atomics: lanes; summed over requests, the most lanes on one address
     uint64_t divergent;                 // executions of a branch after which lanes part
     uint64_t barrier_wait;              // instructions that other warps of the block still executed before the barrier opened, summed over arrivals
+    uint64_t returns;                   // loads: 128-byte registers of a warp that come back through the L1/shared data path
+    uint64_t joined;                    // executions that another load of shared memory does along (merge.c)
 } vg_inst_count;
 
 typedef struct vg_code vg_code;

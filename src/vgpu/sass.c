@@ -142,6 +142,25 @@ static void memory_cost(const ptx_inst *in, vg_sass *o) {
     o->issue = o->pipe[VG_PIPE_LSU] = 1;
 }
 
+// Multiply-adds of a warp's matrix product by its shape.
+static float products_of(uint8_t shape) {
+    static const float of[] = {[PTX_M8N8K4] = 256, [PTX_M8N8K16] = 1024, [PTX_M8N8K32] = 2048, [PTX_M16N8K4] = 512, [PTX_M16N8K8] = 1024,
+                               [PTX_M16N8K16] = 2048, [PTX_M16N8K32] = 4096, [PTX_M16N8K64] = 8192, [PTX_M16N16K16] = 4096, [PTX_M32N8K16] = 4096,
+                               [PTX_M8N32K16] = 4096, [PTX_M16N16K8] = 2048};
+    return shape < HONE_COUNT(of) ? of[shape] : 0;
+}
+
+// mma and wmma.mma: slots of the tensor pipe are FP16 multiply-adds; tf32 takes twice, 8-bit types half as long, f64 as long as 16 of them
+// (dense rates of the A100 and H100 data sheets: FP64 a sixteenth of FP16). Latency: Accel-Sim's A100 and H100 configurations, about 25 cycles.
+static void product_cost(const ptx_inst *in, vg_sass *o) {
+    ptx_type a = (ptx_type)in->type[in->n_types > 1 ? 1 : 0];
+    unsigned bytes = ptx_type_bytes(a);
+    float weight = a == PTX_F64 ? 16 : a == PTX_F16 || a == PTX_BF16 || bytes == 2 ? 1 : bytes == 4 ? 2 : 0.5f;
+    o->issue = 1;
+    o->pipe[VG_PIPE_TENSOR] = products_of(in->shape) * weight;
+    o->latency = 25;
+}
+
 void vg_sass_cost(const ptx_inst *in, vg_sass *o) {
     memset(o, 0, sizeof *o);
     if (in->op == PTX_OP_CVT) {
@@ -150,6 +169,10 @@ void vg_sass_cost(const ptx_inst *in, vg_sass *o) {
     }
     if (in->op == PTX_OP_LD || in->op == PTX_OP_LDU || in->op == PTX_OP_ST || in->op == PTX_OP_ATOM || in->op == PTX_OP_RED || in->op == PTX_OP_CP) {
         memory_cost(in, o);
+        return;
+    }
+    if (in->op == PTX_OP_MMA || (in->op == PTX_OP_WMMA && in->sub == PTX_WMMA_MMA)) {
+        product_cost(in, o);
         return;
     }
     type_class c = class_of(in->type[0]);
