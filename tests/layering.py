@@ -6,7 +6,7 @@ import re
 import sys
 
 top = pathlib.Path(sys.argv[1])
-allowed = {"cli": None, "vgpu": {"base", "ptx", "vgpu"}}   # None: everything
+allowed = {"cli": None, "vgpu": {"base", "ptx", "vgpu"}, "cudart": {"base", "ptx", "cudart"}}   # None: everything
 for room, deps in re.findall(r"^hone_room\((\w+)\s+([^)]*)\)", (top / "CMakeLists.txt").read_text(), re.M):
     allowed[room] = {d for d in deps.split() if "::" not in d} | {room}
 # what a room links, it may include with what that links
