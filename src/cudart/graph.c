@@ -60,6 +60,8 @@ static cudaError_t info_edges(int *status, unsigned long long *id, cudaGraph_t *
 #define INFO_EDGES cudaStreamGetCaptureInfo
 #else
 #define INFO_EDGES cudaStreamGetCaptureInfo_v3
+static cudaError_t info_short(int *status, unsigned long long *id, cudaStream_t s) { return info(status, id, NULL, NULL, NULL, s); }
+RT_STREAM(cudaStreamGetCaptureInfo, info_short, (cudaStream_t stream, int *status, unsigned long long *id), status, id)
 RT_STREAM(cudaStreamGetCaptureInfo_v2, info, (cudaStream_t stream, int *status, unsigned long long *id, cudaGraph_t *g, const cudaGraphNode_t **nodes, size_t *n),
           status, id, g, nodes, n)
 #endif
