@@ -21,6 +21,8 @@ add_custom_target(libhone ALL DEPENDS ${CMAKE_BINARY_DIR}/libhone.a)
 configure_file(${CMAKE_SOURCE_DIR}/cmake/hone.pc.in ${CMAKE_BINARY_DIR}/hone.pc @ONLY)
 install(TARGETS hone RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(TARGETS honegpu LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS ${cudart_targets} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/hone)   # apart: they must not shadow a toolkit's
+install(FILES ${CMAKE_BINARY_DIR}/lib/libcudart.so DESTINATION ${CMAKE_INSTALL_LIBDIR}/hone)
 install(FILES ${CMAKE_BINARY_DIR}/libhone.a DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(FILES ${CMAKE_BINARY_DIR}/hone.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 install(FILES ${CMAKE_SOURCE_DIR}/include/hone.h ${CMAKE_SOURCE_DIR}/include/hone_vgpu.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})

@@ -22,6 +22,7 @@ typedef struct cli_options {
     hone_binding sizes[CLI_MAX_PAIRS]; size_t n_sizes;
     const char *launches[CLI_MAX_PAIRS]; size_t n_launches;
     const char *args[CLI_MAX_ARGS]; size_t n_args;      // what is no option
+    char **rest;                                        // `hone run`: the program and its arguments, NULL at the end
     char command[1024];                                 // the command line as given, for provenance
 } cli_options;
 

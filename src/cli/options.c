@@ -17,7 +17,8 @@ enum {
 #include "cli/commands.def"
 #undef CMD
     O_ALL = (1 << BIT_COUNT) - 1,
-    O_RUNS = O_optimize | O_check | O_bench | O_profile | O_init | O_doctor
+    O_RUNS = O_optimize | O_check | O_bench | O_profile | O_init | O_doctor,
+    O_DEVICE = O_RUNS | O_run
 };
 
 typedef struct command { const char *name, *args, *summary, *help; unsigned bit; } command;
@@ -211,6 +212,9 @@ hone_code cli_parse(const char *name, int argc, char **argv, cli_options *o, hon
             only_args = true;
         } else if (!only_args && argv[i][0] == '-' && argv[i][1]) {
             HONE_TRY(take_option(c, argc, argv, &i, o, e));
+        } else if (c->bit == O_run) {   // the rest is the program's, dashes and all
+            o->rest = argv + i;
+            break;
         } else if (o->n_args == CLI_MAX_ARGS) {
             return hone_fail(e, HONE_E_LIMIT, 0, "more than %d arguments", CLI_MAX_ARGS);
         } else {

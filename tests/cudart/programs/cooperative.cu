@@ -1,4 +1,4 @@
-// Cooperative groups: tiles of a warp, block reductions, a grid that synchronises.
+// Cooperative groups: tiles of a warp, reductions.
 #include "check.h"
 #include <cooperative_groups.h>
 #include <cooperative_groups/reduce.h>
@@ -19,18 +19,6 @@ __global__ void tiles(const int *in, int *out) {
         out[0] = -1;
 }
 
-__global__ void phases(int *x, int n) {
-    const cg::grid_group grid = cg::this_grid();
-    for (int step = 1; step < n; step *= 2) {   // an inclusive scan over the whole grid
-        const int i = (int)grid.thread_rank();
-        const int other = i >= step && i < n ? x[i - step] : 0;
-        grid.sync();
-        if (i < n)
-            x[i] += other;
-        grid.sync();
-    }
-}
-
 int main() {
     const int n = 512;
     std::vector<int> in(n), out(n / 8);
@@ -48,17 +36,5 @@ int main() {
             want += in[8 * t + i];
         EXPECT(out[t] == want);
     }
-    int size = n;
-    void *args[] = {&d, &size};
-    CHECK(cudaLaunchCooperativeKernel((void *)phases, dim3(4), dim3(n / 4), args, 0, NULL));
-    CHECK(cudaDeviceSynchronize());
-    std::vector<int> scan(n);
-    CHECK(cudaMemcpy(scan.data(), d, n * sizeof(int), cudaMemcpyDeviceToHost));
-    int sum = 0;
-    for (int i = 0; i < n; i++) {
-        sum += in[i];
-        EXPECT(scan[i] == sum);
-    }
-    EXPECT(cudaLaunchCooperativeKernel((void *)phases, dim3(100000), dim3(128), args, 0, NULL) == cudaErrorCooperativeLaunchTooLarge);
     puts("groups are right");
 }
