@@ -43,6 +43,17 @@ set_property(GLOBAL APPEND PROPERTY hone_test_targets driver_smoke)
 add_test(NAME diff/driver_smoke COMMAND driver_smoke $<TARGET_FILE:honegpu> ${CMAKE_SOURCE_DIR}/tests/diff/driver_smoke.ptx)
 set_tests_properties(diff/driver_smoke PROPERTIES SKIP_RETURN_CODE 77)
 
+# CUDA programs with main(), built with nvcc, on libcudart and the virtual GPU: tests/cudart/programs/*.cu, those without a .stdout are parts of others.
+# And the table of the runtime API against what the libraries export and the documentation says.
+file(GLOB cudart_programs CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/cudart/programs/*.stdout)
+foreach(expected ${cudart_programs})
+  get_filename_component(name ${expected} NAME_WE)
+  add_test(NAME cudart/${name} COMMAND python3 ${CMAKE_SOURCE_DIR}/tests/cudart/run.py ${CMAKE_BINARY_DIR}/lib "${HONE_TOOLKIT}"
+    ${CMAKE_SOURCE_DIR}/tests/cudart/programs/${name}.cu)
+  set_tests_properties(cudart/${name} PROPERTIES SKIP_RETURN_CODE 77)
+endforeach()
+add_test(NAME cudart/api COMMAND python3 ${CMAKE_SOURCE_DIR}/tests/cudart/api.py ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/lib "${HONE_TOOLKIT}")
+
 # The exploit corpus: every cheat refused by name, every honest optimisation passed.
 if(EXISTS ${CMAKE_SOURCE_DIR}/tests/exploits/run.py)
   add_test(NAME exploits COMMAND python3 ${CMAKE_SOURCE_DIR}/tests/exploits/run.py $<TARGET_FILE:hone>)
@@ -76,7 +87,7 @@ if(FUZZ_CC)
     endforeach()
     set(exe ${CMAKE_BINARY_DIR}/${name})
     add_custom_command(OUTPUT ${exe} COMMAND ${FUZZ_CC} -std=gnu17 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
-      -D_GNU_SOURCE -DHONE_VERSION="fuzz" -I${CMAKE_SOURCE_DIR}/src -I${CMAKE_SOURCE_DIR}/include ${source} ${room_sources} -lcrypto -lm -lpthread -o ${exe}
+      -D_GNU_SOURCE -DHONE_VERSION="fuzz" -I${CMAKE_SOURCE_DIR}/src -I${CMAKE_SOURCE_DIR}/include ${source} ${room_sources} -lcrypto -lzstd -lm -lpthread -o ${exe}
       DEPENDS ${source} ${room_sources} VERBATIM)
     add_custom_target(build_${name} DEPENDS ${exe})
     set_property(GLOBAL APPEND PROPERTY hone_test_targets build_${name})
@@ -102,7 +113,11 @@ foreach(test ${all_tests})
   if(test MATCHES "^(cli/|exploits|unit/(api|compile|evaluate|propose)/)")
     string(APPEND asan ":intercept_strlen=0:intercept_strchr=0:intercept_strndup=0:replace_str=0:detect_leaks=0")
   endif()
-  set_tests_properties(${test} PROPERTIES TIMEOUT 300 ENVIRONMENT "ASAN_OPTIONS=${asan};UBSAN_OPTIONS=print_stacktrace=1;HONE_ASAN_PRELOAD=${preload}")
+  set(limit 300)
+  if(test MATCHES "^cudart/")   # nvcc takes its time over templates
+    set(limit 900)
+  endif()
+  set_tests_properties(${test} PROPERTIES TIMEOUT ${limit} ENVIRONMENT "ASAN_OPTIONS=${asan};UBSAN_OPTIONS=print_stacktrace=1;HONE_ASAN_PRELOAD=${preload}")
 endforeach()
 
 get_property(test_targets GLOBAL PROPERTY hone_test_targets)
