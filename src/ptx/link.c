@@ -124,6 +124,8 @@ static hone_code cut(linker *k, const char *text, size_t module) {
         p = read_statement(p, &x);
         if (!p)
             return hone_fail(k->e, HONE_E_PARSE, 0, "cannot link module %zu: no end of the statement '%.40s'", module + 1, start);
+        if (x.kind >= ITEM_VARIABLE && !x.name.n)
+            return hone_fail(k->e, HONE_E_PARSE, 0, "cannot link module %zu: no name in the statement '%.40s'", module + 1, start);
         if (!hone_vec_push(&k->all, x))
             return hone_fail(k->e, HONE_E_NOMEM, 0, "no memory to link");
     }
@@ -170,7 +172,7 @@ static hone_code survey(linker *k, size_t n) {
             read_header(k, x);
         if (x->kind == ITEM_FILE && file_number(x) > most)
             most = file_number(x);
-        const bool named = x->kind >= ITEM_VARIABLE && x->name.n && x->linkage == LINK_NONE;
+        const bool named = x->kind >= ITEM_VARIABLE && x->linkage == LINK_NONE;
         if (named && module && !hone_vec_push(&k->local[module], x->name))
             return hone_fail(k->e, HONE_E_NOMEM, 0, "no memory to link");
     }
@@ -216,7 +218,7 @@ static hone_code resolve(linker *k) {
         return hone_fail(k->e, HONE_E_NOMEM, 0, "no memory to link");
     size_t n = 0;
     for (size_t i = 0; i < k->all.n; i++)
-        if (k->all.v[i].kind >= ITEM_VARIABLE && k->all.v[i].linkage != LINK_NONE && k->all.v[i].name.n)
+        if (k->all.v[i].kind >= ITEM_VARIABLE && k->all.v[i].linkage != LINK_NONE)
             order[n++] = &k->all.v[i];
     qsort(order, n, sizeof *order, by_identity);
     hone_code r = HONE_OK;

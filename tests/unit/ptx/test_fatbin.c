@@ -3,6 +3,7 @@
 #include "ptx/fatbin.h"
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 

@@ -109,6 +109,9 @@ static void refused(void **s) {
     assert_int_equal(ptx_link(twice, 2, &out, &len, &e), HONE_E_PARSE);
     assert_string_equal(e.msg, "cannot link: 'f' is defined in module 1 and in module 2");
     hone_err_clear(&e);
+    const char *const nameless[] = {HEAD ".visible .func ()\n{\nret;\n}\n"};
+    assert_int_equal(ptx_link(nameless, 1, &out, &len, &e), HONE_E_PARSE);
+    hone_err_clear(&e);
     assert_int_equal(ptx_link(open, 1, &out, &len, &e), HONE_E_PARSE);
     assert_int_equal(ptx_link(open, 0, &out, &len, NULL), HONE_E_LIMIT);
 }
