@@ -43,6 +43,14 @@ set_property(GLOBAL APPEND PROPERTY hone_test_targets driver_smoke)
 add_test(NAME diff/driver_smoke COMMAND driver_smoke $<TARGET_FILE:honegpu> ${CMAKE_SOURCE_DIR}/tests/diff/driver_smoke.ptx)
 set_tests_properties(diff/driver_smoke PROPERTIES SKIP_RETURN_CODE 77)
 
+# What nvcc's host code does with the runtime library, by hand, on both major versions: needs no toolkit.
+add_executable(runtime_smoke EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/tests/diff/runtime_smoke.c)
+target_link_libraries(runtime_smoke PRIVATE hone_options)
+set_property(GLOBAL APPEND PROPERTY hone_test_targets runtime_smoke)
+foreach(major 12 13)
+  add_test(NAME diff/runtime_smoke_${major} COMMAND runtime_smoke $<TARGET_FILE:cudart${major}> ${major})
+endforeach()
+
 # CUDA programs with main(), built with nvcc, on libcudart and the virtual GPU: tests/cudart/programs/*.cu, those without a .stdout are parts of others.
 # And the table of the runtime API against what the libraries export and the documentation says.
 file(GLOB cudart_programs CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/cudart/programs/*.stdout)
