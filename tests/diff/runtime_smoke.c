@@ -108,6 +108,7 @@ int main(int argc, char **argv) {
     launch();
     properties(major);
     EXPECT(CALL(int (*)(void), "cudaGetLastError") == 0);
+    EXPECT(CALL(int (*)(void), "cudaDeviceReset") == 0);
     CALL(void (*)(void **), "__cudaUnregisterFatBinary", handle);
     printf("runtime %d is right\n", version);
     return 0;
