@@ -85,7 +85,7 @@ static void pointers() {
     CHECK(cudaPointerGetAttributes(&a, managed));
     EXPECT(a.type == cudaMemoryTypeManaged && a.hostPointer == managed);
     CHECK(cudaPointerGetAttributes(&a, &local));
-    EXPECT(a.type == cudaMemoryTypeUnregistered && a.devicePointer == NULL);
+    EXPECT(a.type == cudaMemoryTypeUnregistered && a.device == cudaInvalidDeviceId && a.devicePointer == NULL);
     void *at;
     CHECK(cudaHostGetDevicePointer(&at, host, 0));
     *host = 77;
