@@ -299,7 +299,7 @@ static hone_code alloc_kind(vg_memory *m, size_t bytes, size_t align, uint32_t k
     a->bytes = bytes;
     a->kind = kind;
     a->host = host;
-    atomic_store(&a->initialized, host != NULL);
+    atomic_store(&a->initialized, host != NULL || kind == VG_ALLOC_MANAGED);   // the host writes there unseen
     pthread_mutex_lock(&m->lock);
     hone_code code = alloc_locked(m, a, align, e);
     pthread_mutex_unlock(&m->lock);
