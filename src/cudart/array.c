@@ -97,6 +97,13 @@ RT_API cudaError_t cudaGetChannelDesc(cudaChannelFormatDesc *d, cudaArray_t a) {
 }
 RT_API cudaChannelFormatDesc cudaCreateChannelDesc(int x, int y, int z, int w, int f) { return (cudaChannelFormatDesc){x, y, z, w, f}; }
 
+RT_API cudaError_t cudaDeviceGetTexture1DLinearMaxWidth(size_t *n, const cudaChannelFormatDesc *d, int device) {
+    int format;
+    unsigned channels;
+    const cudaError_t r = d ? rt_format_of(d, &format, &channels) : cudaErrorInvalidValue;
+    return rt_record(r) != cudaSuccess ? r : RT_DO(cuDeviceGetTexture1DLinearMaxWidth, n, format, channels, device);
+}
+
 // ---- copies of arrays
 
 cudaError_t rt_kinds_of(int kind, rt_kinds *k) {

@@ -177,12 +177,37 @@ static cudaError_t add_copy(NODE_PARAMETERS, const cudaMemcpy3DParms *p) {
 }
 RT_API cudaError_t cudaGraphAddMemcpyNode(NODE_PARAMETERS, const cudaMemcpy3DParms *p) { return rt_record(add_copy(node, g, before, n, p)); }
 
+static cudaMemcpy3DParms line_of(void *to, const void *from, size_t bytes, int kind) {
+    return (cudaMemcpy3DParms){.srcPtr = {(void *)(uintptr_t)from, bytes, bytes, 1}, .dstPtr = {to, bytes, bytes, 1}, .extent = {bytes, 1, 1}, .kind = kind};
+}
 static cudaError_t add_line(NODE_PARAMETERS, void *to, const void *from, size_t bytes, int kind) {
-    const cudaMemcpy3DParms p = {.srcPtr = {(void *)(uintptr_t)from, bytes, bytes, 1}, .dstPtr = {to, bytes, bytes, 1}, .extent = {bytes, 1, 1}, .kind = kind};
+    const cudaMemcpy3DParms p = line_of(to, from, bytes, kind);
     return add_copy(node, g, before, n, &p);
 }
 RT_API cudaError_t cudaGraphAddMemcpyNode1D(NODE_PARAMETERS, void *to, const void *from, size_t bytes, int kind) {
     return rt_record(add_line(node, g, before, n, to, from, bytes, kind));
+}
+
+RT_API cudaError_t cudaGraphMemcpyNodeSetParams(cudaGraphNode_t node, const cudaMemcpy3DParms *p) {
+    CUmemcpy3D d;
+    const cudaError_t r = p ? rt_driver_copy(p, &d) : cudaErrorInvalidValue;
+    return rt_record(r) != cudaSuccess ? r : RT_DO(cuGraphMemcpyNodeSetParams, node, &d);
+}
+RT_API cudaError_t cudaGraphExecMemcpyNodeSetParams(cudaGraphExec_t x, cudaGraphNode_t node, const cudaMemcpy3DParms *p) {
+    CUmemcpy3D d;
+    const cudaError_t r = p ? rt_driver_copy(p, &d) : cudaErrorInvalidValue;
+    return rt_record(r) != cudaSuccess ? r : RT_DO(cuGraphExecMemcpyNodeSetParams, x, node, &d, current());
+}
+RT_API cudaError_t cudaGraphMemcpyNodeSetParams1D(cudaGraphNode_t node, void *to, const void *from, size_t bytes, int kind) {
+    const cudaMemcpy3DParms p = line_of(to, from, bytes, kind);
+    return cudaGraphMemcpyNodeSetParams(node, &p);
+}
+RT_API cudaError_t cudaGraphExecMemcpyNodeSetParams1D(cudaGraphExec_t x, cudaGraphNode_t node, void *to, const void *from, size_t bytes, int kind) {
+    const cudaMemcpy3DParms p = line_of(to, from, bytes, kind);
+    return cudaGraphExecMemcpyNodeSetParams(x, node, &p);
+}
+RT_API cudaError_t cudaGraphExecMemsetNodeSetParams(cudaGraphExec_t x, cudaGraphNode_t node, const void *p) {
+    return RT_DO(cuGraphExecMemsetNodeSetParams, x, node, p, current());
 }
 static cudaError_t in_symbol(const void *symbol, size_t bytes, size_t offset, char **at) {
     CUdeviceptr p = 0;

@@ -103,6 +103,18 @@ cudaError_t rt_kernel_of(const void *host, rt_function **out) {
     return *out ? cudaSuccess : cudaErrorInvalidDeviceFunction;
 }
 
+// A cudaFunction_t, or a cudaKernel_t of a library: handles of the driver's, which knows its own.
+static cudaError_t foreign_function(const void *func, CUfunction *out) {
+    const CUfunction f = (CUfunction)(uintptr_t)func;
+    int ignored;
+    if (RT_CU(cuKernelGetFunction, out, (cudaKernel_t)(uintptr_t)func) == cudaSuccess)
+        return cudaSuccess;
+    if (RT_CU(cuFuncGetAttribute, &ignored, 0, f) != cudaSuccess)
+        return cudaErrorInvalidDeviceFunction;
+    *out = f;
+    return cudaSuccess;
+}
+
 cudaError_t rt_function_of(const void *func, CUfunction *out) {
     cudaError_t r = func ? rt_enter() : cudaErrorInvalidDeviceFunction;
     if (r != cudaSuccess)
@@ -113,10 +125,7 @@ cudaError_t rt_function_of(const void *func, CUfunction *out) {
         f = kernel_handle(func);
     r = f ? resolve(f, out) : cudaErrorInvalidDeviceFunction;
     pthread_mutex_unlock(&rt_lock);
-    int ignored;
-    if (!f && RT_CU(cuFuncGetAttribute, &ignored, 0, (CUfunction)(uintptr_t)func) == cudaSuccess)   // a cudaFunction_t
-        return *out = (CUfunction)(uintptr_t)func, cudaSuccess;
-    return r;
+    return f ? r : foreign_function(func, out);
 }
 
 // ---- variables
