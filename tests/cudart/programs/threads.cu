@@ -1,5 +1,6 @@
 // Several host threads launch at once; each has its own last error and device.
 #include "check.h"
+#include <atomic>
 #include <thread>
 #include <vector>
 
@@ -30,5 +31,22 @@ int main() {
     int sum;
     CHECK(cudaMemcpyFromSymbol(&sum, total, sizeof sum));
     EXPECT(sum == 20 * 64 * (1 + 2 + 3 + 4));
+    std::atomic<int> step{0};
+    std::thread other([&] {   // has a context when the device is reset, and gets a new one
+        add<<<1, 32>>>(1);
+        CHECK(cudaDeviceSynchronize());
+        step = 1;
+        while (step != 2)
+            std::this_thread::yield();
+        add<<<1, 32>>>(1);
+        CHECK(cudaGetLastError());
+        CHECK(cudaMemcpyFromSymbol(&sum, total, sizeof sum));
+        EXPECT(sum == 32);
+    });
+    while (step != 1)
+        std::this_thread::yield();
+    CHECK(cudaDeviceReset());
+    step = 2;
+    other.join();
     puts("threads are right");
 }

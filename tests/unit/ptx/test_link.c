@@ -116,8 +116,27 @@ static void refused(void **s) {
     assert_int_equal(ptx_link(open, 0, &out, &len, NULL), HONE_E_LIMIT);
 }
 
+static void every_failing_allocation_is_an_error(void **s) {
+    (void)s;
+    const char *const texts[] = {call, defined};
+    bool done = false;
+    for (uint64_t n = 1; !done; n++) {
+        char *out = NULL;
+        size_t len;
+        hone_err e = {0};
+        hone_fail_alloc_at(n, true);
+        const hone_code c = ptx_link(texts, 2, &out, &len, &e);
+        hone_fail_alloc_at(0, false);
+        done = c == HONE_OK;
+        assert_true(n > 1 || !done);
+        assert_true(done || e.code == HONE_E_NOMEM);
+        hone_free(out);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(across_units), cmocka_unit_test(weak_once), cmocka_unit_test(files_are_renumbered),
-                                       cmocka_unit_test(undefined_stays_declared), cmocka_unit_test(refused)};
+                                       cmocka_unit_test(undefined_stays_declared), cmocka_unit_test(refused),
+                                       cmocka_unit_test(every_failing_allocation_is_an_error)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
