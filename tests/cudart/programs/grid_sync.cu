@@ -4,6 +4,8 @@
 #include <vector>
 namespace cg = cooperative_groups;
 
+__global__ void can_synchronise(int *yes) { *yes = cg::this_grid().is_valid(); }
+
 __global__ void phases(int *x, int n) {
     const cg::grid_group grid = cg::this_grid();
     for (int step = 1; step < n; step *= 2) {   // an inclusive scan over the whole grid
@@ -24,6 +26,15 @@ int main() {
     int *d;
     CHECK(cudaMalloc(&d, n * sizeof(int)));
     CHECK(cudaMemcpy(d, in.data(), n * sizeof(int), cudaMemcpyHostToDevice));
+    int yes = 0;
+    void *question[] = {&d};
+    CHECK(cudaLaunchCooperativeKernel((void *)can_synchronise, dim3(1), dim3(1), question, 0, NULL));
+    CHECK(cudaMemcpy(&yes, d, sizeof yes, cudaMemcpyDeviceToHost));
+    CHECK(cudaMemcpy(d, in.data(), n * sizeof(int), cudaMemcpyHostToDevice));
+    if (!yes) {
+        puts("the virtual GPU has no grid-wide barrier");
+        return 77;
+    }
     int size = n;
     void *args[] = {&d, &size};
     CHECK(cudaLaunchCooperativeKernel((void *)phases, dim3(4), dim3(n / 4), args, 0, NULL));
