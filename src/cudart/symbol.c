@@ -75,6 +75,8 @@ void rt_symbols_drop(const rt_binary *b) {
 // ---- functions
 
 static cudaError_t resolve(rt_function *f, CUfunction *out) {
+    if (!f->binary)   // a kernel of a library: its host address is the driver's handle
+        return RT_CU(cuKernelGetFunction, out, (cudaKernel_t)(uintptr_t)f->host);
     CUcontext c = NULL;
     CUmodule m;
     RT_CU(cuCtxGetCurrent, &c);
@@ -103,16 +105,13 @@ cudaError_t rt_kernel_of(const void *host, rt_function **out) {
     return *out ? cudaSuccess : cudaErrorInvalidDeviceFunction;
 }
 
-// A cudaFunction_t, or a cudaKernel_t of a library: handles of the driver's, which knows its own.
-static cudaError_t foreign_function(const void *func, CUfunction *out) {
-    const CUfunction f = (CUfunction)(uintptr_t)func;
-    int ignored;
-    if (RT_CU(cuKernelGetFunction, out, (cudaKernel_t)(uintptr_t)func) == cudaSuccess)
-        return cudaSuccess;
-    if (RT_CU(cuFuncGetAttribute, &ignored, 0, f) != cudaSuccess)
-        return cudaErrorInvalidDeviceFunction;
-    *out = f;
-    return cudaSuccess;
+static bool is_function_handle(const void *p) {   // a cudaFunction_t: what cudaGetFuncBySymbol gave out
+    for (size_t i = 0; i < functions.cap; i++) {
+        const rt_function *f = functions.slots[i];
+        if (f && f->loaded == p && f->epoch == rt_epoch())
+            return true;
+    }
+    return false;
 }
 
 cudaError_t rt_function_of(const void *func, CUfunction *out) {
@@ -123,9 +122,14 @@ cudaError_t rt_function_of(const void *func, CUfunction *out) {
     rt_function *f = find(&functions, func);
     if (!f)
         f = kernel_handle(func);
-    r = f ? resolve(f, out) : cudaErrorInvalidDeviceFunction;
+    if (f)
+        r = resolve(f, out);
+    else if (is_function_handle(func))
+        *out = (CUfunction)(uintptr_t)func;
+    else
+        r = cudaErrorInvalidDeviceFunction;
     pthread_mutex_unlock(&rt_lock);
-    return f ? r : foreign_function(func, out);
+    return r;
 }
 
 // ---- variables
@@ -187,3 +191,18 @@ RT_API cudaError_t cudaGetFuncBySymbol(CUfunction *f, const void *symbol) { retu
 static cudaError_t get_kernel(cudaKernel_t *k, const void *host) { return k ? rt_kernel_of(host, k) : cudaErrorInvalidValue; }
 RT_API cudaError_t cudaGetKernel(cudaKernel_t *k, const void *host) { return rt_record(get_kernel(k, host)); }
 RT_API cudaError_t __cudaGetKernel(cudaKernel_t *k, const void *host) { return rt_record(get_kernel(k, host)); }
+
+// ---- kernels of libraries: the driver's handles, remembered, since launches tell handles from host addresses
+
+static cudaError_t remember(cudaError_t r, const cudaKernel_t *k, unsigned n) {
+    for (unsigned i = 0; r == cudaSuccess && i < n; i++)
+        if (k[i])
+            rt_symbols_add_function(&(rt_function){.host = k[i]});
+    return r;
+}
+RT_API cudaError_t cudaLibraryGetKernel(cudaKernel_t *k, cudaLibrary_t l, const char *name) { return remember(RT_DO(cuLibraryGetKernel, k, l, name), k, 1); }
+RT_API cudaError_t cudaLibraryEnumerateKernels(cudaKernel_t *k, unsigned n, cudaLibrary_t l) {
+    for (unsigned i = 0; k && i < n; i++)
+        k[i] = NULL;   // a library may have fewer
+    return remember(RT_DO(cuLibraryEnumerateKernels, k, n, l), k, n);
+}
