@@ -62,6 +62,14 @@ foreach(expected ${cudart_programs})
 endforeach()
 add_test(NAME cudart/api COMMAND python3 ${CMAKE_SOURCE_DIR}/tests/cudart/api.py ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/lib "${HONE_TOOLKIT}")
 
+# Kernels of compute capability 9.0 as nvcc compiles them: skipped loudly without nvcc.
+add_executable(hopper_probe EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/tests/diff/hopper_probe.c)
+target_link_libraries(hopper_probe PRIVATE hone_options)
+set_property(GLOBAL APPEND PROPERTY hone_test_targets hopper_probe)
+add_test(NAME diff/hopper_probe COMMAND ${CMAKE_SOURCE_DIR}/tests/diff/hopper_probe.sh $<TARGET_FILE:hopper_probe> $<TARGET_FILE:honegpu>
+  ${CMAKE_SOURCE_DIR}/tests/diff/hopper_probe.cu)
+set_tests_properties(diff/hopper_probe PROPERTIES SKIP_RETURN_CODE 77)
+
 # The exploit corpus: every cheat refused by name, every honest optimisation passed.
 if(EXISTS ${CMAKE_SOURCE_DIR}/tests/exploits/run.py)
   add_test(NAME exploits COMMAND python3 ${CMAKE_SOURCE_DIR}/tests/exploits/run.py $<TARGET_FILE:hone>)

@@ -92,7 +92,7 @@ typedef struct honeVgpuCounters {
     double local_requests, local_sectors;
     double shared_requests, shared_wavefronts, shared_wavefronts_ideal;
     double atomic_requests, atomic_lane_ops, atomic_serial_max;                   // serial_max: largest number of ops on one address
-    double flops_fp32, flops_fp64, flops_fp16, flops_tensor;                      // per thread, fma = 2
+    double flops_fp32, flops_fp64, flops_fp16, flops_tensor;                      // fma = 2; tensor: of the warps' matrix products
     double compulsory_bytes;                    // distinct bytes touched in global memory
     double sampled_fraction;                    // of the blocks; 1 when all ran
     double critical_path_cycles;                // longest dependent chain of a representative warp, unloaded latencies

@@ -22,7 +22,7 @@ static hone_code bad(const checker *c, const char *what) { return ptx_error(c->p
 static bool has_sub(const ptx_inst *in) {
     switch (in->op) {
     case PTX_OP_CP: case PTX_OP_MBARRIER: case PTX_OP_BAR: case PTX_OP_BARRIER: case PTX_OP_WMMA: case PTX_OP_TESTP: case PTX_OP_TEX:
-    case PTX_OP_GRIDDEPCONTROL: case PTX_OP_SETMAXNREG: return in->sub != PTX_SUB_NONE;
+    case PTX_OP_GRIDDEPCONTROL: case PTX_OP_SETMAXNREG: case PTX_OP_WGMMA: return in->sub != PTX_SUB_NONE;
     default: return true;
     }
 }
@@ -40,9 +40,12 @@ static hone_code check_words(const checker *c) {
     case PTX_OP_ISSPACEP: ok = in->space != PTX_GENERIC; break;
     case PTX_OP_CVTA: ok = in->space != PTX_GENERIC; break;
     case PTX_OP_MMA: case PTX_OP_LDMATRIX: case PTX_OP_STMATRIX: ok = in->shape != PTX_SHAPE_NONE; break;
+    case PTX_OP_WGMMA: ok = ok && (in->sub != PTX_WGMMA_MMA_ASYNC || in->shape >= PTX_M64); break;
     case PTX_OP_BRX: ok = in->mods2 & PTX_M2_CG_HINT; break;   // .idx, a hint row of mods.def
     default: break;
     }
+    if (in->op != PTX_OP_CP && (in->sub == PTX_CP_ASYNC || in->mods2 & PTX_M2_MBARRIER))   // st.async, red.async: both words
+        ok = ok && (in->op == PTX_OP_ST || in->op == PTX_OP_RED) && in->sub == PTX_CP_ASYNC && in->mods2 & PTX_M2_MBARRIER && in->n_operands == 3;
     if (in->op == PTX_OP_BAR || in->op == PTX_OP_BARRIER)
         ok = ok && (in->sub != PTX_BAR_RED || in->atom != PTX_ATOM_NONE);
     return ok ? HONE_OK : bad(c, "a required modifier is missing from");
@@ -100,7 +103,7 @@ static hone_code check_source(const checker *c, const ptx_operand *o, width w) {
     char kind = ptx_type_kind(w.type);
     switch (o->kind) {
     case PTX_O_REG: return o->negated ? bad(c, "negated operand in") : check_reg(c, o->reg, w);
-    case PTX_O_SREG: return w.is_pred ? bad(c, "operand is not a predicate in") : HONE_OK;
+    case PTX_O_SREG: return w.is_pred != (o->sreg == PTX_SREG_IS_EXPLICIT_CLUSTER) ? bad(c, "operand is not a predicate in") : HONE_OK;
     case PTX_O_INT: return kind == 'F' && w.bytes >= 4 ? bad(c, "an integer constant cannot be an operand of") : HONE_OK;
     case PTX_O_FLOAT: return kind == 'F' || kind == 'B' || w.any ? HONE_OK : bad(c, "a floating-point constant cannot be an operand of");
     default: return bad(c, "operand is neither a register nor a constant in");

@@ -170,8 +170,10 @@ static hone_code parse_directive(ptx_parser *p, ptx_func *f) {
     if (ptx_tok_is(&t, "maxnctapersm") || ptx_tok_is(&t, "maxclusterrank") || ptx_tok_is(&t, "abi_preserve") ||
         ptx_tok_is(&t, "abi_preserve_control"))
         return parse_u32(p, &ignored);
-    if (ptx_tok_is(&t, "explicitcluster") || ptx_tok_is(&t, "blocksareclusters"))
+    if (ptx_tok_is(&t, "explicitcluster")) {
+        f->explicit_cluster = true;
         return HONE_OK;
+    }
     if (ptx_tok_is(&t, "noreturn")) {
         f->is_noreturn = true;
         return HONE_OK;

@@ -69,8 +69,33 @@ static hone_code apply(ptx_parser *p, ptx_inst *in, mod_state *s, const ptx_mod 
     return HONE_OK;
 }
 
+static unsigned decimal(const char **at, const char *end) {
+    unsigned n = 0;
+    for (unsigned digits = 0; *at < end && **at >= '0' && **at <= '9' && digits < 4; digits++)
+        n = 10 * n + (unsigned)(*(*at)++ - '0');
+    return n;
+}
+
+// PTX ISA 9.7.15.2: m64nNkK with N a multiple of 8 up to 256; which K belongs to which type is the binder's to check.
+static bool is_wgmma_shape(const ptx_tok *t, unsigned *n, unsigned *k) {
+    const char *at = t->s + 4, *end = t->s + t->n;
+    if (t->n < 6 || strncmp(t->s, "m64n", 4) != 0)
+        return false;
+    *n = decimal(&at, end);
+    if (at == end || *at++ != 'k')
+        return false;
+    *k = decimal(&at, end);
+    return at == end && *n >= 8 && *n <= 256 && *n % 8 == 0 && *k >= 8 && *k < 256;
+}
+
 static hone_code parse_modifier(ptx_parser *p, ptx_inst *in, mod_state *s, unsigned group) {
     bool known = false, here = false;
+    unsigned n, k;
+    if (group == PTX_G_WGMMA && is_wgmma_shape(&p->tok, &n, &k)) {
+        HONE_TRY(set_once(p, s, F_SHAPE, &in->shape, PTX_M64 + n / 8 - 1));
+        HONE_TRY(set_once(p, s, F_VEC, &in->vec, k));
+        return ptx_advance(p);
+    }
     for (int i = ptx_mod_first(p, p->tok.s, p->tok.n); i >= 0; i = p->mod_next[i] - 1) {
         if (!ptx_tok_is(&p->tok, ptx_mods[i].text))
             continue;

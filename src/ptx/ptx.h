@@ -48,7 +48,9 @@ enum {   // ptx_inst.mods2
     PTX_M2_CLUSTER = 1u << 2 /* barrier.cluster */, PTX_M2_COL_A = 1u << 3 /* mma layouts, row when absent; */,
     PTX_M2_COL_B = 1u << 4 /* wmma.load and store use A */,
     PTX_M2_TRAP = 1u << 5, PTX_M2_ZERO = 1u << 6 /* surface clamp modes */, PTX_M2_NO_COMPLETE = 1u << 7,
-    PTX_M2_CG_HINT = 1u << 8 /* any other cache hint */
+    PTX_M2_CG_HINT = 1u << 8 /* any other cache hint */,
+    PTX_M2_MBARRIER = 1u << 9 /* cp.async.bulk …: how completion is told */, PTX_M2_BULK_GROUP = 1u << 10, PTX_M2_TENSOR = 1u << 11 /* vec: dimensions */,
+    PTX_M2_IM2COL = 1u << 12, PTX_M2_MULTICAST = 1u << 13, PTX_M2_READ = 1u << 14, PTX_M2_PREFETCH = 1u << 15, PTX_M2_REDUCE = 1u << 16
 };
 
 // The second word of an opcode that has several meanings; 0 when it has one.
@@ -59,6 +61,7 @@ typedef enum ptx_sub {
     PTX_MB_TEST_WAIT, PTX_MB_TRY_WAIT, PTX_MB_PENDING_COUNT,
     PTX_BAR_SYNC, PTX_BAR_ARRIVE, PTX_BAR_RED, PTX_BAR_WARP_SYNC, PTX_BAR_CLUSTER_ARRIVE, PTX_BAR_CLUSTER_WAIT,
     PTX_WMMA_LOAD_A, PTX_WMMA_LOAD_B, PTX_WMMA_LOAD_C, PTX_WMMA_STORE_D, PTX_WMMA_MMA,
+    PTX_WGMMA_FENCE, PTX_WGMMA_COMMIT_GROUP, PTX_WGMMA_WAIT_GROUP, PTX_WGMMA_MMA_ASYNC,
     PTX_FENCE_PROXY, PTX_FENCE_MBARRIER_INIT, PTX_GRID_LAUNCH_DEPENDENTS, PTX_GRID_WAIT, PTX_REG_INC, PTX_REG_DEC,
     PTX_TESTP_FINITE, PTX_TESTP_INFINITE, PTX_TESTP_NUMBER, PTX_TESTP_NOTANUMBER, PTX_TESTP_NORMAL, PTX_TESTP_SUBNORMAL,
     PTX_PRMT_F4E, PTX_PRMT_B4E, PTX_PRMT_RC8, PTX_PRMT_ECL, PTX_PRMT_ECR, PTX_PRMT_RC16,
@@ -66,7 +69,8 @@ typedef enum ptx_sub {
 } ptx_sub;
 typedef enum ptx_shape {   // ptx_inst.shape
     PTX_SHAPE_NONE, PTX_M8N8, PTX_M8N8K4, PTX_M8N8K16, PTX_M8N8K32, PTX_M16N8K4, PTX_M16N8K8, PTX_M16N8K16, PTX_M16N8K32, PTX_M16N8K64,
-    PTX_M16N16K16, PTX_M32N8K16, PTX_M8N32K16, PTX_M16N16K8
+    PTX_M16N16K16, PTX_M32N8K16, PTX_M8N32K16, PTX_M16N16K8,
+    PTX_M64 = 128   // wgmma m64nNkK: 128 + N / 8 - 1, with K in vec
 } ptx_shape;
 
 #define OP(name, text, family, pipe) PTX_OP_##name,
@@ -146,7 +150,8 @@ typedef struct ptx_func {
     ptx_var **vars; size_t n_vars;          // .local .shared .param inside; names are unique: in inner braces "name@n"
     ptx_inst *insts; size_t n_insts;
     uint32_t maxntid[3], reqntid[3], minnctapersm, maxnreg;   // 0 when absent
-    uint32_t cluster_dim[3];
+    uint32_t cluster_dim[3];                // .reqnctapercluster
+    bool explicit_cluster;
     uint32_t line;
     bool is_noreturn;
 } ptx_func;

@@ -1,5 +1,7 @@
 // The slow path of memory accesses: one lane at a time, every error named. See access.h.
 #include "vgpu/access.h"
+#include "vgpu/async.h"
+#include "vgpu/cluster.h"
 #include "vgpu/exec.h"
 #include "vgpu/race.h"
 
@@ -42,10 +44,21 @@ static void report_global(vg_warp *w, const vg_inst *in, unsigned lane, uint64_t
     vg_fault(w, VG_CU_ILLEGAL_ADDRESS);
 }
 
+// Bytes that an asynchronous copy is to fill count as unwritten until somebody of the block waited for it (async.h).
+void vg_report_unwritten_shared(vg_warp *w, const vg_inst *in, unsigned lane, const vg_block *b, uint64_t offset, unsigned bytes) {
+    uint32_t mbarrier;
+    if (vg_async_pending(b->async, offset, bytes, &mbarrier))
+        vg_report(w, in, lane, "async.read-before-wait", VG_SHARED_WINDOW + offset, bytes, false,
+                  "reads %u bytes at offset %llu of shared memory that an asynchronous copy is to fill; no thread of the block has waited for the mbarrier at "
+                  "offset %u since", bytes, (unsigned long long)offset, mbarrier);
+    else
+        vg_report(w, in, lane, "memory.uninitialized-shared", VG_SHARED_WINDOW + offset, bytes, false,
+                  "reads %u bytes at offset %llu of shared memory that no thread of the block has written", bytes, (unsigned long long)offset);
+}
+
 static void report_uninitialized(vg_warp *w, const vg_inst *in, unsigned lane, vg_where where, uint64_t address, unsigned bytes, const vg_alloc *a) {
     if (where == VG_IN_SHARED)
-        vg_report(w, in, lane, "memory.uninitialized-shared", VG_SHARED_WINDOW + address, bytes, false,
-                  "reads %u bytes at offset %llu of shared memory that no thread of the block has written", bytes, (unsigned long long)address);
+        vg_report_unwritten_shared(w, in, lane, w->block, address, bytes);
     else
         vg_report(w, in, lane, "memory.uninitialized", address, bytes, false, "reads %u bytes at offset %llu of '%s' that nothing has written", bytes,
                   (unsigned long long)(address - a->base), a->name);
@@ -86,6 +99,9 @@ static bool in_limit(vg_warp *w, const vg_inst *in, unsigned lane, vg_where wher
 
 static uint8_t *shared_lane(vg_warp *w, const vg_inst *in, unsigned lane, uint64_t offset, unsigned bytes, char kind) {
     vg_block *b = w->block;
+    if (offset >= VG_CLUSTER_STEP && offset < VG_SHARED_SPAN && in->src &&
+        (in->src->space != PTX_SHARED || offset / VG_CLUSTER_STEP == b->rank + 1))   // a shared::cta access reaches its own block only
+        return vg_cluster_access(w, in, lane, offset, bytes, kind);
     if (!in_limit(w, in, lane, VG_IN_SHARED, offset, bytes, b->shared_bytes, kind))
         return NULL;
     if (b->race)

@@ -10,10 +10,10 @@
 typedef enum vg_where { VG_IN_GLOBAL, VG_IN_SHARED, VG_IN_LOCAL, VG_IN_PARAM, VG_IN_CONST, VG_IN_GENERIC } vg_where;
 
 // Generic addresses: the windows lie in one range above all device addresses.
-static inline bool vg_in_windows(uint64_t a) { return a - VG_LOCAL_WINDOW < VG_SHARED_WINDOW + VG_WINDOW_BYTES - VG_LOCAL_WINDOW; }
+static inline bool vg_in_windows(uint64_t a) { return a - VG_LOCAL_WINDOW < VG_SHARED_WINDOW + VG_SHARED_SPAN - VG_LOCAL_WINDOW; }
 static inline bool vg_in_window(uint64_t a, uint64_t window) { return a - window < VG_WINDOW_BYTES; }
 static inline vg_where vg_where_of(uint64_t a) {
-    return vg_in_window(a, VG_SHARED_WINDOW) ? VG_IN_SHARED : vg_in_window(a, VG_LOCAL_WINDOW) ? VG_IN_LOCAL
+    return a - VG_SHARED_WINDOW < VG_SHARED_SPAN ? VG_IN_SHARED : vg_in_window(a, VG_LOCAL_WINDOW) ? VG_IN_LOCAL
            : vg_in_window(a, VG_PARAM_WINDOW) ? VG_IN_PARAM : VG_IN_GLOBAL;
 }
 
@@ -28,6 +28,9 @@ uint8_t *vg_lane_access(vg_warp *w, const vg_inst *in, unsigned lane, vg_where w
 uint8_t *vg_lane_bytes(vg_warp *w, const vg_inst *in, unsigned lane, vg_where where, uint64_t address, unsigned bytes, char kind);
 // Reports the lanes in mask whose bytes were never written (and only those).
 void vg_report_uninitialized(vg_warp *w, const vg_inst *in, const uint64_t address[VG_LANES], uint32_t mask, vg_where where, unsigned bytes);
+
+// Says of bytes of b's shared memory that nobody has written them, or that an asynchronous copy has not been waited for.
+void vg_report_unwritten_shared(vg_warp *w, const vg_inst *in, unsigned lane, const vg_block *b, uint64_t offset, unsigned bytes);
 
 // mbarrier.c: mbarrier.* and cp.async.mbarrier.arrive.
 bool vg_bind_mbarrier(vg_binder *b, const ptx_inst *in, vg_inst *out);
@@ -65,6 +68,14 @@ static inline void vg_bits_set(uint64_t *bits, size_t at, size_t bytes) {
     for (size_t i = first + 1; i < last; i++)
         vg_bits_or(&bits[i], ~0ull);
     vg_bits_or(&bits[last], tail);
+}
+
+static inline void vg_bits_clear(uint64_t *bits, size_t at, size_t bytes) {   // of memory that one host thread owns
+    for (size_t i = at, end = at + bytes; i < end;) {
+        const size_t n = 64 - i % 64 < end - i ? 64 - i % 64 : end - i;
+        bits[i / 64] &= ~((n == 64 ? ~0ull : (1ull << n) - 1) << (i % 64));
+        i += n;
+    }
 }
 
 // Of an allocation: skips the bits when all of it is known to be written.

@@ -1,12 +1,10 @@
-// barrier: the sixteen barriers of a block, plus one that stands behind cluster barriers (clusters of one block). Arrivals are counted per
-// lane, as since Volta; barriers without a count wait for every thread that has not exited. Divergence at an aligned barrier and threads
+// barrier: the sixteen barriers of a block (those of clusters: cluster.c). Arrivals are counted per lane, as since Volta; barriers without a count wait for every thread that has not exited. Divergence at an aligned barrier and threads
 // that left early are findings: hardware mostly lets them pass, the programming model does not.
+#include "vgpu/cluster.h"
 #include "vgpu/race.h"
 #include "vgpu/run.h"
 
 static unsigned barrier_id(const vg_warp *w, const vg_inst *in, uint32_t mask) {
-    if (in->imm == VG_LANES)
-        return VG_BARRIERS - 1;
     if (in->a == VG_NO_ROW)
         return 0;
     return ((const uint32_t *)(const void *)(w->file + in->a))[__builtin_ctz(mask)];
@@ -98,7 +96,7 @@ static bool arrive(vg_warp *w, const vg_inst *in, uint32_t mask, unsigned *id) {
     const uint32_t expected = expected_of(w, in, mask);
     const bool check = b->launch->flags & HONE_VGPU_CHECK;
     const unsigned lane = (unsigned)__builtin_ctz(mask);
-    if (*id >= VG_BARRIERS || (*id == VG_BARRIERS - 1 && in->imm != VG_LANES)) {
+    if (*id >= VG_BARRIERS) {
         vg_report(w, in, lane, "barrier.id", 0, 0, false, "barrier %u does not exist: there are 16", *id);
         vg_fault(w, VG_CU_ILLEGAL_INSTRUCTION);
         return false;
@@ -155,6 +153,7 @@ void vg_barrier_notify(vg_warp *w, const vg_inst *in, uint32_t mask) {
 void vg_barrier_exited(vg_warp *w, uint32_t lanes) {
     vg_bx *bx = vg_bx_of(w->block);
     bx->live -= (uint32_t)__builtin_popcount(lanes);
+    vg_cluster_lanes_exit(w, lanes);
     for (unsigned id = 0; id < VG_BARRIERS; id++)
         if (bx->bar[id].lanes && !bx->bar[id].expected && bx->live && complete(bx, &bx->bar[id]))
             release(w->block, id);

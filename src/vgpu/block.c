@@ -1,5 +1,6 @@
 // block: one resident block of a launch: its warps, their register files, its shared and local memory. Memory is kept and used again
 // for the next block of the same launch. A round lets every warp run once; the scheduler (sched.c) decides which block has the next round.
+#include "vgpu/async.h"
 #include "vgpu/block.h"
 #include "vgpu/context.h"
 #include "vgpu/fpshadow.h"
@@ -58,7 +59,8 @@ static bool allocate(vg_slot *s, const vg_launch *l) {
     const bool fs = vg_full(l->code)->fs != NULL;
     s->fs_shared = fs ? hone_calloc(shared / 4 + 2, sizeof *s->fs_shared) : NULL;
     s->fs_local = fs ? hone_calloc(s->n_warps * VG_LANES * s->local_stride / 4 + 2, sizeof *s->fs_local) : NULL;
-    return (!fs || (s->fs_shared && s->fs_local)) && s->warps && s->wx && s->shared && (s->local || !s->local_stride) && (s->shadow.bits || !(l->flags & HONE_VGPU_CHECK)) &&
+    s->async = vg_async_new();
+    return s->async && (!fs || (s->fs_shared && s->fs_local)) && s->warps && s->wx && s->shared && (s->local || !s->local_stride) && (s->shadow.bits || !(l->flags & HONE_VGPU_CHECK)) &&
            (s->race || !watched);
 }
 
@@ -77,7 +79,11 @@ hone_code vg_slot_start(vg_slot *s, vg_launch *l, uint64_t linear, uint32_t sm, 
     s->block = (vg_block){.launch = l, .linear = linear, .shared = s->shared, .shared_bytes = shared, .warps = s->warps, .n_warps = s->n_warps,
                           .sm = sm, .count = count, .exec_private = &s->bx, .mem_private = mem_private,
                           .shared_shadow = s->shadow.bits ? &s->shadow : NULL, .shared_open = s->race ? 0 : shared, .race = s->race,
-                          .fs_shared = s->fs_shared};
+                          .fs_shared = s->fs_shared, .async = s->async};
+    vg_async_clear(s->async);
+    vg_cluster_begin(&s->own, 1);
+    vg_cluster_join(&s->own, &s->block, 0, s->bx.threads);
+    s->done = false;
     s->block.ctaid[0] = (uint32_t)(linear % l->grid[0]);
     s->block.ctaid[1] = (uint32_t)(linear / l->grid[0] % l->grid[1]);
     s->block.ctaid[2] = (uint32_t)(linear / l->grid[0] / l->grid[1]);
@@ -96,6 +102,7 @@ void vg_slot_free(vg_slot *s) {
     if (s->race)
         vg_race_flush(s->race);
     vg_race_free(s->race);
+    vg_async_free(s->async);
     for (uint32_t i = 0; s->wx && s->warps && i < s->n_warps; i++) {
         s->warps[i].exec_private = &s->wx[i];
         vg_frames_free(&s->warps[i]);
@@ -110,10 +117,34 @@ void vg_slot_free(vg_slot *s) {
     *s = (vg_slot){0};
 }
 
+static bool waits_for_cluster(const vg_slot *s) {
+    for (uint32_t i = 0; i < s->n_warps; i++)
+        for (unsigned k = 0; s->warps[i].live && k < s->wx[i].n; k++)
+            if (s->wx[i].split[k].state == VG_WAIT_CLUSTER)
+                return true;
+    return false;
+}
+
+void vg_slot_deadlock(vg_slot *s) {
+    const vg_cluster *c = s->block.cluster;
+    for (uint32_t i = 0; i < s->n_warps; i++)
+        for (unsigned k = 0; s->warps[i].live && k < s->wx[i].n; k++) {
+            const vg_split *at = &s->wx[i].split[k];
+            if (at->state != VG_WAIT_CLUSTER)
+                continue;
+            vg_report(&s->warps[i], &at->frame->code->insts[at->pc], (unsigned)__builtin_ctz(at->mask), "barrier.deadlock", 0, 0, false,
+                      "waits for ever: %u of the cluster's %u live threads arrived at the cluster barrier", c->arrived, c->live);
+            vg_fault(&s->warps[i], VG_CU_LAUNCH_TIMEOUT);
+            return;
+        }
+}
+
 // Nothing in the block can run. Lanes that wait for members that never come go on without them; else it is a deadlock.
 static vg_round resolve_stuck(vg_slot *s) {
     const vg_inst *at = NULL;
     vg_warp *who = NULL;
+    if (waits_for_cluster(s))
+        return VG_ROUND_WAITS;
     for (uint32_t i = 0; i < s->n_warps; i++) {
         vg_wx *x = &s->wx[i];
         for (unsigned k = 0; s->warps[i].live && k < x->n; k++) {

@@ -9,6 +9,7 @@ bool vg_op_defines(const ptx_inst *in) {
     case PTX_OP_MEMBAR: case PTX_OP_FENCE: case PTX_OP_BRA: case PTX_OP_BRX: case PTX_OP_CALL: case PTX_OP_RET: case PTX_OP_EXIT: case PTX_OP_TRAP:
     case PTX_OP_NANOSLEEP: case PTX_OP_STMATRIX: case PTX_OP_SUST: case PTX_OP_DISCARD: case PTX_OP_APPLYPRIORITY: case PTX_OP_PMEVENT:
     case PTX_OP_SETMAXNREG: case PTX_OP_GRIDDEPCONTROL: case PTX_OP_MBARRIER: case PTX_OP_STACKRESTORE: case PTX_OP_WMMA: case PTX_OP_BRKPT:
+    case PTX_OP_WGMMA:
         return false;
     default:
         return true;
@@ -29,7 +30,8 @@ static vg_ctl ctl_of_bar(const ptx_inst *in) {
     case PTX_BAR_ARRIVE: return VG_CTL_BAR_ARRIVE;
     case PTX_BAR_RED: return VG_CTL_BAR_RED;
     case PTX_BAR_WARP_SYNC: return VG_CTL_WARP_SYNC;
-    case PTX_BAR_CLUSTER_ARRIVE: return VG_CTL_NOP;
+    case PTX_BAR_CLUSTER_ARRIVE: return VG_CTL_CLUSTER_ARRIVE;
+    case PTX_BAR_CLUSTER_WAIT: return VG_CTL_CLUSTER_WAIT;
     default: return VG_CTL_BAR_SYNC;
     }
 }
@@ -47,7 +49,8 @@ vg_ctl vg_ctl_of(const ptx_inst *in) {
     case PTX_OP_BRKPT: case PTX_OP_PMEVENT: case PTX_OP_GRIDDEPCONTROL: case PTX_OP_SETMAXNREG: return VG_CTL_NOP;
     case PTX_OP_SHFL: case PTX_OP_VOTE: case PTX_OP_MATCH: case PTX_OP_REDUX: case PTX_OP_ELECT:
         return in->mods & PTX_M_SYNC ? VG_CTL_SYNC_OP : VG_CTL_NONE;
-    case PTX_OP_MMA: case PTX_OP_WMMA: case PTX_OP_LDMATRIX: case PTX_OP_STMATRIX: case PTX_OP_MOVMATRIX: return VG_CTL_ALIGNED_OP;
+    case PTX_OP_MMA: case PTX_OP_WMMA: case PTX_OP_LDMATRIX: case PTX_OP_STMATRIX: case PTX_OP_MOVMATRIX: case PTX_OP_WGMMA:
+        return VG_CTL_ALIGNED_OP;
     default: return reads_clock(in) ? VG_CTL_CLOCK : VG_CTL_NONE;
     }
 }
@@ -143,10 +146,6 @@ static bool bind_bar(vg_binder *b, const ptx_inst *in, vg_inst *out) {
     const bool red = out->ctl == VG_CTL_BAR_RED;
     const unsigned first = red ? 1 : 0, last = in->n_operands - (red ? 1u : 0u);
     out->a = out->b = VG_NO_ROW;
-    if (in->mods2 & PTX_M2_CLUSTER || in->sub == PTX_BAR_CLUSTER_WAIT) {
-        out->imm = VG_LANES;                           // the barrier behind cluster barriers, see barrier.c
-        return true;
-    }
     if (in->n_operands > first)
         out->a = vg_bind_row(b, &in->operand[first], PTX_U32);
     if (last > first + 1)

@@ -61,7 +61,7 @@ static void count_lines(vg_counter_sink *s, uint32_t inst, const line_set *set, 
     for (unsigned i = 0; i < set->n; i++) {
         sectors += (unsigned)__builtin_popcount(set->sectors[i]);
         if (kind != 's')
-            load_line(s, c, set->line[i], set->sectors[i], kind == 'a');
+            load_line(s, c, set->line[i], set->sectors[i], kind == 'a' || kind == 'b');
         if (kind == 's' || kind == 'a')
             store_line(s, c, set->line[i], set->sectors[i]);
         vg_footprint_mark(&s->state->all, set->line[i], set->sectors[i], &s->state->failed);

@@ -59,7 +59,7 @@ void vg_count_enter(vg_counter_sink *s, const vg_code *code);
 vg_inst_count *vg_count_at(vg_counter_sink *s, const vg_code *code, uint32_t inst);   // NULL for a function that is not counted
 
 // A warp's global (or generic→global) access: `addr[lane]` device addresses, bytes per lane, lanes in mask. kind: 'l' load, 's' store, 'a' atomic,
-// 'n' non-coherent load. Counts sectors and lines and runs the caches.
+// 'n' non-coherent load, 'b' bulk copy (past L1). Counts sectors and lines and runs the caches.
 void vg_count_global(vg_counter_sink *s, uint32_t inst, const uint64_t addr[32], unsigned bytes, uint32_t mask, char kind);
 // The same where the caller already knows the pattern: one contiguous range (unit stride or uniform).
 void vg_count_global_range(vg_counter_sink *s, uint32_t inst, uint64_t first, unsigned bytes_total, unsigned lanes, unsigned bytes, char kind);

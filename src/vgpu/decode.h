@@ -11,6 +11,7 @@ typedef enum vg_ctl {
     VG_CTL_SYNC_OP,      // shfl.sync …: the handler runs once all members of the mask in code->sync_row are there
     VG_CTL_ALIGNED_OP,   // mma …: every live lane of the warp has to be there
     VG_CTL_CLOCK,        // reads a clock: its rows are refreshed first
+    VG_CTL_CLUSTER_ARRIVE, VG_CTL_CLUSTER_WAIT,   // cluster.c
     VG_CTL_SLEEP, VG_CTL_NOP
 } vg_ctl;
 

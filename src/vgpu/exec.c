@@ -2,6 +2,7 @@
 // Divergence makes a split per path. With several splits the one with the deepest call and the lowest instruction runs (thread frontier:
 // code layout puts the join behind its branches), and splits that stand at the same place merge. Spinning splits are parked for a while, so that
 // each lane makes progress as on hardware with independent thread scheduling. Blocks, barriers and threads are elsewhere (run.h).
+#include "vgpu/cluster.h"
 #include "vgpu/race.h"
 #include "vgpu/run.h"
 
@@ -192,6 +193,25 @@ static vg_event do_barrier(vg_warp *w, vg_wx *x, const vg_inst *in) {
     return VG_BLOCKED;
 }
 
+static vg_event do_cluster_barrier(vg_warp *w, vg_wx *x, const vg_inst *in) {
+    const uint32_t mask = vg_guard_mask(w, in);
+    w->next = in->index + 1;
+    if (!mask)
+        return VG_RUN;
+    if (in->ctl == VG_CTL_CLUSTER_ARRIVE) {
+        vg_cluster_arrive(w, in, mask);
+        return w->event;
+    }
+    if (vg_cluster_passed(w, in, mask))
+        return w->event;
+    if (mask != w->active)
+        vg_split_add(w, w->active & ~mask, in->index + 1, x->split[x->cur].frame);
+    w->active = mask;
+    w->next = in->index;
+    x->split[x->cur].state = VG_WAIT_CLUSTER;
+    return VG_BLOCKED;
+}
+
 static vg_event do_trap(vg_warp *w, const vg_inst *in) {
     const uint32_t mask = vg_guard_mask(w, in);
     w->next = in->index + 1;
@@ -218,6 +238,7 @@ static vg_event do_control(vg_warp *w, vg_wx *x, const vg_inst *in) {
     case VG_CTL_BRX: return do_branch_table(w, x, in);
     case VG_CTL_SYNC_OP: case VG_CTL_ALIGNED_OP: case VG_CTL_WARP_SYNC: return do_sync(w, x, in);
     case VG_CTL_BAR_SYNC: case VG_CTL_BAR_ARRIVE: case VG_CTL_BAR_RED: return do_barrier(w, x, in);
+    case VG_CTL_CLUSTER_ARRIVE: case VG_CTL_CLUSTER_WAIT: return do_cluster_barrier(w, x, in);
     case VG_CTL_TRAP: return do_trap(w, in);
     case VG_CTL_CLOCK: vg_refresh_clocks(w); return do_plain(w, in);
     case VG_CTL_CALL: vg_do_call(w, in, vg_guard_mask(w, in)); return w->event;
@@ -334,7 +355,14 @@ static bool wake(vg_warp *w, vg_wx *x) {
         return true;
     bool any = false;
     for (unsigned i = 0; i < x->n; i++)
-        if (x->split[i].state == VG_WAIT_BAR) {
+        if (x->split[i].state == VG_WAIT_CLUSTER) {
+            vg_warp_enter(w, i);
+            if (vg_cluster_passed(w, &w->code->insts[w->next], w->active)) {
+                x->split[i].state = VG_READY;
+                x->split[i].pc++;
+                any = true;
+            }
+        } else if (x->split[i].state == VG_WAIT_BAR) {
             const vg_split *s = &x->split[i];
             vg_warp_enter(w, i);
             any |= vg_barrier_arrive(w, i, &s->frame->code->insts[s->pc]);

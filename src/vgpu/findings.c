@@ -77,7 +77,9 @@ static void fill_place(honeVgpuFinding *f, const vg_warp *w, const vg_inst *in, 
         copy_text(f->file, sizeof f->file, m->files[src->src_file]);
 }
 
-static bool in_window(uint64_t address, uint64_t window) { return address >= window && address - window < VG_WINDOW_BYTES; }
+static bool in_window(uint64_t address, uint64_t window) {
+    return address >= window && address - window < (window == VG_SHARED_WINDOW ? VG_SHARED_SPAN : VG_WINDOW_BYTES);
+}
 
 static void fill_allocation(honeVgpuFinding *f, const vg_launch *l, uint64_t address) {
     if (in_window(address, VG_SHARED_WINDOW) || in_window(address, VG_LOCAL_WINDOW) || in_window(address, VG_PARAM_WINDOW)) {

@@ -1,6 +1,7 @@
 // Floating-point operations of PTX instructions, as profilers count them: one per result of add, mul, div, sqrt …, two per fused multiply-add, and
 // two per multiply-accumulate of a matrix instruction. Integer matrix instructions count nothing here.
 #include "vgpu/counters.h"
+#include "vgpu/sass.h"
 
 static double per_lane(const ptx_inst *in) {
     switch (in->op) {
@@ -17,30 +18,10 @@ static double per_lane(const ptx_inst *in) {
     }
 }
 
-// m·n·k of a matrix instruction's shape.
-static double matrix_macs(unsigned shape) {
-    switch (shape) {
-    case PTX_M8N8K4: return 8 * 8 * 4;
-    case PTX_M8N8K16: return 8 * 8 * 16;
-    case PTX_M8N8K32: return 8 * 8 * 32;
-    case PTX_M16N8K4: return 16 * 8 * 4;
-    case PTX_M16N8K8: return 16 * 8 * 8;
-    case PTX_M16N8K16: return 16 * 8 * 16;
-    case PTX_M16N8K32: return 16 * 8 * 32;
-    case PTX_M16N8K64: return 16 * 8 * 64;
-    case PTX_M16N16K16: return 16 * 16 * 16;
-    case PTX_M32N8K16: return 32 * 8 * 16;
-    case PTX_M8N32K16: return 8 * 32 * 16;
-    case PTX_M16N16K8: return 16 * 16 * 8;
-    default: return 0;
-    }
-}
-
-static bool is_matrix(const ptx_inst *in) { return in->op == PTX_OP_MMA || (in->op == PTX_OP_WMMA && in->sub == PTX_WMMA_MMA); }
-
 void vg_count_flops(const ptx_inst *in, double warps, double lanes, honeVgpuCounters *t) {
-    if (is_matrix(in)) {   // one product per warp, whatever the type of its parts; an s32 accumulator means integers
-        t->flops_tensor += in->type[0] == PTX_S32 ? 0 : 2 * matrix_macs(in->shape) * warps;
+    const double macs = vg_tensor_fmas(in);
+    if (macs > 0) {   // one product per warp (wgmma: its quarter), whatever the type of its parts; an s32 accumulator means integers
+        t->flops_tensor += in->type[0] == PTX_S32 ? 0 : 2 * macs * warps;
         return;
     }
     double n = per_lane(in) * lanes;

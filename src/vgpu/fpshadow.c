@@ -91,7 +91,9 @@ static vg_fs_cell *global_cell(const vg_warp *w, uint64_t address, bool make, co
 vg_fs_cell *vg_fs_cell_at(vg_warp *w, unsigned lane, vg_where where, uint64_t address, bool make, const uint8_t **memory) {
     if (where == VG_IN_GENERIC) {
         where = vg_where_of(address);
-        if (where != VG_IN_GLOBAL)
+        if (where == VG_IN_SHARED)
+            address -= VG_SHARED_WINDOW;   // of another block of the cluster: not followed
+        else if (where != VG_IN_GLOBAL)
             address &= VG_WINDOW_BYTES - 1;
     }
     vg_block *b = w->block;

@@ -232,11 +232,14 @@ static bool bind_matrix(const ptx_inst *in, vg_fs_inst *s) {
     case PTX_OP_WMMA: return use(s, in->sub == PTX_WMMA_MMA ? vg_fs_mma : vg_fs_wmma_memory);
     case PTX_OP_LDMATRIX: return use(s, vg_fs_ldmatrix);
     case PTX_OP_STMATRIX: return use(s, vg_fs_stmatrix);
+    case PTX_OP_WGMMA: return in->sub == PTX_WGMMA_MMA_ASYNC && use(s, vg_fs_opaque);
     default: return use(s, vg_fs_opaque);
     }
 }
 
 static bool choose(vg_binder *b, const ptx_inst *in, const vg_inst *out, vg_fs_inst *s) {
+    if (in->sub == PTX_CP_ASYNC && in->op != PTX_OP_CP)   // st.async, red.async: not followed
+        return false;
     switch (vg_family_of(in)) {
     case VG_FAM_FLOAT: case VG_FAM_DOUBLE: case VG_FAM_SPECIAL: case VG_FAM_HALF:
         return in->op != PTX_OP_SETP && in->op != PTX_OP_SET && in->op != PTX_OP_TESTP && (bind_arith(b, in, s) || use(s, vg_fs_opaque));

@@ -2,6 +2,7 @@
 // register file; lanes that called it from different places share it and part again when they return. Parameters travel as rows:
 // byte k of lane l of a parameter area is byte k % 4 of lane l in row k / 4 (see vg_code.param_row).
 #include "vgpu/fpshadow.h"
+#include "vgpu/cluster.h"
 #include "vgpu/linear.h"
 #include "vgpu/run.h"
 #include <stdlib.h>
@@ -87,6 +88,28 @@ void vg_frames_free(vg_warp *w) {
 }
 
 // ---- special registers
+static uint32_t cluster_rank(const vg_block *b) {
+    const uint32_t *ids = b->ctaid, x = vg_cluster_dim(b->launch, 0), y = vg_cluster_dim(b->launch, 1), z = vg_cluster_dim(b->launch, 2);
+    return ids[0] % x + x * (ids[1] % y + y * (ids[2] % z));
+}
+
+static uint64_t cluster_value(const vg_block *b, unsigned s) {
+    const vg_launch *l = b->launch;
+    switch (s) {
+    case PTX_SREG_CLUSTERID_X: case PTX_SREG_CLUSTERID_Y: case PTX_SREG_CLUSTERID_Z:
+        return b->ctaid[s - PTX_SREG_CLUSTERID_X] / vg_cluster_dim(l, s - PTX_SREG_CLUSTERID_X);
+    case PTX_SREG_NCLUSTERID_X: case PTX_SREG_NCLUSTERID_Y: case PTX_SREG_NCLUSTERID_Z:
+        return l->grid[s - PTX_SREG_NCLUSTERID_X] / vg_cluster_dim(l, s - PTX_SREG_NCLUSTERID_X);
+    case PTX_SREG_CLUSTER_CTAID_X: case PTX_SREG_CLUSTER_CTAID_Y: case PTX_SREG_CLUSTER_CTAID_Z:
+        return b->ctaid[s - PTX_SREG_CLUSTER_CTAID_X] % vg_cluster_dim(l, s - PTX_SREG_CLUSTER_CTAID_X);
+    case PTX_SREG_CLUSTER_NCTAID_X: case PTX_SREG_CLUSTER_NCTAID_Y: case PTX_SREG_CLUSTER_NCTAID_Z:
+        return vg_cluster_dim(l, s - PTX_SREG_CLUSTER_NCTAID_X);
+    case PTX_SREG_CLUSTER_CTARANK: return cluster_rank(b);
+    case PTX_SREG_CLUSTER_NCTARANK: return vg_cluster_size(l->cluster);
+    default: return 0;                 // grid id
+    }
+}
+
 static uint64_t sreg_value(const vg_warp *w, unsigned s, unsigned lane) {
     const vg_block *b = w->block;
     const vg_launch *l = b->launch;
@@ -111,10 +134,9 @@ static uint64_t sreg_value(const vg_warp *w, unsigned s, unsigned lane) {
     case PTX_SREG_LANEMASK_GT: return ~(uint32_t)((2ull << lane) - 1);
     case PTX_SREG_TOTAL_SMEM_SIZE: case PTX_SREG_AGGR_SMEM_SIZE: return b->shared_bytes;
     case PTX_SREG_DYNAMIC_SMEM_SIZE: return l->dynamic_shared;
-    case PTX_SREG_CLUSTERID_X: case PTX_SREG_CLUSTERID_Y: case PTX_SREG_CLUSTERID_Z: return b->ctaid[s - PTX_SREG_CLUSTERID_X];
-    case PTX_SREG_NCLUSTERID_X: case PTX_SREG_NCLUSTERID_Y: case PTX_SREG_NCLUSTERID_Z: return l->grid[s - PTX_SREG_NCLUSTERID_X];
-    case PTX_SREG_CLUSTER_NCTAID_X: case PTX_SREG_CLUSTER_NCTAID_Y: case PTX_SREG_CLUSTER_NCTAID_Z: case PTX_SREG_CLUSTER_NCTARANK: return 1;
-    default: return 0;                 // cluster ranks of clusters of one block, grid id, environment registers
+    case PTX_SREG_ENVREG1: return l->workspace >> 32;   // as cooperative groups read it: high half first
+    case PTX_SREG_ENVREG2: return (uint32_t)l->workspace;
+    default: return cluster_value(b, s);
     }
 }
 

@@ -3,8 +3,11 @@
 //
 //   bit 63 phase | bits 40-60 bytes still expected (biased) | bits 20-39 arrivals per phase | bits 0-19 arrivals still missing
 //
-// Shared memory of a block belongs to one host thread at a time, so updates are plain. Waiting is polling: a failed wait counts as a spin.
+// Shared memory of a cluster belongs to one host thread at a time, so updates are plain. Waiting is polling: a failed wait counts as a spin.
+// Counts out of range are findings: barrier.mbarrier-count.
+#include "vgpu/mbarrier.h"
 #include "vgpu/access.h"
+#include "vgpu/async.h"
 #include "vgpu/op.h"
 #include "vgpu/race.h"
 
@@ -58,6 +61,29 @@ static void order(vg_warp *w, const uint64_t *word, bool arrives) {
         vg_race_observe(w, offset);
 }
 
+// PTX ISA 9.7.13.15.6: pending and expected arrivals are 0 … 2^20 - 1 (init: from 1), the tx-count is -(2^20 - 1) … 2^20 - 1. NULL: all is well.
+static const char *what_is_wrong(const vg_inst *in, state s, uint32_t n) {
+    const bool arrives = in->aux == PTX_MB_ARRIVE || in->aux == PTX_MB_ARRIVE_DROP, expects = in->aux == PTX_MB_ARRIVE_EXPECT_TX || in->aux == PTX_MB_EXPECT_TX;
+    const int64_t tx = (int64_t)s.tx + (expects ? (int64_t)n : in->aux == PTX_MB_COMPLETE_TX ? -(int64_t)n : 0);
+    if (in->aux == PTX_MB_INIT)
+        return n == 0 || n > COUNT_MAX ? "initialises an mbarrier with a count of" : NULL;
+    if ((arrives && n > s.missing) || (in->aux == PTX_MB_ARRIVE_EXPECT_TX && s.missing == 0))
+        return "more arrivals than the mbarrier's phase expects: count";
+    if (tx > COUNT_MAX || tx < -COUNT_MAX)
+        return "more bytes than the tx-count of an mbarrier can hold: count";
+    if (arrives && in->src->mods2 & PTX_M2_NO_COMPLETE && n == s.missing && s.tx == 0)
+        return "an arrival with .noComplete completes the phase: count";
+    return NULL;
+}
+
+static bool is_wrong(vg_warp *w, const vg_inst *in, unsigned lane, state s, uint32_t n) {
+    const char *what = vg_tolerant(w) ? NULL : what_is_wrong(in, s, n);
+    if (!what)
+        return false;
+    vg_report(w, in, lane, "barrier.mbarrier-count", 0, 0, false, "%s %u", what, n);
+    return true;
+}
+
 VG_HANDLER(update_word) {
     for (uint32_t m = mask; m; m &= m - 1) {
         unsigned lane = (unsigned)__builtin_ctz(m);
@@ -67,13 +93,16 @@ VG_HANDLER(update_word) {
         if (w->block->race)
             order(w, word, true);
         uint64_t old = *word;
-        *word = pack(change(unpack(old), in->aux, count_of(w, in, lane, 1)));
+        const uint32_t n = count_of(w, in, lane, 1);
+        if (!is_wrong(w, in, lane, unpack(old), n))
+            *word = pack(change(unpack(old), in->aux, n));
         if (in->aux2 & A_DEST)
             vg_u64(w, in->d)[lane] = old;
     }
 }
 
 VG_HANDLER(wait_word) {
+    vg_block *b = w->block;
     uint32_t done = 0;
     for (uint32_t m = mask; m; m &= m - 1) {
         unsigned lane = (unsigned)__builtin_ctz(m);
@@ -82,12 +111,33 @@ VG_HANDLER(wait_word) {
         if (!word || unpack(*word).phase == phase)
             continue;
         done |= 1u << lane;
-        if (w->block->race)
+        if (b->race)
             order(w, word, false);
+        if (vg_async_any(b->async))
+            vg_async_waited(b, (uint32_t)((const uint8_t *)(const void *)word - b->shared), phase);
     }
     vg_pred_write(w, in->d, done, mask);
     if (done != mask)
         w->spins++;
+}
+
+VG_HANDLER(invalidate) {   // its bytes are free again; until they are written, a use as mbarrier is a read of unwritten memory
+    for (uint32_t m = mask; m; m &= m - 1) {
+        const uint64_t *word = word_of(w, in, (unsigned)__builtin_ctz(m), 'a');
+        const size_t at = word ? (size_t)((const uint8_t *)(const void *)word - w->block->shared) : SIZE_MAX;
+        if (at < w->block->shared_bytes && w->block->shared_shadow)
+            vg_bits_clear(w->block->shared_shadow->bits, at, 8);
+    }
+}
+
+uint32_t vg_mbarrier_phase(const void *word) { return unpack(*(const uint64_t *)word).phase; }
+
+bool vg_mbarrier_complete_tx(void *word, uint32_t bytes) {
+    const state s = unpack(*(uint64_t *)word);
+    if ((int64_t)s.tx - bytes < -COUNT_MAX)
+        return false;
+    *(uint64_t *)word = pack(change(s, PTX_MB_COMPLETE_TX, bytes));
+    return true;
 }
 
 VG_HANDLER(pending_count) {
@@ -106,8 +156,6 @@ VG_HANDLER(arrive_expected) {
             order(w, word, true);
     }
 }
-
-VG_HANDLER(nothing) { (void)w; (void)in; (void)mask; }
 
 static bool bind_word(vg_binder *b, const ptx_inst *in, vg_inst *out, const ptx_operand *o) {
     bool wide = true, frame;
@@ -150,7 +198,7 @@ bool vg_bind_mbarrier(vg_binder *b, const ptx_inst *in, vg_inst *out) {
         out->full = out->masked = in->mods & PTX_M_NOINC ? update_word : arrive_expected;
         return bind_word(b, in, out, &o[0]);
     case PTX_MB_INVAL:
-        out->full = out->masked = nothing;
+        out->full = out->masked = invalidate;
         return bind_word(b, in, out, &o[0]);
     case PTX_MB_INIT: case PTX_MB_EXPECT_TX: case PTX_MB_COMPLETE_TX: break;
     case PTX_MB_ARRIVE: case PTX_MB_ARRIVE_DROP: case PTX_MB_ARRIVE_EXPECT_TX:

@@ -78,6 +78,7 @@ static inline vg_alloc *vg_page_alloc(const vg_memory *m, uint64_t addr) { retur
 
 // Windows of the generic address space for shared and local memory (as on hardware, apart from global addresses).
 #define VG_SHARED_WINDOW 0x00007e0000000000ull   /* + offset */
+#define VG_SHARED_SPAN   0x0000000012000000ull   /* own shared memory, then that of the cluster's blocks by rank (cluster.h) */
 #define VG_LOCAL_WINDOW  0x00007c0000000000ull   /* + lane-relative offset */
 #define VG_WINDOW_BYTES  0x0000000001000000ull
 #endif

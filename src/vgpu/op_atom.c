@@ -2,6 +2,7 @@
 // instructions, because blocks run on several host threads; shared memory belongs to one thread at a time and is updated plainly.
 // An operation is a function from the old value and the operands to the new value; tables say which exist.
 #include "vgpu/access.h"
+#include "vgpu/bulk.h"
 #include "vgpu/fp.h"
 #include "vgpu/op.h"
 #include "vgpu/race.h"
@@ -145,7 +146,9 @@ static uint64_t one(vg_warp *w, const vg_inst *in, unsigned lane, vg_where where
     const operation *op = &operations[in->aux];
     if (where == VG_IN_GENERIC) {
         where = vg_where_of(address);
-        if (where != VG_IN_GLOBAL)
+        if (where == VG_IN_SHARED)
+            address -= VG_SHARED_WINDOW;
+        else if (where != VG_IN_GLOBAL)
             address &= VG_WINDOW_BYTES - 1;
     }
     char kind = op->f == exch ? 's' : 'a';
@@ -249,7 +252,7 @@ bool VG_NAME(vg_bind_atom)(vg_binder *b, const ptx_inst *in, vg_inst *out) {
     out->aux2 = 0;
     switch (in->op) {
     case PTX_OP_ATOM: return bind_atom(b, in, out, true);
-    case PTX_OP_RED: return bind_atom(b, in, out, false);
+    case PTX_OP_RED: return in->sub == PTX_CP_ASYNC ? vg_bind_async_store(b, in, out) : bind_atom(b, in, out, false);
     case PTX_OP_MBARRIER: return vg_bind_mbarrier(b, in, out);
     case PTX_OP_MEMBAR: case PTX_OP_FENCE:
         out->full = out->masked = fence;

@@ -1,5 +1,6 @@
 // op_logic: bitwise operations on rows and predicates, shifts, byte permutation, and mov (registers, constants, special registers, packing and
 // unpacking of vectors). PTX ISA 9.7.8 (logic and shift), 9.7.9 (mov, prmt).
+#include "vgpu/cluster.h"
 #include "vgpu/op.h"
 
 #define EACH_WIDTH2(name, expr) VG_OP2(name##_b16, U16, U16, U16, expr) VG_OP2(name##_b32, U32, U32, U32, expr) VG_OP2(name##_b64, U64, U64, U64, expr)
@@ -255,7 +256,7 @@ bool VG_NAME(vg_bind_logic)(vg_binder *b, const ptx_inst *in, vg_inst *out);
 bool VG_NAME(vg_bind_logic)(vg_binder *b, const ptx_inst *in, vg_inst *out) {
     const ptx_type t = (ptx_type)in->type[0];
     if (t == PTX_PRED)
-        return bind_pred_op(b, in, out);
+        return in->op == PTX_OP_MOV && in->operand[1].kind == PTX_O_SREG ? vg_bind_cluster(b, in, out) : bind_pred_op(b, in, out);
     if (in->op == PTX_OP_LOP3)
         return bind_lop3(b, in, out);
     if (in->op == PTX_OP_SHF || in->op == PTX_OP_PRMT)

@@ -1,5 +1,6 @@
 // The memory family: binds loads and stores to the handlers of their space (op_mem_global.c, op_mem_shared.c, op_mem_local.c), and discard. It
 // resolves value registers, the address and which memory it means; nothing here runs in a hot loop.
+#include "vgpu/bulk.h"
 #include "vgpu/mem_row.h"
 
 bool VG_NAME(vg_bind_mem)(vg_binder *b, const ptx_inst *in, vg_inst *out);
@@ -118,7 +119,7 @@ bool VG_NAME(vg_bind_mem)(vg_binder *b, const ptx_inst *in, vg_inst *out) {
     out->aux2 = 0;
     switch (in->op) {
     case PTX_OP_LD: case PTX_OP_LDU: return bind_access(b, in, out, true);
-    case PTX_OP_ST: return bind_access(b, in, out, false);
+    case PTX_OP_ST: return in->sub == PTX_CP_ASYNC ? vg_bind_async_store(b, in, out) : bind_access(b, in, out, false);
     case PTX_OP_DISCARD: return bind_discard(b, in, out);
     default: return VG_NAME(vg_bind_copy)(b, in, out);
     }

@@ -1,4 +1,6 @@
 // Address conversion, asynchronous copies, cache hints: the memory instructions beside loads and stores (op_mem_*.c) and atomics (op_atom.c).
+#include "vgpu/bulk.h"
+#include "vgpu/cluster.h"
 #include "vgpu/mem_row.h"
 
 // ---- address conversion: generic = window + offset; global, const: the identity
@@ -18,6 +20,10 @@ VG_HANDLER(isspacep) {
     for (unsigned l = 0; l < VG_LANES; l++) {
         vg_where where = vg_where_of(a[l]);
         bool is = where == (vg_where)in->aux;
+        if (is && in->aux == VG_IN_SHARED && in->src->space == PTX_SHARED) {   // .shared::cta: the own block's part of the cluster
+            const uint64_t step = (a[l] - VG_SHARED_WINDOW) / VG_CLUSTER_STEP;
+            is = step == 0 || step == w->block->rank + 1;
+        }
         if (in->aux == VG_IN_GLOBAL || in->aux == VG_IN_CONST) {
             const vg_alloc *at = where == VG_IN_GLOBAL ? vg_page_alloc(w->block->launch->ctx->memory, a[l]) : NULL;
             is = where == VG_IN_GLOBAL && (at && at->read_only) == (in->aux == VG_IN_CONST);
@@ -117,6 +123,8 @@ static bool bind_cp(vg_binder *b, const ptx_inst *in, vg_inst *out) {
         return true;   // copies are complete when issued
     if (in->sub == PTX_CP_MBARRIER_ARRIVE)
         return vg_bind_mbarrier(b, in, out);
+    if (in->sub == PTX_CP_BULK)
+        return vg_bind_bulk(b, in, out);
     if (in->sub != PTX_CP_ASYNC || in->n_operands < 3 || in->operand[2].kind != PTX_O_INT)
         return vg_unsupported(b, in, "this form of cp");
     int64_t to_offset, from_offset, bytes = in->operand[2].i;
@@ -153,6 +161,7 @@ bool VG_NAME(vg_bind_copy)(vg_binder *b, const ptx_inst *in, vg_inst *out) {
     case PTX_OP_CVTA: return bind_cvta(b, in, out);
     case PTX_OP_ISSPACEP: return bind_isspacep(b, in, out);
     case PTX_OP_CP: return bind_cp(b, in, out);
+    case PTX_OP_MAPA: case PTX_OP_GETCTARANK: return vg_bind_cluster(b, in, out);
     case PTX_OP_CREATEPOLICY: return bind_policy(b, in, out);
     case PTX_OP_PREFETCH: case PTX_OP_PREFETCHU: case PTX_OP_APPLYPRIORITY:
         out->full = out->masked = no_effect;

@@ -11,8 +11,8 @@
 // matrix in row-major order cut into 32 equal pieces (repeated when the fragment is larger than a piece).
 #include "vgpu/access.h"
 #include "vgpu/cvt_any.h"
-#include "vgpu/fp.h"
 #include "vgpu/mma_layout.h"
+#include "vgpu/mma_tile.h"
 
 // --- shapes -----------------------------------------------------------------------------------------------------------------------
 static const shape shapes[] = {
@@ -115,6 +115,49 @@ VG_HANDLER(mma) {
     gather(w, o, &o->c, PART_CD, &x);
     multiply(o, &x);
     scatter(w, o, &x);
+}
+
+// --- m16n8k8 and m16n8k16 of f16 and bf16 into f32: the common case, without going element by element ------------------------------
+// Words of two neighbouring k: a (16,k/2) row-major, b (k/2,8). PTX ISA 9.7.14.5.7 and 8, as in place_mma.
+static void gather_words(vg_warp *w, const matrix_op *o, uint32_t a[16 * 8], uint32_t b[8 * 8]) {
+    const unsigned pitch = o->s.k / 2;
+    for (unsigned r = 0; r < o->a.regs; r++)
+        for (unsigned g = 0; g < 8; g++)
+            memcpy(a + (g + 8 * (r & 1)) * pitch + r / 2 * 4, vg_u32(w, o->a.row[r]) + 4 * g, 16);
+    for (unsigned r = 0; r < o->b.regs; r++)
+        for (unsigned g = 0; g < 8; g += 4)
+            tile_transpose4(vg_u32(w, o->b.row[r]) + 4 * g, b + r * 32 + g, 8);
+}
+
+static inline __attribute__((always_inline)) void mma_half(vg_warp *w, const matrix_op *o, unsigned k, bool brain) {
+    _Alignas(64) uint32_t words_a[16 * 8], words_b[8 * 8];
+    _Alignas(64) double a[16 * 16], b[16 * 8], sum[16 * 8];
+    gather_words(w, o, words_a, words_b);
+    tile_halves(a, words_a, 16 * k / 2, brain);
+    tile_split(b, words_b, 8 * k / 2, brain);
+    tile_multiply(16, 8, k, a, k, b, 8, sum);
+    for (unsigned i = 0; i < 16; i++) {
+        const unsigned high = i / 8 * 2, at = 4 * (i % 8);
+        tile_round(sum + 8 * i, vg_f32(w, o->c.row[high]) + at, vg_f32(w, o->c.row[high + 1]) + at, vg_f32(w, o->d.row[high]) + at,
+                   vg_f32(w, o->d.row[high + 1]) + at);
+    }
+}
+VG_HANDLER(mma_f16_k16) { if (whole_warp(w, in, mask)) mma_half(w, op_data(in), 16, false); }
+VG_HANDLER(mma_bf16_k16) { if (whole_warp(w, in, mask)) mma_half(w, op_data(in), 16, true); }
+VG_HANDLER(mma_f16_k8) { if (whole_warp(w, in, mask)) mma_half(w, op_data(in), 8, false); }
+VG_HANDLER(mma_bf16_k8) { if (whole_warp(w, in, mask)) mma_half(w, op_data(in), 8, true); }
+
+// The quick handler for these, or NULL. Rows of c are read just before the same rows of d are written, which is right only when no register of
+// d is one of a, b (read before) or another one of c.
+static vg_handler quick_handler(const matrix_op *o) {
+    const bool f16 = o->a.type == PTX_F16 && o->b.type == PTX_F16, bf16 = o->a.type == PTX_BF16 && o->b.type == PTX_BF16;
+    if (o->wmma || (!f16 && !bf16) || o->d.type != PTX_F32 || o->c.type != PTX_F32 || o->s.m != 16 || o->s.n != 8 || (o->s.k != 8 && o->s.k != 16))
+        return NULL;
+    for (unsigned i = 0; i < 4; i++)
+        for (unsigned j = 0; j < 4; j++)
+            if (i != j && o->d.row[i] == o->c.row[j])
+                return NULL;
+    return o->s.k == 16 ? (f16 ? mma_f16_k16 : mma_bf16_k16) : f16 ? mma_f16_k8 : mma_bf16_k8;
 }
 
 // --- memory -----------------------------------------------------------------------------------------------------------------------
@@ -269,10 +312,13 @@ static bool bind_product(vg_binder *b, const ptx_inst *in, vg_inst *out) {
     const unsigned ea = wmma ? wmma_elems(t[1], s.m, s.k, true) : s.m * s.k / VG_LANES, eb = wmma ? wmma_elems(t[2], s.k, s.n, true)
         : s.k * s.n / VG_LANES;
     out->full = out->masked = mma;
-    return bind_fragment(b, in, &in->operand[0], t[0], s.m * s.n / VG_LANES, &o->d) &&
-        bind_fragment(b, in, &in->operand[1], t[1], ea, &o->a) &&
-           bind_fragment(b, in, &in->operand[2], t[2], eb, &o->b) &&
-               bind_fragment(b, in, &in->operand[3], t[3], s.m * s.n / VG_LANES, &o->c);
+    if (!bind_fragment(b, in, &in->operand[0], t[0], s.m * s.n / VG_LANES, &o->d) || !bind_fragment(b, in, &in->operand[1], t[1], ea, &o->a) ||
+        !bind_fragment(b, in, &in->operand[2], t[2], eb, &o->b) || !bind_fragment(b, in, &in->operand[3], t[3], s.m * s.n / VG_LANES, &o->c))
+        return false;
+    const vg_handler quick = quick_handler(o);
+    if (quick)
+        out->full = out->masked = quick;
+    return true;
 }
 
 static bool bind_address(vg_binder *b, const ptx_inst *in, const ptx_operand *a, matrix_memory *o) {
@@ -321,9 +367,11 @@ static bool bind_wmma_memory(vg_binder *b, const ptx_inst *in, vg_inst *out) {
            bind_address(b, in, &in->operand[store ? 0 : 1], o);
 }
 
+bool VG_NAME(vg_bind_wgmma)(vg_binder *b, const ptx_inst *in, vg_inst *out);   // op_wgmma.c
 bool VG_NAME(vg_bind_mma)(vg_binder *b, const ptx_inst *in, vg_inst *out) {
     switch (in->op) {
     case PTX_OP_MMA: return bind_product(b, in, out);
+    case PTX_OP_WGMMA: return VG_NAME(vg_bind_wgmma)(b, in, out);
     case PTX_OP_WMMA: return in->sub == PTX_WMMA_MMA ? bind_product(b, in, out) : bind_wmma_memory(b, in, out);
     case PTX_OP_LDMATRIX: case PTX_OP_STMATRIX: return bind_matrix8(b, in, out);
     case PTX_OP_MOVMATRIX:

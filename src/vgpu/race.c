@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { WARPS_MAX = 32, BARRIERS = 17, CELL = 4, BYTES_MAX = 16, PLACE_BYTES = 48 };
+enum { WARPS_MAX = 32, BARRIERS = 18 /* the block's, then two that cluster barriers take in turn */, CELL = 4, BYTES_MAX = 16, PLACE_BYTES = 48 };
 
 typedef struct record {
     uint32_t clock, epoch, line;       // line: of the source, or of the PTX with the top bit set

@@ -7,7 +7,7 @@
 #define HONE_VGPU_RUN_H
 #include "vgpu/decode.h"
 
-enum { VG_MAX_DEPTH = 512, VG_SPIN_LIMIT = 8192, VG_SPIN_HINT = 256, VG_PARK_BLOCKS = 2048, VG_BARRIERS = 17 };
+enum { VG_MAX_DEPTH = 512, VG_SPIN_LIMIT = 8192, VG_SPIN_HINT = 256, VG_PARK_BLOCKS = 2048, VG_BARRIERS = 16 };
 
 typedef struct vg_frame vg_frame;
 struct vg_frame {                      // one function at one call depth; lanes of several splits may share it
@@ -21,7 +21,8 @@ struct vg_frame {                      // one function at one call depth; lanes 
     uint32_t ret_pc[VG_LANES];         // the call instruction
 };
 
-typedef enum vg_split_state { VG_READY, VG_PARKED, VG_WAIT_SYNC /* members of a warp-synchronous instruction */, VG_WAIT_BAR, VG_AT_BAR /* arrived */ } vg_split_state;
+typedef enum vg_split_state { VG_READY, VG_PARKED, VG_WAIT_SYNC /* members of a warp-synchronous instruction */, VG_WAIT_BAR, VG_AT_BAR /* arrived */,
+    VG_WAIT_CLUSTER } vg_split_state;
 typedef struct vg_split {
     uint32_t mask, pc;
     vg_frame *frame;
@@ -37,6 +38,7 @@ typedef struct vg_wx {                 // vg_warp.exec_private
     uint32_t seen_spins, parked_for;
     uint32_t start_mask;               // lanes that exist
     bool gave_way, spun;               // since the last look of the scheduler
+    uint32_t cluster_arrived, cluster_phase;   // lanes between barrier.cluster.arrive and wait; parity of the phase they arrived in
     bool forced_sync;                  // run the next warp-synchronous instruction with whoever is there
     uint64_t insts_reported;           // of warp_insts, already in the launch's budget
     uint64_t left_bar, at_bar;         // warp_insts when the last barrier opened, when it arrived at the next (counting only)

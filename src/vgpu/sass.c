@@ -142,12 +142,15 @@ static void memory_cost(const ptx_inst *in, vg_sass *o) {
     o->issue = o->pipe[VG_PIPE_LSU] = 1;
 }
 
-// Multiply-adds of a warp's matrix product by its shape.
-static float products_of(uint8_t shape) {
-    static const float of[] = {[PTX_M8N8K4] = 256, [PTX_M8N8K16] = 1024, [PTX_M8N8K32] = 2048, [PTX_M16N8K4] = 512, [PTX_M16N8K8] = 1024,
-                               [PTX_M16N8K16] = 2048, [PTX_M16N8K32] = 4096, [PTX_M16N8K64] = 8192, [PTX_M16N16K16] = 4096, [PTX_M32N8K16] = 4096,
-                               [PTX_M8N32K16] = 4096, [PTX_M16N16K8] = 2048};
-    return shape < HONE_COUNT(of) ? of[shape] : 0;
+double vg_tensor_fmas(const ptx_inst *in) {
+    static const uint16_t mnk[] = {
+        [PTX_M8N8K4] = 256, [PTX_M8N8K16] = 1024, [PTX_M8N8K32] = 2048, [PTX_M16N8K4] = 512, [PTX_M16N8K8] = 1024, [PTX_M16N8K16] = 2048,
+        [PTX_M16N8K32] = 4096, [PTX_M16N8K64] = 8192, [PTX_M16N16K16] = 4096, [PTX_M32N8K16] = 4096, [PTX_M8N32K16] = 4096, [PTX_M16N16K8] = 2048,
+    };
+    if (in->op == PTX_OP_WGMMA)   // a quarter of m64nNkK
+        return in->sub == PTX_WGMMA_MMA_ASYNC ? 16.0 * 8 * (in->shape - PTX_M64 + 1) * in->vec : 0;
+    const bool product = in->op == PTX_OP_MMA || (in->op == PTX_OP_WMMA && in->sub == PTX_WMMA_MMA);
+    return product && in->shape < HONE_COUNT(mnk) ? mnk[in->shape] : 0;
 }
 
 // mma and wmma.mma: slots of the tensor pipe are FP16 multiply-adds; tf32 takes twice, 8-bit types half as long, f64 as long as 16 of them
@@ -157,8 +160,8 @@ static void product_cost(const ptx_inst *in, vg_sass *o) {
     unsigned bytes = ptx_type_bytes(a);
     float weight = a == PTX_F64 ? 16 : a == PTX_F16 || a == PTX_BF16 || bytes == 2 ? 1 : bytes == 4 ? 2 : 0.5f;
     o->issue = 1;
-    o->pipe[VG_PIPE_TENSOR] = products_of(in->shape) * weight;
-    o->latency = 25;
+    o->pipe[VG_PIPE_TENSOR] = (float)vg_tensor_fmas(in) * weight;
+    o->latency = in->op == PTX_OP_WGMMA ? 4 : 25;   // wgmma is asynchronous: its chain of accumulators runs at the pipe's rate
 }
 
 void vg_sass_cost(const ptx_inst *in, vg_sass *o) {
@@ -171,7 +174,7 @@ void vg_sass_cost(const ptx_inst *in, vg_sass *o) {
         memory_cost(in, o);
         return;
     }
-    if (in->op == PTX_OP_MMA || (in->op == PTX_OP_WMMA && in->sub == PTX_WMMA_MMA)) {
+    if (vg_tensor_fmas(in) > 0) {
         product_cost(in, o);
         return;
     }

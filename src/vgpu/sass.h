@@ -10,5 +10,8 @@ typedef struct vg_sass {
     float latency;               // cycles from issue to the result, unloaded; memory latencies are added by the model
 } vg_sass;
 // tensor instructions: pipe[VG_PIPE_TENSOR] holds FMAs per warp instruction (m·n·k), not instructions.
+// FMAs of types that run at another rate than f16 are scaled to it.
 void vg_sass_cost(const ptx_inst *in, vg_sass *out);
+// Multiply-adds of one warp's share of a matrix product; 0 for other instructions.
+double vg_tensor_fmas(const ptx_inst *in);
 #endif

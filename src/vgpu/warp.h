@@ -116,6 +116,8 @@ struct vg_block {
     size_t shared_open;                // of shared memory, what fast paths may touch: shared_bytes, or 0 when every access is watched
     struct vg_race *race;              // race detection (race.h), NULL when off
     struct vg_fs_cell *fs_shared;      // binary64 shadows of shared memory (fpshadow.h), NULL without
+    struct vg_cluster *cluster; uint32_t rank;   // the blocks it shares its cluster with (cluster.h), itself among them
+    struct vg_async *async;            // shared memory that asynchronous copies are to fill (async.h)
 };
 
 struct vg_launch {
@@ -131,6 +133,7 @@ struct vg_launch {
     bool cooperative;
     vg_counters *counters;             // NULL when not counting
     _Atomic uint32_t fault;            // CUresult of the first fault; blocks stop when it is not 0
+    uint64_t workspace;                // of grid-wide barriers: a cooperative launch finds it in %envreg1 and 2; set by vg_exec_launch
     uint32_t registers;                // per thread as ptxas says, for occupancy; 0: the estimate
     uint64_t warp_insts;               // executed, set when the launch ends
     const uintptr_t *regions;          // page table of the context's memory (mem.h), set by vg_exec_launch

@@ -98,4 +98,5 @@ typedef struct vg_launch_request {
 CUresult vg_front_launch(const vg_launch_request *q);
 uint32_t vg_registers_of(const struct CUfunc_st *f);
 CUresult cuFuncGetAttribute(int *value, int attribute, CUfunction f);
+CUresult cuOccupancyMaxActiveBlocksPerMultiprocessor(int *n, CUfunction f, int block, size_t shared);
 #endif

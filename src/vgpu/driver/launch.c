@@ -57,8 +57,9 @@ static CUresult check_resources(const vg_launch_request *q) {
 static CUresult check_company(vg_launch_request *q) {
     const vg_device *d = vg_front_device();
     const uint32_t *own = q->f->code->func->cluster_dim;
+    const bool given = q->cluster[0] != 0;
     for (int i = 0; i < 3; i++) {
-        if (own[0] && q->cluster[0] && q->cluster[i] != (own[i] ? own[i] : 1))
+        if (own[0] && given && q->cluster[i] != (own[i] ? own[i] : 1))
             return CUDA_ERROR_INVALID_VALUE;
         if (own[0])
             q->cluster[i] = own[i] ? own[i] : 1;

@@ -20,7 +20,8 @@ static const char *const mod_bits[32] = {"ftz",   "sat",   "approx", "full",    
                                          "sync",  "aligned", "cc",   "wrap",        "clamp",  "relu",   "NaN",           "xorsign.abs",
                                          "noftz", "satfinite", "nc", "shiftamt",    "l",      "r",      "to",            "cg",
                                          "ca",    "arrive", "red",   "warp",        "trans",  "noinc",  "abs",           "commit"};
-static const char *const mod2_bits[9] = {"parity", "cache_hint", "cluster", "col_a", "col_b", "trap", "zero", "noComplete", "hint"};
+static const char *const mod2_bits[] = {"parity", "cache_hint", "cluster", "col_a", "col_b", "trap", "zero", "noComplete", "hint", "mbarrier", "bulk_group",
+                                        "tensor", "im2col", "multicast", "read", "prefetch", "reduce"};
 
 #define SREG(name, text) text,
 static const char *const sregs[] = {
