@@ -48,7 +48,7 @@ enum {   // ptx_inst.mods2
     PTX_M2_CLUSTER = 1u << 2 /* barrier.cluster */, PTX_M2_COL_A = 1u << 3 /* mma layouts, row when absent; */,
     PTX_M2_COL_B = 1u << 4 /* wmma.load and store use A */,
     PTX_M2_TRAP = 1u << 5, PTX_M2_ZERO = 1u << 6 /* surface clamp modes */, PTX_M2_NO_COMPLETE = 1u << 7,
-    PTX_M2_CG_HINT = 1u << 8 /* any other cache hint */
+    PTX_M2_CG_HINT = 1u << 8 /* any other cache hint */, PTX_M2_LEVEL = 1u << 24, PTX_M2_GRAD = 1u << 25 /* tex */
 };
 
 // The second word of an opcode that has several meanings; 0 when it has one.

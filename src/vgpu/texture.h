@@ -45,4 +45,23 @@ static inline const vg_texture *vg_texture_of(const vg_textures *t, uint64_t han
     const vg_texture *x = &t->chunk[i / VG_TEXTURE_CHUNK][i % VG_TEXTURE_CHUNK];
     return x->used ? x : NULL;
 }
+
+// ---- reading (texture.c)
+
+typedef enum vg_tex_shape { VG_TEX_1D, VG_TEX_2D, VG_TEX_3D, VG_TEX_A1D, VG_TEX_A2D, VG_TEX_CUBE, VG_TEX_ACUBE } vg_tex_shape;
+typedef struct vg_fetch {
+    vg_tex_shape shape;
+    bool integer;                        // coordinates are texel indexes
+    float at[3];
+    int32_t index[3];                    // when integer
+    uint32_t layer;
+    float level;
+} vg_fetch;
+typedef enum vg_fetch_result { VG_FETCHED, VG_FETCH_FREED /* its memory is gone */, VG_FETCH_UNWRITTEN } vg_fetch_result;
+// The four components as bits: binary32, or integers when the texture reads as integers.
+vg_fetch_result vg_texture_fetch(const vg_memory *m, const vg_texture *t, const vg_fetch *f, uint32_t out[4]);
+// Whether an instruction of that shape may read the object.
+bool vg_texture_fits(const vg_texture *t, vg_tex_shape shape);
+// Device address of byte x of row y, slice or layer z of a surface; false outside. Clamps into the image first when asked to.
+bool vg_surface_address(const vg_image *im, vg_tex_shape shape, int32_t x, int32_t y, int32_t z, unsigned bytes, bool clamp, uint64_t *address);
 #endif
