@@ -96,15 +96,16 @@ if(FUZZ_CC)
       list(APPEND room_sources ${more})
     endforeach()
     set(exe ${CMAKE_BINARY_DIR}/${name})
-    set(fuzz_objects)
-    if(room STREQUAL "vgpu")   # the handlers are not what is fuzzed: they are taken as built, for every instruction set
-      list(APPEND room_sources ${vgpu_sources})
-      set(fuzz_objects $<TARGET_OBJECTS:hone_vgpu_baseline> $<TARGET_OBJECTS:hone_vgpu_avx2> $<TARGET_OBJECTS:hone_vgpu_avx512>)
+    set(fuzz_flags)
+    set(fuzz_libraries -lcrypto -lm -lpthread)
+    if(room STREQUAL "vgpu")   # with the handlers of the baseline instruction set
+      list(APPEND room_sources ${vgpu_sources} ${vgpu_ops})
+      set(fuzz_flags -fno-strict-aliasing -DVG_ISA=baseline -DVG_WITH_BASELINE -I${CMAKE_BINARY_DIR}/generated)
+      list(APPEND fuzz_libraries -lzstd -ldl)
     endif()
     add_custom_command(OUTPUT ${exe} COMMAND ${FUZZ_CC} -std=gnu17 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
-      -D_GNU_SOURCE -DHONE_VERSION="fuzz" -I${CMAKE_SOURCE_DIR}/src -I${CMAKE_SOURCE_DIR}/include -I${CMAKE_BINARY_DIR}/generated -fno-strict-aliasing
-      ${source} ${room_sources} ${fuzz_objects} -lcrypto -lzstd -lm -lpthread -ldl -o ${exe}
-      DEPENDS ${source} ${room_sources} ${fuzz_objects} ${CMAKE_BINARY_DIR}/generated/vgpu_devices.h COMMAND_EXPAND_LISTS VERBATIM)
+      -D_GNU_SOURCE -DHONE_VERSION="fuzz" -I${CMAKE_SOURCE_DIR}/src -I${CMAKE_SOURCE_DIR}/include ${fuzz_flags} ${source} ${room_sources} ${fuzz_libraries} -o ${exe}
+      DEPENDS ${source} ${room_sources} ${CMAKE_BINARY_DIR}/generated/vgpu_devices.h VERBATIM)
     add_custom_target(build_${name} DEPENDS ${exe})
     set_property(GLOBAL APPEND PROPERTY hone_test_targets build_${name})
     set(corpus ${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name})
