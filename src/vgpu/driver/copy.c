@@ -82,7 +82,7 @@ CUresult vg_copy_check(struct CUctx_st *c, const CUmemcpy3D *p) {
 CUresult vg_copy_run(struct CUctx_st *c, struct CUstream_st *s, const CUmemcpy3D *p) {
     bool host = false;
     CUresult r = vg_copy_check(c, p);   // a graph or held-back copy: its memory may be gone
-    if (r != CUDA_SUCCESS || !p->width_bytes)
+    if (r != CUDA_SUCCESS || !p->width_bytes || !p->height || !p->depth)
         return r;
     for (size_t z = 0; z < p->depth; z++)
         for (size_t y = 0; y < p->height; y++) {

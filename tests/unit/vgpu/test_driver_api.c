@@ -343,6 +343,7 @@ static void boxes_are_copied_between_all_kinds(void **state) {
     assert_int_equal(out[2][2][2], in[1][2][3]);
     assert_int_equal(out[0][0][0], 0xffffffffu);
     REFUSED(INVALID_VALUE, cuMemcpy3D_v2(&(CUmemcpy3D){array, back, 16, 2, 2}));   // leaves the array's row
+    OK(cuMemcpy3D_v2(&(CUmemcpy3D){array, back, 8, 0, SIZE_MAX}));                 // nothing, at once
     OK(cuMemcpyAtoH_v2(one, a, 4, 8));
     assert_int_equal(one[1], 2);
     OK(cuArrayDestroy(a));
