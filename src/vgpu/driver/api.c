@@ -37,7 +37,8 @@ static const row rows[] = {
 // The library's own functions (include/hone_vgpu.h) go by any version.
 #define OWN(F)                                                                                                                       \
     F(honeVgpuSetOptions) F(honeVgpuGetOptions) F(honeVgpuTakeFindings) F(honeVgpuName) F(honeVgpuForget) F(honeVgpuUnwritten)       \
-    F(honeVgpuSetResources) F(honeVgpuTakeLaunches) F(honeVgpuTakeLines) F(honeVgpuDeviceText) F(honeVgpuVersion) F(honeVgpuObserved)
+    F(honeVgpuSetResources) F(honeVgpuTakeLaunches) F(honeVgpuTakeLines) F(honeVgpuDeviceText) F(honeVgpuVersion) F(honeVgpuObserved) \
+    F(honeVgpuShadowRead) F(honeVgpuShadowWrite) F(honeVgpuTakeShadowStats)
 #define DECLARE_OWN(f) void f(void);
 OWN(DECLARE_OWN)
 #define ROW_OWN(f) {#f, 0, f, NULL},
