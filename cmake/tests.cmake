@@ -70,6 +70,26 @@ add_test(NAME diff/hopper_probe COMMAND ${CMAKE_SOURCE_DIR}/tests/diff/hopper_pr
   ${CMAKE_SOURCE_DIR}/tests/diff/hopper_probe.cu)
 set_tests_properties(diff/hopper_probe PROPERTIES SKIP_RETURN_CODE 77)
 
+# A program that includes the toolkit's cuda.h and is linked with -lcuda alone runs on build/lib/libcuda.so.1. Skips loudly without a toolkit.
+find_path(CUDA_INCLUDE cuda.h HINTS ${HONE_TOOLKIT} $ENV{CUDA_HOME} $ENV{CUDA_PATH} /usr/local/cuda PATH_SUFFIXES include NO_DEFAULT_PATH)
+find_library(CUDA_STUB cuda HINTS ${CUDA_INCLUDE}/.. ${HONE_TOOLKIT} $ENV{CUDA_HOME} /usr/local/cuda PATH_SUFFIXES lib64/stubs targets/x86_64-linux/lib/stubs lib/stubs NO_DEFAULT_PATH)
+if(CUDA_INCLUDE AND CUDA_STUB)
+  add_executable(driver_sample EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/tests/diff/driver_sample.c)
+  target_include_directories(driver_sample PRIVATE ${CUDA_INCLUDE})
+  target_link_libraries(driver_sample PRIVATE ${CUDA_STUB})
+  set_target_properties(driver_sample PROPERTIES SKIP_BUILD_RPATH ON)
+  add_dependencies(driver_sample honegpu)
+  set_property(GLOBAL APPEND PROPERTY hone_test_targets driver_sample)
+  # a program without AddressSanitizer that loads a library with it preloads its runtime
+  add_test(NAME diff/driver_sample COMMAND sh -c "LD_LIBRARY_PATH=${CMAKE_BINARY_DIR}/lib LD_PRELOAD=$HONE_ASAN_PRELOAD exec $<TARGET_FILE:driver_sample>")
+else()
+  add_test(NAME diff/driver_sample COMMAND sh -c "echo 'skipped: no toolkit with cuda.h and a stub libcuda.so'; exit 77")
+endif()
+set_tests_properties(diff/driver_sample PROPERTIES SKIP_RETURN_CODE 77)
+
+# docs/driver-api.md says what api.def says.
+add_test(NAME docs/driver_api COMMAND python3 ${CMAKE_SOURCE_DIR}/scripts/driver_api_page.py --check)
+
 # The exploit corpus: every cheat refused by name, every honest optimisation passed.
 if(EXISTS ${CMAKE_SOURCE_DIR}/tests/exploits/run.py)
   add_test(NAME exploits COMMAND python3 ${CMAKE_SOURCE_DIR}/tests/exploits/run.py $<TARGET_FILE:hone>)
@@ -92,6 +112,7 @@ set(fuzz_rooms_cuda base cuda)
 set(fuzz_rooms_task base cuda task)
 set(fuzz_rooms_store base store)
 set(fuzz_rooms_import base import)
+set(fuzz_rooms_vgpu base ptx)   # and the virtual GPU's own sources, below
 if(FUZZ_CC)
   foreach(source ${fuzz_targets})
     get_filename_component(name ${source} NAME_WE)
@@ -102,9 +123,16 @@ if(FUZZ_CC)
       list(APPEND room_sources ${more})
     endforeach()
     set(exe ${CMAKE_BINARY_DIR}/${name})
+    set(fuzz_flags)
+    set(fuzz_libraries -lcrypto -lzstd -lm -lpthread)
+    if(room STREQUAL "vgpu")   # with the handlers of the baseline instruction set
+      list(APPEND room_sources ${vgpu_sources} ${vgpu_ops})
+      set(fuzz_flags -fno-strict-aliasing -DVG_ISA=baseline -DVG_WITH_BASELINE -I${CMAKE_BINARY_DIR}/generated)
+      list(APPEND fuzz_libraries -ldl)
+    endif()
     add_custom_command(OUTPUT ${exe} COMMAND ${FUZZ_CC} -std=gnu17 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
-      -D_GNU_SOURCE -DHONE_VERSION="fuzz" -I${CMAKE_SOURCE_DIR}/src -I${CMAKE_SOURCE_DIR}/include ${source} ${room_sources} -lcrypto -lzstd -lm -lpthread -o ${exe}
-      DEPENDS ${source} ${room_sources} VERBATIM)
+      -D_GNU_SOURCE -DHONE_VERSION="fuzz" -I${CMAKE_SOURCE_DIR}/src -I${CMAKE_SOURCE_DIR}/include ${fuzz_flags} ${source} ${room_sources} ${fuzz_libraries} -o ${exe}
+      DEPENDS ${source} ${room_sources} ${CMAKE_BINARY_DIR}/generated/vgpu_devices.h VERBATIM)
     add_custom_target(build_${name} DEPENDS ${exe})
     set_property(GLOBAL APPEND PROPERTY hone_test_targets build_${name})
     set(corpus ${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name})

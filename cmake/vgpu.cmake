@@ -10,7 +10,7 @@ add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/generated/vgpu_devices.h
   DEPENDS ${device_files} ${CMAKE_SOURCE_DIR}/cmake/embed_devices.cmake)
 
 add_library(hone_vgpu_core OBJECT ${vgpu_sources} ${CMAKE_BINARY_DIR}/generated/vgpu_devices.h)
-target_link_libraries(hone_vgpu_core PUBLIC hone_options)
+target_link_libraries(hone_vgpu_core PUBLIC hone_options PkgConfig::ZSTD)   # fat binaries are packed with it
 target_compile_options(hone_vgpu_core PRIVATE -fno-strict-aliasing)
 file(GLOB vgpu_fpshadow CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/vgpu/fpshadow*.c)
 set_source_files_properties(${vgpu_fpshadow} PROPERTIES COMPILE_OPTIONS "-O3;-fno-trapping-math")
@@ -32,8 +32,14 @@ foreach(isa ${HONE_VGPU_ISAS})
 endforeach()
 
 add_library(hone_vgpu_objects STATIC ${vgpu_objects})
-target_link_libraries(hone_vgpu_objects PUBLIC hone_options hone_ptx hone_base)
+target_link_libraries(hone_vgpu_objects PUBLIC hone_options hone_ptx hone_base PkgConfig::ZSTD)
 add_library(honegpu SHARED ${vgpu_objects})
-target_link_libraries(honegpu PRIVATE hone_options hone_ptx hone_base)
+target_link_libraries(honegpu PRIVATE hone_options hone_ptx hone_base PkgConfig::ZSTD)
 set_target_properties(honegpu PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
 target_link_options(honegpu PRIVATE -Wl,--exclude-libs,ALL -Wl,-soname,libhonegpu.so -Wl,--version-script=${CMAKE_SOURCE_DIR}/src/vgpu/driver/exports.map)
+
+# build/lib/libcuda.so.1: what a program linked with -lcuda asks the loader for, when LD_LIBRARY_PATH names that folder.
+add_custom_command(TARGET honegpu POST_BUILD
+  COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/lib
+  COMMAND ${CMAKE_COMMAND} -E create_symlink ../libhonegpu.so ${CMAKE_BINARY_DIR}/lib/libcuda.so.1
+  COMMAND ${CMAKE_COMMAND} -E create_symlink libcuda.so.1 ${CMAKE_BINARY_DIR}/lib/libcuda.so)

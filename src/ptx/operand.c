@@ -128,6 +128,13 @@ static hone_code parse_coordinates(ptx_parser *p, ptx_inst *in, ptx_operand *o) 
             return ptx_error(p, &p->tok, HONE_E_PARSE, "address cannot hold");
         list[n] = (ptx_operand){0};
         HONE_TRY(ptx_parse_operand(p, in, &list[n++]));
+        const ptx_operand vec = list[n - 1];
+        for (unsigned i = 0; vec.kind == PTX_O_VEC && i < vec.n_elems; i++) {   // {a, b} are coordinates like a, b
+            if (n - 1 + i >= MAX_ELEMS)
+                return ptx_error(p, &p->tok, HONE_E_PARSE, "address cannot hold");
+            list[n - 1 + i] = vec.elems[i];
+        }
+        n += vec.kind == PTX_O_VEC && vec.n_elems ? vec.n_elems - 1u : 0;
     }
     return n ? keep_elems(p, o, list, n) : HONE_OK;
 }

@@ -50,7 +50,8 @@ enum {   // ptx_inst.mods2
     PTX_M2_TRAP = 1u << 5, PTX_M2_ZERO = 1u << 6 /* surface clamp modes */, PTX_M2_NO_COMPLETE = 1u << 7,
     PTX_M2_CG_HINT = 1u << 8 /* any other cache hint */,
     PTX_M2_MBARRIER = 1u << 9 /* cp.async.bulk …: how completion is told */, PTX_M2_BULK_GROUP = 1u << 10, PTX_M2_TENSOR = 1u << 11 /* vec: dimensions */,
-    PTX_M2_IM2COL = 1u << 12, PTX_M2_MULTICAST = 1u << 13, PTX_M2_READ = 1u << 14, PTX_M2_PREFETCH = 1u << 15, PTX_M2_REDUCE = 1u << 16
+    PTX_M2_IM2COL = 1u << 12, PTX_M2_MULTICAST = 1u << 13, PTX_M2_READ = 1u << 14, PTX_M2_PREFETCH = 1u << 15, PTX_M2_REDUCE = 1u << 16,
+    PTX_M2_LEVEL = 1u << 24, PTX_M2_GRAD = 1u << 25 /* tex */
 };
 
 // The second word of an opcode that has several meanings; 0 when it has one.

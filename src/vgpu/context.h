@@ -30,6 +30,7 @@ typedef struct vg_context {
     // Device printf text, whole lines or parts of them in execution order; called from any host thread (locks itself). NULL: dropped.
     void (*print)(void *self, const char *text, size_t bytes);
     void *print_self;
+    struct vg_textures *textures;            // texture and surface objects (texture.h), NULL while there are none
 } vg_context;
 
 // errors: HONE_E_NOMEM. owns: free with vg_context_free; the options are the defaults (CHECK).

@@ -25,6 +25,8 @@ typedef struct vg_alloc {
     size_t mapped_bytes;    // of the host mapping (backing, then shadow)
     uint64_t range_end;     // end of its addresses with the red zone behind
     struct vg_fs_cell *fs_cells;   // binary64 shadows of its words (fpshadow.h), lazily mapped; NULL: none
+    uint32_t use, use_flags;    // the driver front's own: what it was allocated for
+    void *owner;                // the driver front's own: its pool …
     uint64_t read_end, write_end;   // furthest byte offset + 1 that counted launches read or wrote (honeVgpuObserved)
 } vg_alloc;
 

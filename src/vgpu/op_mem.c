@@ -4,6 +4,7 @@
 #include "vgpu/mem_row.h"
 
 bool VG_NAME(vg_bind_mem)(vg_binder *b, const ptx_inst *in, vg_inst *out);
+bool VG_NAME(vg_bind_tex)(vg_binder *b, const ptx_inst *in, vg_inst *out);   // op_tex.c
 
 enum { T_GLOBAL, T_SHARED, T_LOCAL, T_PARAM, T_PARAM_AT, T_FRAME };
 static const vg_mem_form *(*const tables[])(unsigned E, unsigned V) = {
@@ -121,6 +122,7 @@ bool VG_NAME(vg_bind_mem)(vg_binder *b, const ptx_inst *in, vg_inst *out) {
     case PTX_OP_LD: case PTX_OP_LDU: return bind_access(b, in, out, true);
     case PTX_OP_ST: return in->sub == PTX_CP_ASYNC ? vg_bind_async_store(b, in, out) : bind_access(b, in, out, false);
     case PTX_OP_DISCARD: return bind_discard(b, in, out);
+    case PTX_OP_TEX: case PTX_OP_SULD: case PTX_OP_SUST: return VG_NAME(vg_bind_tex)(b, in, out);
     default: return VG_NAME(vg_bind_copy)(b, in, out);
     }
 }

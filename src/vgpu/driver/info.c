@@ -1,6 +1,5 @@
 // Facts: device attributes, error names, entry points by name.
 #include "vgpu/driver/front.h"
-#include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -34,25 +33,35 @@ VG_API CUresult cuGetErrorString(CUresult r, const char **s) {
     return s && t ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
-// ---- device attributes: fixed by the architecture, or a number of the modelled device
+// ---- device attributes: fixed, or a number of the modelled device
 
+enum {
+#define FIXED(name, number, value) CU_DEV_##name = number,
+#define MODELLED(name, number, key, factor) CU_DEV_##name = number,
+#define COMPUTED(name, number) CU_DEV_##name = number,
+#include "vgpu/driver/attributes.def"
+#undef FIXED
+#undef MODELLED
+#undef COMPUTED
+};
 typedef struct fixed_attribute { int attribute, value; } fixed_attribute;
+typedef struct modelled_attribute { int attribute; vg_dev_key key; double factor; } modelled_attribute;
+#define COMPUTED(name, number)
+#define MODELLED(name, number, key, factor)
+#define FIXED(name, number, value) {number, value},
 static const fixed_attribute fixed[] = {
-    {CU_DEV_MAX_THREADS_PER_BLOCK, 1024}, {CU_DEV_MAX_BLOCK_DIM_X, 1024}, {CU_DEV_MAX_BLOCK_DIM_Y, 1024}, {CU_DEV_MAX_BLOCK_DIM_Z, 64},
-    {CU_DEV_MAX_GRID_DIM_X, 0x7fffffff}, {CU_DEV_MAX_GRID_DIM_Y, 65535}, {CU_DEV_MAX_GRID_DIM_Z, 65535}, {CU_DEV_SHARED_PER_BLOCK, 49152},
-    {CU_DEV_CONSTANT_BYTES, 65536}, {CU_DEV_WARP_SIZE, 32}, {CU_DEV_MAX_PITCH, 0x7fffffff}, {CU_DEV_REGISTERS_PER_BLOCK, 65536},
-    {CU_DEV_TEXTURE_ALIGNMENT, 512}, {CU_DEV_GPU_OVERLAP, 1}, {CU_DEV_KERNEL_TIMEOUT, 0}, {CU_DEV_INTEGRATED, 0}, {CU_DEV_CAN_MAP_HOST, 1},
-    {CU_DEV_COMPUTE_MODE, 0}, {CU_DEV_CONCURRENT_KERNELS, 1}, {CU_DEV_ECC, 0}, {CU_DEV_PCI_BUS, 0}, {CU_DEV_PCI_DEVICE, 0}, {CU_DEV_TCC, 0},
-    {CU_DEV_ASYNC_ENGINES, 1}, {CU_DEV_UNIFIED_ADDRESSING, 1}, {CU_DEV_PCI_DOMAIN, 0}, {CU_DEV_STREAM_PRIORITIES, 0}, {CU_DEV_GLOBAL_L1, 1},
-    {CU_DEV_LOCAL_L1, 1}, {CU_DEV_MANAGED_MEMORY, 1}, {CU_DEV_MULTI_GPU_BOARD, 0}, {CU_DEV_CONCURRENT_MANAGED, 0}, {CU_DEV_COMPUTE_PREEMPTION, 0},
-    {CU_DEV_COOPERATIVE_LAUNCH, 1}, {CU_DEV_HOST_REGISTER, 0}, {CU_DEV_RESERVED_SHARED, 1024}, {CU_DEV_MEMORY_POOLS, 0}};
-
-typedef struct modelled_attribute { int attribute; vg_dev_key key; double scale; } modelled_attribute;
+#include "vgpu/driver/attributes.def"
+};
+#undef FIXED
+#undef MODELLED
+#define FIXED(name, number, value)
+#define MODELLED(name, number, key, factor) {number, VG_DEV_##key, factor},
 static const modelled_attribute modelled[] = {
-    {CU_DEV_CLOCK_KHZ, VG_DEV_BOOST_MHZ, 1000}, {CU_DEV_SM_COUNT, VG_DEV_SMS, 1}, {CU_DEV_L2_BYTES, VG_DEV_L2_BYTES, 1},
-    {CU_DEV_THREADS_PER_SM, VG_DEV_WARPS_PER_SM, 32}, {CU_DEV_CC_MAJOR, VG_DEV_CC_MAJOR, 1}, {CU_DEV_CC_MINOR, VG_DEV_CC_MINOR, 1},
-    {CU_DEV_SHARED_PER_SM, VG_DEV_SHARED_PER_SM, 1}, {CU_DEV_REGISTERS_PER_SM, VG_DEV_REGS_PER_SM, 1},
-    {CU_DEV_SHARED_PER_BLOCK_OPTIN, VG_DEV_SHARED_PER_BLOCK, 1}, {CU_DEV_BLOCKS_PER_SM, VG_DEV_BLOCKS_PER_SM, 1}};
+#include "vgpu/driver/attributes.def"
+};
+#undef FIXED
+#undef MODELLED
+#undef COMPUTED
 
 static CUresult check(const void *out, CUdevice d) {
     if (!vg_front_device())
@@ -78,12 +87,13 @@ VG_API CUresult cuDeviceGetAttribute(int *value, int attribute, CUdevice dev) {
             return *value = fixed[i].value, CUDA_SUCCESS;
     for (size_t i = 0; i < HONE_COUNT(modelled); i++)
         if (modelled[i].attribute == attribute)
-            return *value = (int)(vg_dev(d, modelled[i].key) * modelled[i].scale), CUDA_SUCCESS;
+            return *value = (int)(vg_dev(d, modelled[i].key) * modelled[i].factor), CUDA_SUCCESS;
     switch (attribute) {
     case CU_DEV_MEMORY_BUS_BITS: *value = bus_bits(d); return CUDA_SUCCESS;
     case CU_DEV_MEMORY_CLOCK_KHZ: *value = (int)(vg_dev(d, VG_DEV_DRAM_PEAK_GBS) * 1e6 * 4 / bus_bits(d)); return CUDA_SUCCESS;
     case CU_DEV_CLUSTER_LAUNCH: *value = vg_dev(d, VG_DEV_CC_MAJOR) >= 9; return CUDA_SUCCESS;
-    default: *value = 0; return attribute > 0 && attribute < 148 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;   // known, and absent here
+    case CU_DEV_DOUBLE_RATIO: *value = (int)(vg_dev(d, VG_DEV_FP32_LANES) / vg_dev(d, VG_DEV_FP64_LANES)); return CUDA_SUCCESS;
+    default: return CUDA_ERROR_INVALID_VALUE;
     }
 }
 
@@ -129,7 +139,7 @@ VG_API CUresult cuDeviceGetUuid(CUuuid *uuid, CUdevice dev) { return cuDeviceGet
 
 VG_API CUresult cuDeviceGetPCIBusId(char *id, int n, CUdevice dev) {
     CUresult r = check(id, dev);
-    if (r == CUDA_SUCCESS && n < 13)
+    if (r == CUDA_SUCCESS && n <= 0)
         r = CUDA_ERROR_INVALID_VALUE;
     if (r == CUDA_SUCCESS)
         snprintf(id, (size_t)n, "0000:00:00.0");
@@ -145,40 +155,27 @@ VG_API CUresult cuDeviceCanAccessPeer(int *can, CUdevice a, CUdevice b) {
     return r;
 }
 
-// ---- entry points
+// ---- entry points; undocumented tables, the profiler
 
-// Names that callers ask for without the version suffix under which the current definition is exported.
-static const char *const suffixes[] = {"_v2", "", "_v4", "_v3"};
-
-static void *find_symbol(const char *name) {
-    char full[128];
-    for (size_t i = 0; i < HONE_COUNT(suffixes); i++) {
-        Dl_info self;
-        if (!dladdr((void *)(uintptr_t)&find_symbol, &self) || snprintf(full, sizeof full, "%s%s", name, suffixes[i]) >= (int)sizeof full)
-            return NULL;
-        void *library = dlopen(self.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
-        if (!library)
-            return NULL;
-        void *p = dlsym(library, full);
-        dlclose(library);
-        if (p)
-            return p;
-    }
-    return NULL;
-}
+typedef void (*entry_point)(void);
+entry_point vg_entry_point(const char *name, int version, bool per_thread, int *status);   // api.c
 
 VG_API CUresult cuGetProcAddress_v2(const char *name, void **out, int version, uint64_t flags, int *status) {
-    (void)version;
-    (void)flags;
-    if (!name || !out)
+    enum { NEWEST = 13999, PER_THREAD = 2 };
+    int found;
+    if (!name || !out || version < 0 || version > NEWEST || flags > PER_THREAD)
         return CUDA_ERROR_INVALID_VALUE;
-    bool ours = strncmp(name, "cu", 2) == 0 || strncmp(name, "honeVgpu", 8) == 0;
-    *out = ours ? find_symbol(name) : NULL;
+    entry_point f = vg_entry_point(name, version, flags == PER_THREAD, &found);
+    memcpy(out, &f, sizeof f);
     if (status)
-        *status = *out ? 0 : 1;   // found; symbol not found
-    return *out ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
+        *status = found;
+    return CUDA_SUCCESS;   // also when there is none: *out is NULL then
 }
-VG_API CUresult cuGetProcAddress(const char *name, void **out, int version, uint64_t flags) { return cuGetProcAddress_v2(name, out, version, flags, NULL); }
+VG_API CUresult cuGetProcAddress(const char *name, void **out, int version, uint64_t flags) {   // as CUDA 11.3 defined it: no status, so an error
+    int found = 0;
+    CUresult r = cuGetProcAddress_v2(name, out, version, flags, &found);
+    return r == CUDA_SUCCESS && found ? CUDA_ERROR_NOT_FOUND : r;
+}
 
 VG_API CUresult cuGetExportTable(const void **table, const CUuuid *id) {   // undocumented tables: there are none
     (void)id;

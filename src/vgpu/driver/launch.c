@@ -1,5 +1,5 @@
 // Launches: validation as the driver does it, parameter packing, execution, modelled time, the record of what ran. Also occupancy queries.
-#include "vgpu/driver/front.h"
+#include "vgpu/driver/work.h"
 #include "vgpu/lines.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -170,7 +170,7 @@ static vg_launch make_launch(struct CUctx_st *c, const vg_launch_request *q, con
     return l;
 }
 
-static CUresult execute(struct CUctx_st *c, const vg_launch_request *q, const uint8_t *params, struct CUstream_st *s) {
+CUresult vg_launch_packed(struct CUctx_st *c, const vg_launch_request *q, const uint8_t *params, struct CUstream_st *s) {
     vg_launch l = make_launch(c, q, params);
     vg_counters counters = {0};
     if (l.flags & HONE_VGPU_COUNT)
@@ -202,29 +202,38 @@ static CUresult execute(struct CUctx_st *c, const vg_launch_request *q, const ui
     return CUDA_SUCCESS;
 }
 
+CUresult vg_launch_check(vg_launch_request *q) {
+    CUresult r = check_shape(q);
+    if (r == CUDA_SUCCESS)
+        r = check_bounds(q);
+    if (r == CUDA_SUCCESS)
+        r = check_resources(q);
+    return r == CUDA_SUCCESS ? check_company(q) : r;
+}
+
+CUresult vg_launch_pack(const vg_launch_request *q, uint8_t **bytes) {
+    size_t n = q->f->code->func->param_bytes;
+    *bytes = n > PARAM_MAX ? NULL : hone_calloc(1, n + 16);
+    return *bytes ? pack_params(q->f->code->func, q->params, q->extra, *bytes) : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
 CUresult vg_front_launch(const vg_launch_request *request) {
-    vg_launch_request q = *request;
+    vg_work w = {.kind = VG_WORK_KERNEL, .kernel = {.q = *request}};
+    vg_launch_request *q = &w.kernel.q;
     struct CUctx_st *c;
     CUresult r = vg_front_enter(&c);
     if (r != CUDA_SUCCESS)
         return r;
-    struct CUstream_st *s = vg_stream_of(c, q.stream);
-    if (!vg_is_function(q.f) || !s || q.f->module->context != c)
+    struct CUstream_st *s = vg_stream_of(c, q->stream);
+    q->f = vg_function_in(c, q->f);
+    if (!q->f || !s)
         return vg_front_leave(c, CUDA_ERROR_INVALID_HANDLE);
-    size_t bytes = q.f->code->func->param_bytes;
-    uint8_t *params = bytes > PARAM_MAX ? NULL : hone_calloc(1, bytes + 16);
-    r = params ? check_shape(&q) : CUDA_ERROR_OUT_OF_MEMORY;
+    r = vg_launch_check(q);
     if (r == CUDA_SUCCESS)
-        r = check_bounds(&q);
+        r = vg_launch_pack(q, &w.kernel.bytes);
     if (r == CUDA_SUCCESS)
-        r = check_resources(&q);
-    if (r == CUDA_SUCCESS)
-        r = check_company(&q);
-    if (r == CUDA_SUCCESS)
-        r = pack_params(q.f->code->func, q.params, q.extra, params);
-    if (r == CUDA_SUCCESS)
-        r = execute(c, &q, params, s);
-    hone_free(params);
+        r = vg_work_submit(c, s, &w);
+    hone_free(w.kernel.bytes);
     return vg_front_leave(c, r);
 }
 
@@ -240,6 +249,8 @@ VG_API CUresult cuLaunchCooperativeKernel(CUfunction f, unsigned gx, unsigned gy
                                                 .params = params, .cooperative = true});
 }
 
+// The forms before cuLaunchKernel (cuFuncSetBlockShape, cuParamSet…) have been deprecated since CUDA 4 and are absent.
+
 VG_API CUresult cuLaunchKernelEx(const CUlaunchConfig *k, CUfunction f, void **params, void **extra) {
     if (!k || (k->n_attributes && !k->attributes))
         return CUDA_ERROR_INVALID_VALUE;
@@ -248,6 +259,8 @@ VG_API CUresult cuLaunchKernelEx(const CUlaunchConfig *k, CUfunction f, void **p
     memcpy(q.block, k->block, sizeof q.block);
     for (unsigned i = 0; i < k->n_attributes; i++) {   // the other attributes are hints that cannot change results
         const CUlaunchAttribute *a = &k->attributes[i];
+        if (a->id == CU_ATTRIBUTE_PROGRAMMATIC_EVENT || a->id == CU_ATTRIBUTE_COMPLETION_EVENT || a->id == CU_ATTRIBUTE_UPDATABLE)
+            return CUDA_ERROR_NOT_SUPPORTED;
         if (a->id == CU_ATTRIBUTE_COOPERATIVE)
             q.cooperative = a->value.cooperative != 0;
         else if (a->id == CU_ATTRIBUTE_CLUSTER) {
@@ -266,7 +279,8 @@ VG_API CUresult cuLaunchKernelEx(const CUlaunchConfig *k, CUfunction f, void **p
 VG_API CUresult cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *n, CUfunction f, int block, size_t shared, unsigned flags) {
     if (!vg_front_device())
         return CUDA_ERROR_NOT_INITIALIZED;
-    if (!vg_is_function(f))
+    f = vg_function_here(f);
+    if (!f)
         return CUDA_ERROR_INVALID_HANDLE;
     if (!n || block <= 0 || flags > 1)
         return CUDA_ERROR_INVALID_VALUE;
@@ -282,7 +296,8 @@ VG_API CUresult cuOccupancyMaxPotentialBlockSizeWithFlags(int *min_grid, int *bl
                                                           unsigned flags) {
     if (!vg_front_device())
         return CUDA_ERROR_NOT_INITIALIZED;
-    if (!vg_is_function(f))
+    f = vg_function_here(f);
+    if (!f)
         return CUDA_ERROR_INVALID_HANDLE;
     if (!min_grid || !block || limit < 0 || flags > 1)
         return CUDA_ERROR_INVALID_VALUE;
@@ -308,9 +323,14 @@ VG_API CUresult cuOccupancyMaxPotentialBlockSize(int *min_grid, int *block, CUfu
 }
 
 VG_API CUresult cuOccupancyAvailableDynamicSMemPerBlock(size_t *bytes, CUfunction f, int blocks, int threads) {
-    if (!bytes || blocks <= 0 || threads <= 0 || !vg_is_function(f))
-        return CUDA_ERROR_INVALID_VALUE;
     const vg_device *d = vg_front_device();
+    if (!d)
+        return CUDA_ERROR_NOT_INITIALIZED;
+    f = vg_function_here(f);
+    if (!f)
+        return CUDA_ERROR_INVALID_HANDLE;
+    if (!bytes || blocks <= 0 || threads <= 0)
+        return CUDA_ERROR_INVALID_VALUE;
     size_t each = (size_t)vg_dev(d, VG_DEV_SHARED_PER_SM) / (size_t)blocks, reserved = 1024 + f->code->shared_bytes;
     size_t most = (size_t)vg_dev(d, VG_DEV_SHARED_PER_BLOCK) - f->code->shared_bytes;
     size_t left = each > reserved ? (each - reserved) / 128 * 128 : 0;

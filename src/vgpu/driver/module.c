@@ -1,5 +1,7 @@
-// Modules and functions: PTX text in, functions and variables by name out. Binary images (cubin, fatbin) are refused: the virtual GPU executes PTX.
-#include "vgpu/driver/front.h"
+// Modules and functions: PTX text in, functions and variables by name out. A fat binary is searched for its PTX (fatbin.c); machine code (cubin) is
+// refused: the virtual GPU executes PTX.
+#include "vgpu/driver/fatbin.h"
+#include "vgpu/driver/work.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -37,39 +39,57 @@ static void write_log(char *log, size_t cap, void **size, const char *text) {
         *size = (void *)(uintptr_t)(n ? n + 1 : 0);
 }
 
-// ---- loading
-
-static CUresult check_image(const void *image, size_t *len) {
-    if (!image)
-        return CUDA_ERROR_INVALID_VALUE;
-    const unsigned char *p = image;
-    bool elf = p[0] == 0x7f && p[1] == 'E' && p[2] == 'L' && p[3] == 'F', fatbin = p[0] == 0x50 && p[1] == 0xed && p[2] == 0x55 && p[3] == 0xba;
-    if (elf || fatbin)
-        return CUDA_ERROR_NO_BINARY_FOR_GPU;
-    *len = strnlen(image, IMAGE_MAX + 1);
-    return *len > IMAGE_MAX ? CUDA_ERROR_INVALID_IMAGE : CUDA_SUCCESS;
+void vg_write_jit_logs(unsigned n, const int *options, void **values, const char *message, const char *hint) {
+    jit_logs j = read_options(n, options, values);
+    char log[2048];
+    snprintf(log, sizeof log, "%s%s%s", message, hint[0] ? "\n" : "", hint);
+    write_log(j.info, j.info_bytes, j.info_size, "");
+    write_log(j.error, j.error_bytes, j.error_size, log);
 }
 
-static CUresult load(struct CUctx_st *c, const char *text, size_t len, const jit_logs *j, CUmodule *out) {
-    hone_err e = {0};
-    struct CUmod_st *m = hone_calloc(1, sizeof *m);
-    if (!m)
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    if (vg_module_load(c->vg, text, len, &m->vg, &e) != HONE_OK) {
-        char log[sizeof e.msg + sizeof e.hint + 4];
-        snprintf(log, sizeof log, "%s%s%s", e.msg, e.hint[0] ? "\n" : "", e.hint);
-        write_log(j->error, j->error_bytes, j->error_size, log);
-        hone_free(m);
-        return vg_front_result(&e);
+// ---- loading
+
+// The PTX text of an image. *owned is what to free afterwards, NULL when the text is the image itself.
+CUresult vg_text_of(const void *image, const char **text, size_t *len, char **owned, hone_err *e) {
+    if (!image)
+        return CUDA_ERROR_INVALID_VALUE;
+    switch (vg_image_kind_of(image)) {
+    case VG_IMAGE_ELF:
+        hone_fail(e, HONE_E_UNSUPPORTED, 0, "the virtual GPU loads PTX text or a fat binary with PTX, not machine code");
+        return CUDA_ERROR_NO_BINARY_FOR_GPU;
+    case VG_IMAGE_FATBIN: case VG_IMAGE_WRAPPER: {
+        hone_code code = vg_fatbin_ptx(image, vg_compute_capability(), owned, len, e);
+        *text = *owned;
+        return code == HONE_OK ? CUDA_SUCCESS : code == HONE_E_NOMEM ? CUDA_ERROR_OUT_OF_MEMORY : code == HONE_E_UNSUPPORTED ? CUDA_ERROR_NO_BINARY_FOR_GPU
+                                                                                                                             : CUDA_ERROR_INVALID_IMAGE;
     }
-    write_log(j->info, j->info_bytes, j->info_size, "");
-    write_log(j->error, j->error_bytes, j->error_size, "");
-    m->magic = VG_MAGIC_MODULE;
+    default:
+        *text = image;
+        *len = strnlen(image, IMAGE_MAX + 1);
+        return *len > IMAGE_MAX ? CUDA_ERROR_INVALID_IMAGE : CUDA_SUCCESS;
+    }
+}
+
+struct CUmod_st *vg_module_new(struct CUctx_st *c, const char *text, size_t len, hone_err *e) {
+    struct CUmod_st *m = hone_calloc(1, sizeof *m);
+    if (!m) {
+        hone_fail(e, HONE_E_NOMEM, 0, "cannot load a module: out of memory");
+        return NULL;
+    }
+    if (vg_module_load(c->vg, text, len, &m->vg, e) != HONE_OK) {
+        hone_free(m);
+        return NULL;
+    }
+    if (!vg_handle_add(m, VG_MODULE)) {
+        vg_module_free(m->vg);
+        hone_free(m);
+        hone_fail(e, HONE_E_NOMEM, 0, "cannot load a module: out of memory");
+        return NULL;
+    }
     m->context = c;
     m->next = c->modules;
     c->modules = m;
-    *out = m;
-    return CUDA_SUCCESS;
+    return m;
 }
 
 VG_API CUresult cuModuleLoadDataEx(CUmodule *out, const void *image, unsigned n, int *options, void **values) {
@@ -77,13 +97,18 @@ VG_API CUresult cuModuleLoadDataEx(CUmodule *out, const void *image, unsigned n,
     CUresult r = vg_front_enter(&c);
     if (r != CUDA_SUCCESS)
         return r;
+    const char *text = NULL;
+    char *owned = NULL;
     size_t len = 0;
-    r = out ? check_image(image, &len) : CUDA_ERROR_INVALID_VALUE;
-    jit_logs j = read_options(n, options, values);
-    if (r == CUDA_ERROR_NO_BINARY_FOR_GPU)
-        write_log(j.error, j.error_bytes, j.error_size, "the virtual GPU loads PTX text, not a binary image");
-    if (r == CUDA_SUCCESS)
-        r = load(c, image, len, &j, out);
+    hone_err e = {0};
+    r = out && (!n || (options && values)) ? vg_text_of(image, &text, &len, &owned, &e) : CUDA_ERROR_INVALID_VALUE;
+    if (r == CUDA_SUCCESS) {
+        *out = vg_module_new(c, text, len, &e);
+        r = vg_front_result(&e);
+    }
+    if (r != CUDA_ERROR_INVALID_VALUE)
+        vg_write_jit_logs(n, options, values, e.msg, e.hint);
+    hone_free(owned);
     return vg_front_leave(c, r);
 }
 
@@ -107,12 +132,21 @@ static void module_free(struct CUmod_st *m) {
     while (m->functions) {
         struct CUfunc_st *f = m->functions;
         m->functions = f->next;
-        f->magic = 0;
+        vg_handle_drop(f);
         hone_free(f);
     }
     vg_module_free(m->vg);
-    m->magic = 0;
+    vg_handle_drop(m);
     hone_free(m);
+}
+
+void vg_module_drop(struct CUctx_st *c, struct CUmod_st *m) {
+    for (struct CUmod_st **p = &c->modules; *p; p = &(*p)->next)
+        if (*p == m) {
+            *p = m->next;
+            module_free(m);
+            return;
+        }
 }
 
 void vg_modules_free_all(struct CUctx_st *c) {
@@ -123,24 +157,18 @@ void vg_modules_free_all(struct CUctx_st *c) {
     }
 }
 
-static struct CUmod_st **find_module(struct CUctx_st *c, const struct CUmod_st *m) {
-    for (struct CUmod_st **p = &c->modules; *p; p = &(*p)->next)
-        if (*p == m)
-            return p;
-    return NULL;
-}
+static bool is_module(struct CUctx_st *c, const struct CUmod_st *m) { return vg_handle_is(m, VG_MODULE) && m->context == c; }
 
 VG_API CUresult cuModuleUnload(CUmodule m) {
     struct CUctx_st *c;
     CUresult r = vg_front_enter(&c);
     if (r != CUDA_SUCCESS)
         return r;
-    struct CUmod_st **p = find_module(c, m);
-    if (!p)
-        return vg_front_leave(c, CUDA_ERROR_INVALID_HANDLE);
-    *p = m->next;
-    module_free(m);
-    return vg_front_leave(c, CUDA_SUCCESS);
+    if (!is_module(c, m) || m->of_library)
+        return vg_front_leave(c, is_module(c, m) ? CUDA_ERROR_NOT_PERMITTED : CUDA_ERROR_INVALID_HANDLE);
+    r = vg_work_drain(c, NULL);
+    vg_module_drop(c, m);
+    return vg_front_leave(c, r);
 }
 
 VG_API CUresult cuModuleGetLoadingMode(int *mode) { return mode ? (*mode = 1, CUDA_SUCCESS) : CUDA_ERROR_INVALID_VALUE; }
@@ -154,7 +182,10 @@ static struct CUfunc_st *function_of(struct CUmod_st *m, const vg_code *code) {
     struct CUfunc_st *f = hone_calloc(1, sizeof *f);
     if (!f)
         return NULL;
-    f->magic = VG_MAGIC_FUNCTION;
+    if (!vg_handle_add(f, VG_FUNCTION)) {
+        hone_free(f);
+        return NULL;
+    }
     f->module = m;
     f->code = code;
     f->max_dynamic_shared = code->shared_bytes < STATIC_SHARED_LIMIT ? STATIC_SHARED_LIMIT - (uint32_t)code->shared_bytes : 0;
@@ -164,14 +195,19 @@ static struct CUfunc_st *function_of(struct CUmod_st *m, const vg_code *code) {
     return f;
 }
 
+struct CUfunc_st *vg_module_function(struct CUmod_st *m, const char *name) {
+    const vg_code *code = vg_program_find(m->vg->program, name);
+    return code && code->func->is_entry ? function_of(m, code) : NULL;
+}
+
 VG_API CUresult cuModuleGetFunction(CUfunction *out, CUmodule m, const char *name) {
     struct CUctx_st *c;
-    if (!out || !name)
-        return CUDA_ERROR_INVALID_VALUE;
     CUresult r = vg_front_enter(&c);
     if (r != CUDA_SUCCESS)
         return r;
-    if (!find_module(c, m))
+    if (!out || !name)
+        return vg_front_leave(c, CUDA_ERROR_INVALID_VALUE);
+    if (!is_module(c, m))
         return vg_front_leave(c, CUDA_ERROR_INVALID_HANDLE);
     const vg_code *code = vg_program_find(m->vg->program, name);
     if (!code || !code->func->is_entry)
@@ -188,15 +224,15 @@ static size_t count_entries(const struct CUmod_st *m) {
 }
 
 VG_API CUresult cuModuleGetFunctionCount(unsigned *n, CUmodule m) {
-    if (!n || !m || m->magic != VG_MAGIC_MODULE)
-        return CUDA_ERROR_INVALID_VALUE;
+    if (!n || !vg_handle_is(m, VG_MODULE))
+        return n ? CUDA_ERROR_INVALID_HANDLE : CUDA_ERROR_INVALID_VALUE;
     *n = (unsigned)count_entries(m);
     return CUDA_SUCCESS;
 }
 
 VG_API CUresult cuModuleEnumerateFunctions(CUfunction *out, unsigned cap, CUmodule m) {
-    if (!out || !m || m->magic != VG_MAGIC_MODULE)
-        return CUDA_ERROR_INVALID_VALUE;
+    if (!out || !vg_handle_is(m, VG_MODULE))
+        return out ? CUDA_ERROR_INVALID_HANDLE : CUDA_ERROR_INVALID_VALUE;
     unsigned n = 0;
     for (size_t i = 0; i < m->vg->ptx->n_funcs && n < cap; i++)
         if (m->vg->ptx->funcs[i]->is_entry) {
@@ -209,12 +245,12 @@ VG_API CUresult cuModuleEnumerateFunctions(CUfunction *out, unsigned cap, CUmodu
 
 VG_API CUresult cuModuleGetGlobal_v2(CUdeviceptr *address, size_t *bytes, CUmodule m, const char *name) {
     struct CUctx_st *c;
-    if (!name)
-        return CUDA_ERROR_INVALID_VALUE;
     CUresult r = vg_front_enter(&c);
     if (r != CUDA_SUCCESS)
         return r;
-    if (!find_module(c, m))
+    if (!name)
+        return vg_front_leave(c, CUDA_ERROR_INVALID_VALUE);
+    if (!is_module(c, m))
         return vg_front_leave(c, CUDA_ERROR_INVALID_HANDLE);
     const vg_symbol *s = vg_module_symbol(m->vg, name);
     if (!s || !s->alloc)
@@ -229,7 +265,7 @@ VG_API CUresult cuModuleGetGlobal(CUdeviceptr *address, size_t *bytes, CUmodule 
     return cuModuleGetGlobal_v2(address, bytes, m, name);
 }
 
-bool vg_is_function(const struct CUfunc_st *f) { return f && f->magic == VG_MAGIC_FUNCTION; }
+bool vg_is_function(const struct CUfunc_st *f) { return vg_handle_is(f, VG_FUNCTION); }
 
 uint32_t vg_registers_of(const struct CUfunc_st *f) { return f->resources.registers ? f->resources.registers : f->code->registers_estimate; }
 
@@ -250,7 +286,8 @@ VG_API CUresult cuFuncGetAttribute(int *value, int attribute, CUfunction f) {
         return CUDA_ERROR_NOT_INITIALIZED;
     if (!value)
         return CUDA_ERROR_INVALID_VALUE;
-    if (!vg_is_function(f))
+    f = vg_function_here(f);
+    if (!f)
         return CUDA_ERROR_INVALID_HANDLE;
     const ptx_module *m = f->module->vg->ptx;
     const uint32_t *cluster = f->code->func->cluster_dim;
@@ -268,7 +305,7 @@ VG_API CUresult cuFuncGetAttribute(int *value, int attribute, CUfunction f) {
     case CU_FUNC_REGISTERS: *value = (int)vg_registers_of(f); break;
     case CU_FUNC_PTX_VERSION: *value = (int)m->sm; break;
     case CU_FUNC_BINARY_VERSION:
-        *value = (int)(10 * vg_dev(vg_front_device(), VG_DEV_CC_MAJOR) + vg_dev(vg_front_device(), VG_DEV_CC_MINOR));
+        *value = (int)vg_compute_capability();
         break;
     case CU_FUNC_CACHE_MODE_CA: *value = 0; break;
     case CU_FUNC_MAX_DYNAMIC_SHARED: *value = (int)f->max_dynamic_shared; break;
@@ -284,7 +321,8 @@ VG_API CUresult cuFuncGetAttribute(int *value, int attribute, CUfunction f) {
 VG_API CUresult cuFuncSetAttribute(CUfunction f, int attribute, int value) {
     if (!vg_front_device())
         return CUDA_ERROR_NOT_INITIALIZED;
-    if (!vg_is_function(f))
+    f = vg_function_here(f);
+    if (!f)
         return CUDA_ERROR_INVALID_HANDLE;
     size_t most = (size_t)vg_dev(vg_front_device(), VG_DEV_SHARED_PER_BLOCK);
     switch (attribute) {
@@ -307,7 +345,8 @@ VG_API CUresult cuFuncSetAttribute(CUfunction f, int attribute, int value) {
 }
 
 VG_API CUresult cuFuncGetParamInfo(CUfunction f, size_t index, size_t *offset, size_t *bytes) {
-    if (!vg_is_function(f))
+    f = vg_function_here(f);
+    if (!f)
         return CUDA_ERROR_INVALID_HANDLE;
     if (!offset || index >= f->code->func->n_params)
         return CUDA_ERROR_INVALID_VALUE;
@@ -318,25 +357,27 @@ VG_API CUresult cuFuncGetParamInfo(CUfunction f, size_t index, size_t *offset, s
 }
 
 VG_API CUresult cuFuncGetName(const char **name, CUfunction f) {
-    if (!name || !vg_is_function(f))
-        return CUDA_ERROR_INVALID_VALUE;
+    f = vg_function_here(f);
+    if (!name || !f)
+        return name ? CUDA_ERROR_INVALID_HANDLE : CUDA_ERROR_INVALID_VALUE;
     *name = f->code->func->name;
     return CUDA_SUCCESS;
 }
 
 VG_API CUresult cuFuncGetModule(CUmodule *m, CUfunction f) {
-    if (!m || !vg_is_function(f))
-        return CUDA_ERROR_INVALID_VALUE;
+    f = vg_function_here(f);
+    if (!m || !f)
+        return m ? CUDA_ERROR_INVALID_HANDLE : CUDA_ERROR_INVALID_VALUE;
     *m = f->module;
     return CUDA_SUCCESS;
 }
 
-VG_API CUresult cuFuncSetCacheConfig(CUfunction f, int config) { (void)config; return vg_is_function(f) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE; }
-VG_API CUresult cuFuncSetSharedMemConfig(CUfunction f, int config) { (void)config; return vg_is_function(f) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE; }
-VG_API CUresult cuFuncLoad(CUfunction f) { return vg_is_function(f) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE; }
+VG_API CUresult cuFuncSetCacheConfig(CUfunction f, int config) { (void)config; return vg_function_here(f) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE; }
+VG_API CUresult cuFuncSetSharedMemConfig(CUfunction f, int config) { (void)config; return vg_function_here(f) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE; }
+VG_API CUresult cuFuncLoad(CUfunction f) { return vg_function_here(f) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE; }
 VG_API CUresult cuFuncIsLoaded(int *state, CUfunction f) {
-    if (!state || !vg_is_function(f))
-        return CUDA_ERROR_INVALID_VALUE;
+    if (!state || !vg_function_here(f))
+        return state ? CUDA_ERROR_INVALID_HANDLE : CUDA_ERROR_INVALID_VALUE;
     *state = 1;
     return CUDA_SUCCESS;
 }

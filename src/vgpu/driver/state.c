@@ -1,5 +1,6 @@
 // Initialisation, devices and contexts. One modelled device (HONE_VGPU_DEVICE, default h200) per process; any number of contexts.
-#include "vgpu/driver/front.h"
+#include "vgpu/driver/array.h"
+#include "vgpu/driver/work.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,8 @@ static _Thread_local unsigned stack_n;
 
 honeVgpuOptions *vg_front_options(void) { return &default_options; }
 const vg_device *vg_front_device(void) { return initialized ? &device : NULL; }
+
+unsigned vg_compute_capability(void) { return (unsigned)(10 * vg_dev(&device, VG_DEV_CC_MAJOR) + vg_dev(&device, VG_DEV_CC_MINOR)); }
 
 CUresult vg_front_result(const hone_err *e) {
     switch (e->code) {
@@ -104,6 +107,8 @@ static void default_limits(size_t limits[CU_LIMIT_COUNT]) {
     limits[5] = 64;              // L2 fetch granularity
 }
 
+static void context_free(struct CUctx_st *c);
+
 static CUresult context_new(unsigned flags, struct CUctx_st **out) {
     struct CUctx_st *c = hone_calloc(1, sizeof *c);
     hone_err e = {0};
@@ -118,10 +123,13 @@ static CUresult context_new(unsigned flags, struct CUctx_st **out) {
     c->vg->print_self = c;
     hone_str_init(&c->printed, VG_PRINT_MAX + 1);
     pthread_mutex_init(&c->lock, NULL);
-    c->null_stream = (struct CUstream_st){.magic = VG_MAGIC_STREAM, .context = c};
+    c->null_stream = (struct CUstream_st){.context = c};
     c->flags = flags;
     default_limits(c->limits);
-    c->magic = VG_MAGIC_CONTEXT;
+    if (!vg_handle_add(c, VG_CONTEXT)) {
+        context_free(c);
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    }
     pthread_mutex_lock(&global_lock);
     c->id = next_context_id++;
     c->next = contexts;
@@ -140,20 +148,24 @@ static struct CUctx_st **find_context(const struct CUctx_st *c) {   // under glo
 
 static void context_free(struct CUctx_st *c) {
     vg_front_flush_print(c);
-    vg_modules_free_all(c);
     vg_stream_free_all(c);
+    vg_libraries_context_gone(c);
+    vg_modules_free_all(c);
+    vg_texobj_free_all(c);
+    vg_arrays_free_all(c);
+    hone_vec_free(&c->registered);
     vg_context_free(c->vg);
     hone_str_free(&c->printed);
     hone_free(c->lines);
     pthread_mutex_destroy(&c->lock);
-    c->magic = 0;
+    vg_handle_drop(c);
     hone_free(c);
 }
 
 struct CUctx_st *vg_front_current(void) { return stack_n ? stack[stack_n - 1].c : NULL; }
 
 // A context may have been destroyed by another thread while it was current here, and its memory may hold a new one: ids tell.
-static bool is_alive(const struct CUctx_st *c, uint64_t id) {
+bool vg_front_is_alive(const struct CUctx_st *c, uint64_t id) {
     pthread_mutex_lock(&global_lock);
     struct CUctx_st **p = find_context(c);
     bool alive = p && (*p)->id == id;
@@ -164,9 +176,11 @@ static bool is_alive(const struct CUctx_st *c, uint64_t id) {
 CUresult vg_front_enter(struct CUctx_st **c) {
     if (!initialized)
         return CUDA_ERROR_NOT_INITIALIZED;
+    if (vg_in_host_function())
+        return CUDA_ERROR_NOT_PERMITTED;
     if (!stack_n || !stack[stack_n - 1].c)
         return CUDA_ERROR_INVALID_CONTEXT;
-    if (!is_alive(stack[stack_n - 1].c, stack[stack_n - 1].id))
+    if (!vg_front_is_alive(stack[stack_n - 1].c, stack[stack_n - 1].id))
         return CUDA_ERROR_CONTEXT_IS_DESTROYED;
     *c = stack[stack_n - 1].c;
     pthread_mutex_lock(&(*c)->lock);
@@ -223,7 +237,7 @@ VG_API CUresult cuCtxDestroy(CUcontext c) { return cuCtxDestroy_v2(c); }
 VG_API CUresult cuCtxSetCurrent(CUcontext c) {
     if (!initialized)
         return CUDA_ERROR_NOT_INITIALIZED;
-    if (c && !is_alive(c, c->id))
+    if (c && !vg_handle_is(c, VG_CONTEXT))
         return CUDA_ERROR_INVALID_CONTEXT;
     if (stack_n)
         stack_n--;
@@ -242,7 +256,7 @@ VG_API CUresult cuCtxGetCurrent(CUcontext *out) {
 VG_API CUresult cuCtxPushCurrent_v2(CUcontext c) {
     if (!initialized)
         return CUDA_ERROR_NOT_INITIALIZED;
-    return c && is_alive(c, c->id) ? push(c) : CUDA_ERROR_INVALID_CONTEXT;
+    return c && vg_handle_is(c, VG_CONTEXT) ? push(c) : CUDA_ERROR_INVALID_CONTEXT;
 }
 VG_API CUresult cuCtxPushCurrent(CUcontext c) { return cuCtxPushCurrent_v2(c); }
 
@@ -263,7 +277,13 @@ VG_API CUresult cuCtxSynchronize(void) {
     CUresult r = vg_front_enter(&c);
     if (vg_front_current() && r != CUDA_ERROR_CONTEXT_IS_DESTROYED && r != CUDA_ERROR_INVALID_CONTEXT && r != CUDA_ERROR_NOT_INITIALIZED)
         vg_front_flush_print(vg_front_current());   // also what a faulting kernel printed before
-    return r == CUDA_SUCCESS ? vg_front_leave(c, r) : r;
+    if (r != CUDA_SUCCESS)
+        return r;
+    r = vg_capture_unsafe(c);
+    if (r == CUDA_SUCCESS)
+        r = vg_work_drain(c, NULL);
+    vg_front_flush_print(c);
+    return vg_front_leave(c, r);
 }
 
 VG_API CUresult cuCtxGetDevice(CUdevice *d) {
@@ -279,11 +299,11 @@ VG_API CUresult cuCtxGetDevice(CUdevice *d) {
 
 VG_API CUresult cuCtxGetLimit(size_t *value, int limit) {
     struct CUctx_st *c;
-    if (!value)
-        return CUDA_ERROR_INVALID_VALUE;
     CUresult r = vg_front_enter(&c);
     if (r != CUDA_SUCCESS)
         return r;
+    if (!value)
+        return vg_front_leave(c, CUDA_ERROR_INVALID_VALUE);
     if (limit < 0 || limit >= CU_LIMIT_COUNT)
         return vg_front_leave(c, CUDA_ERROR_UNSUPPORTED_LIMIT);
     *value = c->limits[limit];
@@ -309,33 +329,14 @@ VG_API CUresult cuCtxResetPersistingL2Cache(void) {
 
 VG_API CUresult cuCtxGetFlags(unsigned *flags) {
     struct CUctx_st *c;
-    if (!flags)
-        return CUDA_ERROR_INVALID_VALUE;
     CUresult r = vg_front_enter(&c);
     if (r != CUDA_SUCCESS)
         return r;
+    if (!flags)
+        return vg_front_leave(c, CUDA_ERROR_INVALID_VALUE);
     *flags = c->flags;
     return vg_front_leave(c, r);
 }
-
-VG_API CUresult cuCtxGetApiVersion(CUcontext c, unsigned *version) {
-    (void)c;
-    if (!version)
-        return CUDA_ERROR_INVALID_VALUE;
-    *version = 3020;
-    return CUDA_SUCCESS;
-}
-
-VG_API CUresult cuCtxGetStreamPriorityRange(int *least, int *greatest) {
-    if (least)
-        *least = 0;
-    if (greatest)
-        *greatest = 0;
-    return CUDA_SUCCESS;
-}
-
-VG_API CUresult cuCtxGetCacheConfig(int *config) { return config ? (*config = 0, CUDA_SUCCESS) : CUDA_ERROR_INVALID_VALUE; }
-VG_API CUresult cuCtxSetCacheConfig(int config) { (void)config; return CUDA_SUCCESS; }
 
 // ---- the primary context
 
