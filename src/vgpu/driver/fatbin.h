@@ -1,4 +1,4 @@
-// Fat binaries: the container that nvcc embeds in host programs. Finds the PTX in it; machine code (ELF entries) is skipped.
+// What image a load call was given, and the PTX in it: fat binaries are what nvcc embeds in host programs. Machine code (ELF entries) is skipped.
 #ifndef HONE_VGPU_FATBIN_H
 #define HONE_VGPU_FATBIN_H
 #include "base/base.h"
@@ -11,7 +11,4 @@ vg_image_kind vg_image_kind_of(const void *image);
 // *text is NUL-terminated. owns: hone_free(*text). errors: HONE_E_UNSUPPORTED no PTX for the device, or a compression that is not known;
 // HONE_E_PARSE a damaged container; HONE_E_NOMEM.
 hone_code vg_fatbin_ptx(const void *image, unsigned cc, char **text, size_t *len, hone_err *e);
-
-// One LZ4 block (the format is public: lz4_Block_format.md) into exactly `bytes` bytes. False when the data is damaged.
-bool vg_lz4_block(const uint8_t *from, size_t n, uint8_t *to, size_t bytes);
 #endif

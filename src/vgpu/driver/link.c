@@ -1,219 +1,37 @@
-// Linking PTX modules: cuLink*. The modules' texts become one: a symbol declared .extern in one is the .visible or .weak one of another; symbols that a
-// module keeps to itself are renamed when another has one of the same name; of several .weak definitions the first stays. cuLinkComplete returns PTX text,
-// which is what the load functions of this library take. Line information (.file, .loc) is kept of the first module only, since the numbers of files would
-// clash. Not linked: machine code, NVVM and LTO inputs, libraries.
+// Linking PTX modules: cuLink*. The texts become one (ptx/link.h) each time one is added, so that a clash is the adding call's error; cuLinkComplete returns
+// that text, which is what the load functions of this library take. Not linked: machine code, NVVM and LTO inputs, libraries.
+#include "ptx/link.h"
 #include "vgpu/driver/fatbin.h"
 #include "vgpu/driver/work.h"
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
 #define LINK_MAX ((size_t)256 << 20)
 enum { INPUT_CUBIN = 0, INPUT_PTX = 1, INPUT_FATBIN = 2, INPUT_NVVM = 5, INPUT_LAST = 5 };
-typedef struct definition { char *name; unsigned module; bool shared; } definition;   // shared: .visible, .weak or .common
 struct CUlinkState_st {
-    hone_str out;
-    HONE_VEC(definition) defined;
-    unsigned n_modules;
+    HONE_VEC(char *) texts;              // as added
+    char *linked;                        // of all of them
+    size_t linked_bytes;
     bool complete;
     char *error_log, *info_log;          // the caller's, valid until the state is destroyed
     unsigned error_bytes;
 };
 
-// ---- one top-level statement of a module
-
-typedef struct statement { const char *at, *end; char name[256]; bool defines, shared, weak, external, header, line_info; } statement;
-
-static const char *skip_quiet(const char *p) {   // a comment or string at p, else p
-    if (p[0] == '/' && p[1] == '/') {
-        while (*p && *p != '\n')
-            p++;
-    } else if (p[0] == '/' && p[1] == '*') {
-        const char *end = strstr(p + 2, "*/");
-        p = end ? end + 2 : p + strlen(p);
-    } else if (*p == '"') {
-        for (p++; *p && *p != '"'; p++)
-            p += p[0] == '\\' && p[1];
-        p += *p == '"';
-    }
-    return p;
-}
-
-static bool is_word(char c) { return isalnum((unsigned char)c) || c == '_' || c == '$' || c == '%'; }
-static bool starts(const char *p, const char *word) { size_t n = strlen(word); return strncmp(p, word, n) == 0 && !is_word(p[n]); }
-
-// The end of the statement that starts at p: behind its ';' or its body's '}', or the end of the line for directives that have neither.
-static const char *statement_end(const char *p) {
-    static const char *const line_only[] = {".version", ".target", ".address_size", ".file", ".loc"};
-    for (size_t i = 0; i < HONE_COUNT(line_only); i++)
-        if (starts(p, line_only[i]))
-            return p + strcspn(p, "\n");
-    int depth = 0;
-    bool value = false, function = false;
-    while (*p) {
-        const char *q = skip_quiet(p);
-        if (q != p) {
-            p = q;
-            continue;
-        }
-        function = function || starts(p, ".entry") || starts(p, ".func");
-        value = value || *p == '=';
-        depth += (*p == '{') - (*p == '}');
-        if (depth <= 0 && (*p == ';' || (*p == '}' && function && !value)))
-            return p + 1;
-        p++;
-    }
-    return p;
-}
-
-// The name that is declared: behind .entry, behind .func with its optional results, or the word before '[', '=', ',' or ';' of a variable.
-static void read_name(statement *s) {
-    const char *p = s->at, *word = NULL;
-    bool function = false;
-    size_t n = 0;
-    while (p < s->end) {
-        const char *q = skip_quiet(p);
-        if (q != p) {
-            p = q;
-        } else if (starts(p, ".func") || starts(p, ".entry")) {
-            function = true;
-            p += 5;
-        } else if (function && *p == '(' && !word) {
-            p += strcspn(p, ")");
-            p += *p == ')';
-        } else if (*p == '.' ) {
-            for (p++; p < s->end && is_word(*p); p++) {
-            }
-        } else if (is_word(*p) && !isdigit((unsigned char)*p)) {
-            for (word = p, n = 0; p < s->end && is_word(*p); p++)
-                n++;
-            if (function)
-                break;
-        } else if (*p == '[' || *p == '=' || *p == ';' || *p == ',') {
-            break;
-        } else {
-            p++;
-        }
-    }
-    s->defines = word && n < sizeof s->name && (function || strncmp(s->at, ".pragma", 7) != 0);
-    if (s->defines)
-        memcpy(s->name, word, n), s->name[n] = 0;
-    if (function && s->end[-1] == ';' && !s->external)
-        s->external = true;   // a prototype
-}
-
-static bool has_word(const statement *s, const char *word) {
-    for (const char *p = s->at; p < s->end && *p != '{' && *p != '=' && *p != '('; p++) {
-        const char *q = skip_quiet(p);
-        if (q != p)
-            p = q - 1;
-        else if (starts(p, word))
-            return true;
-    }
-    return false;
-}
-
-static bool next_statement(const char **p, statement *s) {
-    for (;;) {
-        while (isspace((unsigned char)**p))
-            ++*p;
-        const char *q = skip_quiet(*p);
-        if (q == *p)
-            break;
-        *p = q;
-    }
-    if (!**p)
-        return false;
-    *s = (statement){.at = *p, .end = statement_end(*p)};
-    s->header = starts(*p, ".version") || starts(*p, ".target") || starts(*p, ".address_size");
-    s->line_info = starts(*p, ".file") || starts(*p, ".loc") || starts(*p, ".section");
-    if (!s->header && !s->line_info && **p == '.') {
-        s->external = has_word(s, ".extern");
-        s->weak = has_word(s, ".weak") || has_word(s, ".common");
-        s->shared = s->weak || has_word(s, ".visible");
-        read_name(s);
-    }
-    *p = s->end;
-    return true;
-}
-
-// ---- joining
-
-static definition *find(struct CUlinkState_st *l, const char *name, bool shared) {
-    for (size_t i = 0; i < l->defined.n; i++)
-        if (l->defined.v[i].shared == shared && strcmp(l->defined.v[i].name, name) == 0)
-            return &l->defined.v[i];
-    return NULL;
-}
-
-typedef HONE_VEC(char *) names;
-static bool push_name(names *to, const char *name) {
-    char *copy = hone_strdup(name);
-    bool fine = copy && hone_vec_push(to, copy);
-    if (!fine)
-        hone_free(copy);
-    return fine;
-}
-
-// Writes a statement, with the module's renamed symbols; .loc lines are left out of modules after the first.
-static bool write_statement(struct CUlinkState_st *l, const statement *s, const names *renamed) {
-    for (const char *p = s->at; p < s->end;) {
-        const char *q = skip_quiet(p);
-        if (q == p && l->n_modules && starts(p, ".loc")) {
-            p += strcspn(p, "\n");
-            continue;
-        }
-        if (q == p && is_word(*p)) {
-            while (q < s->end && is_word(*q))
-                q++;
-            bool rename = false;
-            for (size_t i = 0; i < renamed->n && !rename; i++)
-                rename = strlen(renamed->v[i]) == (size_t)(q - p) && strncmp(renamed->v[i], p, (size_t)(q - p)) == 0;
-            hone_str_addn(&l->out, p, (size_t)(q - p));
-            if (rename)
-                hone_str_addf(&l->out, "$link%u", l->n_modules);
-        } else {
-            q += q == p;
-            hone_str_addn(&l->out, p, (size_t)(q - p));
-        }
-        p = q;
-    }
-    hone_str_addc(&l->out, '\n');
-    return !l->out.failed;
-}
-
-static CUresult define(struct CUlinkState_st *l, const statement *s, bool *keep, names *renamed) {
-    definition *there = find(l, s->name, s->shared);
-    *keep = true;
-    if (s->shared && there) {
-        *keep = false;
-        return s->weak || there->module == l->n_modules ? CUDA_SUCCESS : CUDA_ERROR_INVALID_PTX;   // defined twice
-    }
-    if (!s->shared && (there || find(l, s->name, true)) && !push_name(renamed, s->name))
+// Takes the text over when it links with the others.
+static CUresult add_text(struct CUlinkState_st *l, char *text, hone_err *e) {
+    char *linked = NULL;
+    size_t len = 0;
+    if (!hone_vec_push(&l->texts, text))
         return CUDA_ERROR_OUT_OF_MEMORY;
-    definition d = {hone_strdup(s->name), l->n_modules, s->shared};
-    return d.name && hone_vec_push(&l->defined, d) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
-}
-
-static CUresult add_text(struct CUlinkState_st *l, const char *text) {
-    names renamed = {0};
-    statement s;
-    CUresult r = CUDA_SUCCESS;
-    for (int pass = 0; pass < 2 && r == CUDA_SUCCESS; pass++)   // first what is defined, then the text, which may use it before
-        for (const char *p = text; r == CUDA_SUCCESS && next_statement(&p, &s);) {
-            bool keep = !(l->n_modules && (s.header || s.line_info));
-            if (s.defines && !s.external && !pass)
-                r = define(l, &s, &keep, &renamed);
-            else if (s.defines && !s.external && s.shared)
-                keep = find(l, s.name, true)->module == l->n_modules;
-            if (pass && keep && r == CUDA_SUCCESS && !write_statement(l, &s, &renamed))
-                r = CUDA_ERROR_OUT_OF_MEMORY;
-        }
-    for (size_t i = 0; i < renamed.n; i++)
-        hone_free(renamed.v[i]);
-    hone_vec_free(&renamed);
-    l->n_modules++;
-    return r;
+    const hone_code code = ptx_link((const char *const *)l->texts.v, l->texts.n, &linked, &len, e);
+    if (code != HONE_OK) {
+        l->texts.n--;
+        return code == HONE_E_NOMEM || code == HONE_E_LIMIT ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_ERROR_INVALID_PTX;
+    }
+    hone_free(l->linked);
+    l->linked = linked;
+    l->linked_bytes = len + 1;
+    return CUDA_SUCCESS;
 }
 
 // ---- the calls
@@ -230,7 +48,6 @@ VG_API CUresult cuLinkCreate_v2(unsigned n, int *options, void **values, CUlinkS
         hone_free(l);
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
-    hone_str_init(&l->out, LINK_MAX);
     for (unsigned i = 0; i < n; i++) {
         if (options[i] == CU_JIT_ERROR_LOG)
             l->error_log = values[i];
@@ -279,11 +96,12 @@ VG_API CUresult cuLinkAddData_v2(CUlinkState l, int type, void *data, size_t byt
     if (r == CUDA_SUCCESS && ptx_parse(text, strlen(text), &m, &e) != HONE_OK)
         r = CUDA_ERROR_INVALID_PTX;
     ptx_free(m);
-    r = r == CUDA_SUCCESS ? add_text(l, text) : log_error(l, r, name, e.msg);
-    if (r == CUDA_ERROR_INVALID_PTX && !e.msg[0])
-        log_error(l, r, name, "a symbol is defined in two modules");
+    if (r == CUDA_SUCCESS)
+        r = add_text(l, text, &e);
+    if (r == CUDA_SUCCESS)
+        return r;
     hone_free(text);
-    return r;
+    return log_error(l, r, name, e.msg);
 }
 VG_API CUresult cuLinkAddData(CUlinkState l, int type, void *data, size_t bytes, const char *name, unsigned n, int *options, void **values) {
     return cuLinkAddData_v2(l, type, data, bytes, name, n, options, values);
@@ -315,13 +133,13 @@ VG_API CUresult cuLinkComplete(CUlinkState l, void **out, size_t *bytes) {
         return CUDA_ERROR_INVALID_VALUE;
     ptx_module *m = NULL;
     hone_err e = {0};
-    if (!l->n_modules || ptx_parse(l->out.s, l->out.len, &m, &e) != HONE_OK)
-        return log_error(l, CUDA_ERROR_INVALID_PTX, "linked module", l->n_modules ? e.msg : "nothing was added");
+    if (!l->linked || ptx_parse(l->linked, l->linked_bytes - 1, &m, &e) != HONE_OK)
+        return log_error(l, CUDA_ERROR_INVALID_PTX, "linked module", l->linked ? e.msg : "nothing was added");
     ptx_free(m);
     l->complete = true;
-    *out = l->out.s;
+    *out = l->linked;
     if (bytes)
-        *bytes = l->out.len + 1;
+        *bytes = l->linked_bytes;
     return CUDA_SUCCESS;
 }
 
@@ -331,10 +149,10 @@ VG_API CUresult cuLinkDestroy(CUlinkState l) {
     if (!vg_handle_is(l, VG_LINK))
         return CUDA_ERROR_INVALID_HANDLE;
     vg_handle_drop(l);
-    for (size_t i = 0; i < l->defined.n; i++)
-        hone_free(l->defined.v[i].name);
-    hone_vec_free(&l->defined);
-    hone_str_free(&l->out);
+    for (size_t i = 0; i < l->texts.n; i++)
+        hone_free(l->texts.v[i]);
+    hone_vec_free(&l->texts);
+    hone_free(l->linked);
     hone_free(l);
     return CUDA_SUCCESS;
 }

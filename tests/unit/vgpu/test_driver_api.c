@@ -138,20 +138,6 @@ static void fat_binaries_of_every_compression(void **state) {
     assert_int_equal(stored_by_image(image), 7);
 }
 
-static void lz4_blocks_repeat_and_are_checked(void **state) {
-    (void)state;
-    uint8_t out[32];
-    static const uint8_t run[] = {0x2f, 'a', 'b', 2, 0, 1, 0x10, 'c'};   // ab, then 4 + 15 + 1 bytes from 2 back, then c
-    assert_true(vg_lz4_block(run, sizeof run, out, 23));
-    assert_memory_equal(out, "ababababababababababab" "c", 23);
-    assert_false(vg_lz4_block(run, sizeof run, out, 22));
-    assert_false(vg_lz4_block(run, sizeof run, out, 24));
-    static const uint8_t before[] = {0x10, 'a', 2, 0};   // reaches before the start
-    assert_false(vg_lz4_block(before, sizeof before, out, 5));
-    static const uint8_t cut[] = {0xf0, 255};
-    assert_false(vg_lz4_block(cut, sizeof cut, out, 32));
-}
-
 static void fat_binaries_that_do_not_fit_are_refused(void **state) {
     (void)state;
     static _Alignas(8) uint8_t image[4096];
@@ -517,7 +503,6 @@ static void misuse_returns_the_documented_error(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(fat_binaries_of_every_compression, open_context, close_context),
-        cmocka_unit_test(lz4_blocks_repeat_and_are_checked),
         cmocka_unit_test_setup_teardown(fat_binaries_that_do_not_fit_are_refused, open_context, close_context),
         cmocka_unit_test_setup_teardown(linking_joins_modules, open_context, close_context),
         cmocka_unit_test_setup_teardown(linking_says_what_is_wrong, open_context, close_context),
