@@ -86,6 +86,8 @@ static width width_of(const ptx_inst *in, char letter) {
 static hone_code check_reg(const checker *c, uint32_t reg, width w) {
     ptx_type t = c->p->regs.v[reg].type;
     unsigned bytes = ptx_type_bytes(t);
+    if (bytes == 16 && (w.any || w.bytes != 16))
+        return bad(c, "operand is a register of another width in");
     if (w.any)
         return t == PTX_PRED ? bad(c, "a predicate cannot be an operand here of") : HONE_OK;
     if ((t == PTX_PRED) != w.is_pred)
@@ -230,6 +232,11 @@ static hone_code check_free(const checker *c) {   // the "*" rules: each family'
         if (c->in->operand[i].kind == PTX_O_ADDR)
             HONE_TRY(check_address(c, &c->in->operand[i]));
     return HONE_OK;
+}
+
+const char *ptx_operands_of(const ptx_inst *in) {
+    const ptx_rule *r = &rules[in->op];
+    return in->sub && subrules[in->sub].operands && r->operands[0] == '*' ? subrules[in->sub].operands : r->operands;
 }
 
 hone_code ptx_check_inst(ptx_parser *p, const ptx_inst *in, const ptx_tok *at) {

@@ -166,8 +166,25 @@ typedef struct ptx_module {
     ptx_func **funcs; size_t n_funcs;
 } ptx_module;
 
+// What a module needs and hone does not have, all of it and not just the first: parser and decoder record here and go on. `each` is told
+// every one (NULL: nobody); the messages of the first ones are kept in `all`, for the error that ends the load.
+typedef struct ptx_issues {
+    size_t n;
+    void (*each)(void *self, const hone_err *issue);
+    void *self;
+    hone_err all;
+} ptx_issues;
+void ptx_issue_add(ptx_issues *s, const hone_err *issue);
+hone_code ptx_issues_fail(const ptx_issues *s, hone_err *e);         // HONE_OK when there are none, else all of them as one error
+
 // Parses and validates len bytes of PTX. errors: HONE_E_PARSE or HONE_E_UNSUPPORTED, message "ptx:LINE:COL: what 'subject'".
 hone_code ptx_parse(const char *text, size_t len, ptx_module **out, hone_err *e);
+// The same, but instructions with an opcode or modifier that is not in the tables are recorded, left out, and parsing goes on: HONE_OK and
+// a module that must not run when issues->n grew.
+hone_code ptx_parse_all(const char *text, size_t len, ptx_issues *issues, ptx_module **out, hone_err *e);
+// Writes a small module with one instruction of this form ("mad.lo.s32") and operands that fit it, as far as the tables know them.
+// Operands that may be absent make several instructions: variant 0, 1 … false when there are no more, or no such opcode or modifier.
+bool ptx_example(const char *form, unsigned variant, hone_str *out, hone_err *e);
 void ptx_free(ptx_module *m);                                        // NULL is fine
 ptx_func *ptx_find_func(const ptx_module *m, const char *name);     // by name; the definition rather than a declaration; NULL when absent
 

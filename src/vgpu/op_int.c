@@ -291,6 +291,9 @@ static const vg_form g_dots[] = {
 
 static bool bind_dot(vg_binder *b, const ptx_inst *in, vg_inst *out) {
     const uint32_t v = (in->type[1] == PTX_S32 ? 1u : 0u) | (in->type[0] == PTX_S32 ? 2u : 0u) | (in->op == PTX_OP_DP2A && in->mods & PTX_M_HI ? 4u : 0u);
+    for (unsigned i = 0; i < 2; i++)
+        if (in->type[i] != PTX_S32 && in->type[i] != PTX_U32)
+            return vg_unsupported(b, in, "this type");
     const vg_form *f = vg_form_find(g_dots, HONE_COUNT(g_dots), in->op, PTX_B32, v);
     return f ? vg_bind_form(b, in, out, f, PTX_U32, PTX_U32) : vg_unsupported(b, in, "this type");
 }

@@ -78,7 +78,7 @@ static bool bind_shfl(vg_binder *b, const ptx_inst *in, vg_inst *out) {
     static const vg_handler by_mode[] = {[PTX_SHFL_UP] = shfl_up, [PTX_SHFL_DOWN] = shfl_down, [PTX_SHFL_BFLY] = shfl_bfly,
         [PTX_SHFL_IDX] = shfl_idx};
     const unsigned pair = in->n_operands > 1 && in->operand[1].part ? 1 : 0;
-    if (!(in->mods & PTX_M_SYNC) || in->n_operands != 5 + pair)
+    if (!(in->mods & PTX_M_SYNC) || in->n_operands != 5 + pair || in->type[0] != PTX_B32)
         return vg_unsupported(b, in, "only shfl.sync exists on this architecture");
     out->full = out->masked = by_mode[in->atom];
     out->d = vg_bind_row(b, &in->operand[0], PTX_B32);
@@ -130,7 +130,7 @@ static bool bind_vote(vg_binder *b, const ptx_inst *in, vg_inst *out) {
     const bool ballot = in->atom == PTX_VOTE_BALLOT;
     if (!(in->mods & PTX_M_SYNC) || in->n_operands != 3)
         return vg_unsupported(b, in, "only vote.sync exists on this architecture");
-    if (ballot != (in->type[0] == PTX_B32))
+    if (in->type[0] != (ballot ? PTX_B32 : PTX_PRED))
         return vg_unsupported(b, in, "its type and mode do not fit");
     out->full = out->masked = by_mode[in->atom];
     out->d = ballot ? vg_bind_row(b, &in->operand[0], PTX_B32) : vg_bind_pred(b, &in->operand[0]);
