@@ -67,7 +67,7 @@ static unsigned bytes_of(const ptx_inst *in, unsigned i) { return i < in->n_type
 typedef struct width { unsigned bytes; bool at_least, is_pred, any; ptx_type type; } width;
 static width width_of(const ptx_inst *in, char letter) {
     width w = {0};
-    unsigned i = letter >= '0' && letter <= '3' ? (unsigned)(letter - '0') : letter == 'n' ? 1 : 0;
+    unsigned i = letter >= '0' && letter <= '3' ? (unsigned)(letter - '0') : letter == 'n' || (letter == 'x' && in->n_types > 1) ? 1 : 0;
     w.type = i < in->n_types ? (ptx_type)in->type[i] : PTX_NOTYPE;
     w.bytes = bytes_of(in, i);
     w.is_pred = w.type == PTX_PRED;

@@ -17,7 +17,7 @@ static const struct { const char *prefix, *operands; } by_hand[] = {
     {"barrier.red", "%p1, 0, %p2"}, {"barrier.cta.red", "%p1, 0, %p2"}, {"cp.async.cg", "[%r1], [%l1], 16"}, {"cp.async.ca", "[%r1], [%l1], 4"},
     {"tex.level.2d", "{%r1, %r2, %r3, %r4}, [%l1, {%r5, %r6}], %r7"}, {"tex.1d", "{%r1, %r2, %r3, %r4}, [%l1, {%r5}]"},
     {"tex.2d", "{%r1, %r2, %r3, %r4}, [%l1, {%r5, %r6}]"}, {"tex", "{%r1, %r2, %r3, %r4}, [%l1, {%r5, %r6, %r7, %r8}]"},
-    {"shfl.sync", "%r1, %r2, 1, 31, -1"}, {"vote.sync.ballot", "%r1, %p1, -1"}, {"vote.sync", "%p1, %p2, -1"}, {"ld.param", "$V0, [kp]"},
+    {"cvt.pack.sat.u16", "%r1, %r2, %r3"}, {"cvt.pack.sat.s16", "%r1, %r2, %r3"}, {"cvt.pack", "%r1, %r2, %r3, %r4"}, {"shfl.sync", "%r1, %r2, 1, 31, -1"}, {"vote.sync.ballot", "%r1, %p1, -1"}, {"vote.sync", "%p1, %p2, -1"}, {"ld.param", "$V0, [kp]"},
     {"st.param", "[cp], $v0"}, {"bra", "done"}, {"brx", "%r1, table"}, {"discard", "[%l1], 128"}, {"applypriority", "[%l1], 128"},
     {"setmaxnreg", "40"}, {"cvta", "$d0, $s0"}, {"mapa", "$d0, $s0, $su"}, {"alloca", "%l1, 16, 16"},
     {"call.uni", "f, ()"}, {"call", "f, ()"}, {"pmevent", "1"}, {"lop3.b32", "%r1, %r2, %r3, %r4, 150"},
@@ -37,7 +37,7 @@ static const char *reg_of(unsigned bytes, bool pred) {
 typedef struct writer { const ptx_inst *in; hone_str *out; unsigned next; } writer;   // next: number of the next register
 
 static unsigned width_of(const ptx_inst *in, char letter, bool *pred) {
-    const unsigned i = letter >= '0' && letter <= '3' ? (unsigned)(letter - '0') : letter == 'n' ? 1 : 0;
+    const unsigned i = letter >= '0' && letter <= '3' ? (unsigned)(letter - '0') : letter == 'n' || (letter == 'x' && in->n_types > 1) ? 1 : 0;
     const ptx_type t = i < in->n_types ? (ptx_type)in->type[i] : PTX_NOTYPE;
     *pred = t == PTX_PRED && letter != 'u' && letter != 'l' && letter != '-';
     switch (letter) {

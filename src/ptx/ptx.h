@@ -11,6 +11,7 @@ typedef enum ptx_type {
     PTX_U8, PTX_U16, PTX_U32, PTX_U64, PTX_S8, PTX_S16, PTX_S32, PTX_S64,
     PTX_F16, PTX_F16X2, PTX_BF16, PTX_BF16X2, PTX_F32, PTX_F64, PTX_TF32,
     PTX_E4M3, PTX_E5M2, PTX_E4M3X2, PTX_E5M2X2, PTX_U16X2, PTX_S16X2, PTX_S4, PTX_U4, PTX_B1, PTX_F32X2,
+    PTX_E2M1X2, PTX_E2M3X2, PTX_E3M2X2, PTX_UE8M0X2, PTX_S2, PTX_U2,
     PTX_TYPE_COUNT
 } ptx_type;
 unsigned ptx_type_bytes(ptx_type t);      // of one register's worth; 0 for pred and none, 1 for sub-byte types
@@ -64,11 +65,13 @@ typedef enum ptx_sub {
     PTX_WGMMA_FENCE, PTX_WGMMA_COMMIT_GROUP, PTX_WGMMA_WAIT_GROUP, PTX_WGMMA_MMA_ASYNC,
     PTX_FENCE_PROXY, PTX_FENCE_MBARRIER_INIT, PTX_GRID_LAUNCH_DEPENDENTS, PTX_GRID_WAIT, PTX_REG_INC, PTX_REG_DEC,
     PTX_TESTP_FINITE, PTX_TESTP_INFINITE, PTX_TESTP_NUMBER, PTX_TESTP_NOTANUMBER, PTX_TESTP_NORMAL, PTX_TESTP_SUBNORMAL,
+    PTX_VIDEO_SHR7, PTX_VIDEO_SHR15, PTX_CVT_PACK,
     PTX_PRMT_F4E, PTX_PRMT_B4E, PTX_PRMT_RC8, PTX_PRMT_ECL, PTX_PRMT_ECR, PTX_PRMT_RC16,
     PTX_TEX_1D, PTX_TEX_2D, PTX_TEX_3D, PTX_TEX_A1D, PTX_TEX_A2D, PTX_TEX_CUBE, PTX_TEX_ACUBE
 } ptx_sub;
 typedef enum ptx_shape {   // ptx_inst.shape
     PTX_SHAPE_NONE, PTX_M8N8, PTX_M8N8K4, PTX_M8N8K16, PTX_M8N8K32, PTX_M16N8K4, PTX_M16N8K8, PTX_M16N8K16, PTX_M16N8K32, PTX_M16N8K64,
+    PTX_M8N8K128, PTX_M16N8K128, PTX_M16N8K256,
     PTX_M16N16K16, PTX_M32N8K16, PTX_M8N32K16, PTX_M16N16K8,
     PTX_M64 = 128   // wgmma m64nNkK: 128 + N / 8 - 1, with K in vec
 } ptx_shape;
@@ -112,6 +115,7 @@ typedef struct ptx_operand {
     struct ptx_operand *elems;  // VEC; also tensor coordinates in an ADDR
     uint8_t n_elems;
     uint8_t part;               // |p: 1 when this is the second of d|p
+    char select[6];             // of a video instruction: "h1" of %r1.h1, "b3210"; empty when there is none
     struct ptx_var *var;        // SYMBOL and ADDR: the variable that `symbol` names; NULL when it is a function
 } ptx_operand;
 
