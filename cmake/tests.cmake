@@ -91,6 +91,10 @@ foreach(device h200 l4)
   set_tests_properties(calibrate/${device} PROPERTIES SKIP_RETURN_CODE 77)
 endforeach()
 
+# What share of the PTX that compilers emit is supported, by decoding every form; and the page of supported forms is the one the tables give.
+add_test(NAME ptx_coverage COMMAND hone-ptx-coverage --min 99 ${CMAKE_SOURCE_DIR}/tests/data/ptx_opcodes.tsv)
+add_test(NAME ptx_support_page COMMAND sh -c "$<TARGET_FILE:hone-ptx-coverage> --support | diff -u ${CMAKE_SOURCE_DIR}/docs/ptx-support.md -")
+set_property(GLOBAL APPEND PROPERTY hone_test_targets hone-ptx-coverage)
 add_test(NAME layering COMMAND python3 ${CMAKE_SOURCE_DIR}/tests/layering.py ${CMAKE_SOURCE_DIR})
 
 # Fuzz targets: tests/fuzz/fuzz_ROOM_WHAT.c with clang's libFuzzer; a bounded number of runs over the corpus in tests/fuzz/corpus/fuzz_ROOM_WHAT.

@@ -12,6 +12,7 @@ hone_code vg_context_new(const struct vg_device *device, size_t memory_bytes, vg
     c->device = device;
     c->options.size = sizeof c->options;
     c->options.flags = HONE_VGPU_CHECK;
+    c->heap_bytes = (size_t)8 << 20;                   // CU_LIMIT_MALLOC_HEAP_SIZE of every device
     c->memory = vg_memory_new(memory_bytes);
     c->findings = vg_findings_new();
     if (!c->memory || !c->findings) {

@@ -30,6 +30,8 @@ typedef struct vg_context {
     // Device printf text, whole lines or parts of them in execution order; called from any host thread (locks itself). NULL: dropped.
     void (*print)(void *self, const char *text, size_t bytes);
     void *print_self;
+    size_t heap_bytes;                       // limit of device-side malloc
+    _Atomic size_t heap_used;
 } vg_context;
 
 // errors: HONE_E_NOMEM. owns: free with vg_context_free; the options are the defaults (CHECK).

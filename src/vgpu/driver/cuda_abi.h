@@ -43,7 +43,7 @@ enum {   // CUfunction_attribute
 enum {   // CUjit_option
     CU_JIT_MAX_REGISTERS = 0, CU_JIT_WALL_TIME = 2, CU_JIT_INFO_LOG = 3, CU_JIT_INFO_LOG_BYTES = 4, CU_JIT_ERROR_LOG = 5, CU_JIT_ERROR_LOG_BYTES = 6
 };
-enum { CU_LIMIT_COUNT = 10 };
+enum { CU_LIMIT_MALLOC_HEAP_SIZE = 2, CU_LIMIT_COUNT = 10 };
 enum { CU_ATTRIBUTE_COOPERATIVE = 2, CU_ATTRIBUTE_CLUSTER = 4 };   // CUlaunchAttributeID
 enum { CU_MEMORY_HOST = 1, CU_MEMORY_DEVICE = 2, CU_MEMORY_ARRAY = 3, CU_MEMORY_UNIFIED = 4 };
 enum {   // CUpointer_attribute

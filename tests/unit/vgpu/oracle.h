@@ -58,14 +58,9 @@ static inline uint64_t orc_put(const mpfr_t x, const orc_format *f, const orc_ru
         mag = r->satfinite ? f->max : inf;
     } else {
         const mpfr_exp_t e = mpfr_get_exp(x);   // x = 0.1… · 2^e
-        mpfr_t m;
-        mpfr_init2(m, 64);
         const bool subnormal = e < f->emin + orc_fraction(f);
         const long unit = subnormal ? f->emin - 1 : (long)e - f->precision;   // weight of the last place
-        mpfr_mul_2si(m, x, -unit, MPFR_RNDN);
-        mpfr_abs(m, m, MPFR_RNDN);
-        const uint64_t digits = mpfr_get_uj(m, MPFR_RNDN);
-        mpfr_clear(m);
+        const uint64_t digits = *(const mp_limb_t *)mpfr_custom_get_significand(x) >> (64 - ((long)e - unit));   // one limb: precision ≤ 64
         mag = subnormal ? digits : ((uint64_t)(e - (f->emin + orc_fraction(f)) + 1) << orc_fraction(f)) + (digits - (1ull << orc_fraction(f)));
         if (mag > f->max)
             mag = r->satfinite || !f->has_inf ? f->max : inf;
@@ -81,8 +76,10 @@ static inline uint64_t orc_put(const mpfr_t x, const orc_format *f, const orc_ru
 // Rounds an exactly known operation: `compute` runs with the format's precision and exponent range, so that MPFR rounds once.
 typedef int (*orc_compute)(mpfr_t to, const mpfr_t a, const mpfr_t b, const mpfr_t c, mpfr_rnd_t rnd);
 static inline uint64_t orc_round(orc_compute compute, const mpfr_t a, const mpfr_t b, const mpfr_t c, const orc_format *f, const orc_rules *r) {
+    mp_limb_t limb = 0;                                // no allocation: this runs millions of times
     mpfr_t x;
-    mpfr_init2(x, f->precision);
+    mpfr_custom_init(&limb, (mpfr_prec_t)f->precision);
+    mpfr_custom_init_set(x, MPFR_ZERO_KIND, 0, (mpfr_prec_t)f->precision, &limb);
     const mpfr_exp_t emin = mpfr_get_emin(), emax = mpfr_get_emax();
     mpfr_set_emin(f->emin);
     mpfr_set_emax(f->emax);
@@ -91,9 +88,7 @@ static inline uint64_t orc_round(orc_compute compute, const mpfr_t a, const mpfr
     mpfr_subnormalize(x, t, r->rnd);
     mpfr_set_emin(emin);
     mpfr_set_emax(emax);
-    const uint64_t bits = orc_put(x, f, r);
-    mpfr_clear(x);
-    return bits;
+    return orc_put(x, f, r);
 }
 
 static inline int orc_add(mpfr_t to, const mpfr_t a, const mpfr_t b, const mpfr_t c, mpfr_rnd_t r) { (void)c; return mpfr_add(to, a, b, r); }
