@@ -23,8 +23,8 @@ typedef enum vg_intrinsic { VG_CALL_FUNCTION, VG_CALL_VPRINTF, VG_CALL_ASSERT, V
 typedef struct vg_call {               // of one call instruction; inst->imm is its index in code_flow->calls
     vg_intrinsic kind;
     const vg_code *callee;             // FUNCTION
-    uint32_t args[8], rets[2];         // offsets of the caller's variables in its parameter area, as passed
-    uint32_t arg_bytes[8], ret_bytes[2];
+    uint32_t args[64], rets[2];         // offsets of the caller's variables in its parameter area, as passed
+    uint32_t arg_bytes[64], ret_bytes[2];
     uint8_t n_args, n_rets;
 } vg_call;
 

@@ -141,7 +141,7 @@ static void heap(void **s) {
     uint64_t out[32];
     const char *use = "st.u32 [%l4], %r1; st.u32 [%l4+36], %r1; ld.u32 %r2, [%l4+36]; cvt.u64.u32 %l5, %r2; st.global.u64 [%l2], %l5;\n";
     char body[1024];
-    snprintf(body, sizeof body, "%s" FREE, use);
+    snprintf(body, sizeof body, "%s%s", use, FREE);
     run_heap(body, 1 << 20, out, 0, NULL);
     for (unsigned i = 0; i < 32; i++)
         assert_int_equal(out[i], i);
