@@ -55,6 +55,9 @@ static hone_code check_types(const checker *c, const ptx_rule *r) {
     const ptx_inst *in = c->in;
     if (in->n_types < r->min_types || in->n_types > r->max_types)
         return bad(c, "wrong number of types for");
+    const bool may_mix = in->op == PTX_OP_ADD || in->op == PTX_OP_SUB || in->op == PTX_OP_FMA;   // .f32.f16: mixed precision
+    if (may_mix && in->n_types == 2 && (in->type[0] != PTX_F32 || (in->type[1] != PTX_F16 && in->type[1] != PTX_BF16)))
+        return bad(c, "wrong number of types for");
     for (unsigned i = 0; i < in->n_types; i++)
         if (!strchr(r->types, ptx_type_kind((ptx_type)in->type[i])))
             return bad(c, "wrong type for");

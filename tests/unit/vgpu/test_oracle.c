@@ -1,5 +1,5 @@
 // Every instruction with a defined rounding against MPFR: edge values × edge values, then random operands. The number of operands per
-// instruction is HONE_ORACLE_OPERANDS (4096 by default, `make soak` asks for a million). Approximate instructions: the largest error found, against
+// instruction is HONE_ORACLE_OPERANDS (20000 by default, `make soak` asks for a million). Approximate instructions: the largest error found, against
 // the bound that PTX states. HONE_ORACLE_REPORT=1 prints a table (docs/exactness.md).
 #include "alu_fixture.h"
 #include "oracle.h"
@@ -263,7 +263,7 @@ static void operand(source *s, const form *f, uint64_t i, uint64_t *a, uint64_t 
 // --- running ----------------------------------------------------------------------------------------------------------------------
 static uint64_t wanted(void) {
     const char *s = getenv("HONE_ORACLE_OPERANDS");
-    return s ? strtoull(s, NULL, 10) : 4096;
+    return s ? strtoull(s, NULL, 10) : 20000;
 }
 static void check_form(const form *f) {
     static alu t;
@@ -582,7 +582,7 @@ static void approximate_one(const struct approximation *p, double *worst_relativ
                 double v;
                 do {   // half evenly spread over the interval, half over its exponents
                     const uint64_t r = alu_rand(&seed);
-                    mpfr_set_d(A, p->lo + (p->hi - p->lo) * (double)(r >> 11) * 0x1p-53, MPFR_RNDN);
+                    mpfr_set_d(A, p->lo + (p->hi - p->lo) * ((double)(r >> 11) * 0x1p-53), MPFR_RNDN);
                     const orc_rules rule = {.rnd = MPFR_RNDN};
                     x[i] = i % 2 ? orc_round(orc_set, A, A, A, fmt, &rule) : orc_low(r, fmt->bits);
                     v = value(x[i], p->format);
