@@ -3,13 +3,15 @@
 #   make check    every test
 #   make demo     hone optimize on three examples
 #   make install  PREFIX=/usr/local DESTDIR=
+#   make docs    the generated pages of docs/ (ptx-support.md)
+#   make soak    a million random operands per rounded instruction against MPFR (minutes)
 #   make bench    the benchmarks of bench/ (results in docs/performance.md)
 PREFIX ?= /usr/local
 DESTDIR ?=
 BUILD ?= build
 JOBS ?= $(shell nproc)
 
-.PHONY: all setup check demo install bench clean
+.PHONY: all setup check demo install bench docs soak clean
 all: setup
 	@scripts/configure.sh $(BUILD)
 	@cmake --build $(BUILD) -j $(JOBS)
@@ -28,6 +30,14 @@ install: all
 
 bench: all
 	@scripts/bench.sh $(BUILD)
+
+docs: all
+	@$(BUILD)/hone-ptx-coverage --support > docs/ptx-support.md
+
+soak: setup
+	@scripts/configure.sh $(BUILD)/soak -DHONE_TESTS=ON
+	@cmake --build $(BUILD)/soak -j $(JOBS) --target vgpu_test_oracle
+	@HONE_ORACLE_OPERANDS=$${OPERANDS:-1000000} HONE_ORACLE_REPORT=1 $(BUILD)/soak/vgpu_test_oracle
 
 clean:
 	rm -rf $(BUILD)

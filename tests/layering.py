@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""The shape of the program, checked: a room includes only what CMakeLists.txt lets it link, prints nothing and never exits (cli may), and allocates
+"""The shape of the program, checked: a room includes only what CMakeLists.txt lets it link, prints nothing and never exits (cli and tools may), and allocates
 through base/mem.h. Usage: layering.py SOURCE_DIR. Prints each breach as file:line: what; exit 1 when there is any."""
 import pathlib
 import re
 import sys
 
 top = pathlib.Path(sys.argv[1])
-allowed = {"cli": None, "vgpu": {"base", "ptx", "vgpu"}, "cudart": {"base", "ptx", "cudart"}}   # None: everything
+allowed = {"cli": None, "tools": None, "vgpu": {"base", "ptx", "vgpu"}, "cudart": {"base", "ptx", "cudart"}}   # None: everything
 for room, deps in re.findall(r"^hone_room\((\w+)\s+([^)]*)\)", (top / "CMakeLists.txt").read_text(), re.M):
     allowed[room] = {d for d in deps.split() if "::" not in d} | {room}
 # what a room links, it may include with what that links
@@ -31,7 +31,7 @@ for path in sorted(top.glob("src/**/*.[ch]")):
         include = re.match(r'\s*#include "(\w+)/', line)
         if include and include[1] in allowed and allowed[room] is not None and include[1] not in allowed[room]:
             breaches.append(f"{path}:{number}: {room}/ includes {include[1]}/")
-        if room == "cli" or name in exempt:
+        if room in ("cli", "tools") or name in exempt:
             continue
         code = re.sub(r'"(\\.|[^"\\])*"', '""', line.split("//")[0])
         for pattern, what in banned:

@@ -55,6 +55,9 @@ static hone_code check_types(const checker *c, const ptx_rule *r) {
     const ptx_inst *in = c->in;
     if (in->n_types < r->min_types || in->n_types > r->max_types)
         return bad(c, "wrong number of types for");
+    const bool may_mix = in->op == PTX_OP_ADD || in->op == PTX_OP_SUB || in->op == PTX_OP_FMA;   // .f32.f16: mixed precision
+    if (may_mix && in->n_types == 2 && (in->type[0] != PTX_F32 || (in->type[1] != PTX_F16 && in->type[1] != PTX_BF16)))
+        return bad(c, "wrong number of types for");
     for (unsigned i = 0; i < in->n_types; i++)
         if (!strchr(r->types, ptx_type_kind((ptx_type)in->type[i])))
             return bad(c, "wrong type for");
@@ -67,7 +70,7 @@ static unsigned bytes_of(const ptx_inst *in, unsigned i) { return i < in->n_type
 typedef struct width { unsigned bytes; bool at_least, is_pred, any; ptx_type type; } width;
 static width width_of(const ptx_inst *in, char letter) {
     width w = {0};
-    unsigned i = letter >= '0' && letter <= '3' ? (unsigned)(letter - '0') : letter == 'n' ? 1 : 0;
+    unsigned i = letter >= '0' && letter <= '3' ? (unsigned)(letter - '0') : letter == 'n' || (letter == 'x' && in->n_types > 1) ? 1 : 0;
     w.type = i < in->n_types ? (ptx_type)in->type[i] : PTX_NOTYPE;
     w.bytes = bytes_of(in, i);
     w.is_pred = w.type == PTX_PRED;
@@ -86,6 +89,8 @@ static width width_of(const ptx_inst *in, char letter) {
 static hone_code check_reg(const checker *c, uint32_t reg, width w) {
     ptx_type t = c->p->regs.v[reg].type;
     unsigned bytes = ptx_type_bytes(t);
+    if (bytes == 16 && (w.any || w.bytes != 16))
+        return bad(c, "operand is a register of another width in");
     if (w.any)
         return t == PTX_PRED ? bad(c, "a predicate cannot be an operand here of") : HONE_OK;
     if ((t == PTX_PRED) != w.is_pred)
@@ -230,6 +235,11 @@ static hone_code check_free(const checker *c) {   // the "*" rules: each family'
         if (c->in->operand[i].kind == PTX_O_ADDR)
             HONE_TRY(check_address(c, &c->in->operand[i]));
     return HONE_OK;
+}
+
+const char *ptx_operands_of(const ptx_inst *in) {
+    const ptx_rule *r = &rules[in->op];
+    return in->sub && subrules[in->sub].operands && r->operands[0] == '*' ? subrules[in->sub].operands : r->operands;
 }
 
 hone_code ptx_check_inst(ptx_parser *p, const ptx_inst *in, const ptx_tok *at) {

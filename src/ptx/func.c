@@ -259,6 +259,27 @@ static hone_code parse_body_directive(ptx_parser *p) {
     return ptx_error(p, &t, HONE_E_UNSUPPORTED, "unknown directive");
 }
 
+// An instruction that hone does not have is recorded and skipped, so that one load tells of all of them.
+static hone_code parse_inst(ptx_parser *p) {
+    const size_t fixups = p->fixups.n;
+    hone_err here = {0}, *outer = p->e;
+    p->e = &here;
+    const hone_code c = ptx_parse_inst(p);
+    p->e = outer;
+    if (c == HONE_OK)
+        return c;
+    if (c != HONE_E_UNSUPPORTED) {
+        if (outer && outer->code == HONE_OK)
+            *outer = here;
+        return c;
+    }
+    ptx_issue_add(p->issues, &here);
+    p->fixups.n = fixups;                              // label uses of what is left out
+    while (!ptx_is_punct(&p->tok, ';') && p->tok.kind != PTX_T_EOF)
+        HONE_TRY(ptx_advance(p));
+    return ptx_expect(p, ';');
+}
+
 static hone_code parse_statement(ptx_parser *p) {
     if (ptx_is_punct(&p->tok, '{')) {
         HONE_TRY(ptx_scope_open(p));
@@ -270,7 +291,7 @@ static hone_code parse_statement(ptx_parser *p) {
         return parse_body_directive(p);
     if (p->tok.kind == PTX_T_IDENT && ptx_is_punct(&p->next, ':'))
         return parse_label(p);
-    return ptx_parse_inst(p);
+    return parse_inst(p);
 }
 
 // Running off the end returns (as ptxas has it); an explicit ret keeps "every path ends in a control instruction" true for users.

@@ -160,27 +160,32 @@ static hone_code parse_operands(ptx_parser *p, ptx_inst *in) {
     return HONE_OK;
 }
 
+hone_code ptx_parse_opcode(ptx_parser *p, ptx_inst *in) {
+    mod_state s = {0};
+    if (p->tok.kind != PTX_T_IDENT)
+        return ptx_error(p, &p->tok, HONE_E_PARSE, "expected an instruction at");
+    int op = ptx_op_find(p, p->tok.s, p->tok.n);
+    if (op < 0)
+        return ptx_error(p, &p->tok, HONE_E_UNSUPPORTED, "unknown opcode");
+    in->op = (uint16_t)op;
+    in->line = p->tok.line;
+    unsigned group = ptx_rule_of((ptx_op)op)->group;
+    HONE_TRY(ptx_advance(p));
+    while (p->tok.kind == PTX_T_DOT)
+        HONE_TRY(parse_modifier(p, in, &s, group));
+    settle(in);
+    return HONE_OK;
+}
+
 hone_code ptx_parse_inst(ptx_parser *p) {
     ptx_inst in = {.line = p->tok.line, .src_line = p->src_line, .src_file = (uint16_t)p->src_file, .vec = 1};
-    mod_state s = {0};
     if (p->insts.n >= PTX_MAX_INSTS)
         return ptx_error(p, &p->tok, HONE_E_LIMIT, "too many instructions at");
     if (ptx_is_punct(&p->tok, '@'))
         HONE_TRY(parse_guard(p, &in));
     ptx_tok at = p->tok;
-    if (at.kind != PTX_T_IDENT)
-        return ptx_error(p, &at, HONE_E_PARSE, "expected an instruction at");
-    int op = ptx_op_find(p, at.s, at.n);
-    if (op < 0)
-        return ptx_error(p, &at, HONE_E_UNSUPPORTED, "unknown opcode");
-    in.op = (uint16_t)op;
-    in.line = at.line;
-    unsigned group = ptx_rule_of((ptx_op)op)->group;
-    HONE_TRY(ptx_advance(p));
-    while (p->tok.kind == PTX_T_DOT)
-        HONE_TRY(parse_modifier(p, &in, &s, group));
-    settle(&in);
-    HONE_TRY(op == PTX_OP_CALL ? ptx_parse_call(p, &in) : parse_operands(p, &in));
+    HONE_TRY(ptx_parse_opcode(p, &in));
+    HONE_TRY(in.op == PTX_OP_CALL ? ptx_parse_call(p, &in) : parse_operands(p, &in));
     HONE_TRY(ptx_expect(p, ';'));
     HONE_TRY(ptx_check_inst(p, &in, &at));
     p->end_label = false;

@@ -51,6 +51,7 @@ typedef struct ptx_parser {
     uint32_t line;
     ptx_tok tok, next;
     hone_err *e;
+    ptx_issues *issues;     // unsupported instructions so far
     hone_arena *arena;
     ptx_module *m;
     // names
@@ -116,6 +117,7 @@ typedef struct ptx_mod { const char *text; uint64_t groups; uint8_t field; uint3
 extern const ptx_mod ptx_mods[];
 extern const size_t ptx_n_mods;
 hone_code ptx_parse_inst(ptx_parser *p);
+hone_code ptx_parse_opcode(ptx_parser *p, ptx_inst *in);                                        // opcode and modifiers, up to the operands
 enum { PTX_G_ADD, PTX_G_MUL, PTX_G_DIV, PTX_G_FMA, PTX_G_MINMAX, PTX_G_INT, PTX_G_SHF, PTX_G_PRMT, PTX_G_TESTP, PTX_G_CMP, PTX_G_CVT,
     PTX_G_CVTA, PTX_G_LD,
        PTX_G_ATOM, PTX_G_CP, PTX_G_FENCE, PTX_G_MB, PTX_G_BAR, PTX_G_SHFL, PTX_G_VOTE, PTX_G_BRA, PTX_G_GRID, PTX_G_MMA, PTX_G_TEX,
@@ -125,9 +127,13 @@ enum { PTX_G_ADD, PTX_G_MUL, PTX_G_DIV, PTX_G_FMA, PTX_G_MINMAX, PTX_G_INT, PTX_
 hone_code ptx_parse_operand(ptx_parser *p, ptx_inst *in, ptx_operand *o);
 hone_code ptx_parse_call(ptx_parser *p, ptx_inst *in);
 
+// parse.c
+void ptx_parser_release(ptx_parser *p);
+
 // check.c
 typedef struct ptx_rule { uint8_t group; const char *types; uint8_t min_types, max_types; const char *operands; } ptx_rule;
 const ptx_rule *ptx_rule_of(ptx_op op);
+const char *ptx_operands_of(const ptx_inst *in);   // the operand list that this instruction must have (rules.def, subrules.def)
 hone_code ptx_check_inst(ptx_parser *p, const ptx_inst *in, const ptx_tok *at);
 char ptx_type_kind(ptx_type t);                    // 'I' 'F' 'B' 'P' 'X', 0 for none
 const char *ptx_sreg_name(unsigned sreg);

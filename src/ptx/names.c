@@ -12,6 +12,8 @@ static const struct { const char *name; uint8_t bytes, kind; } types[PTX_TYPE_CO
     [PTX_E4M3] = {"e4m3", 1, 'X'}, [PTX_E5M2] = {"e5m2", 1, 'X'}, [PTX_E4M3X2] = {"e4m3x2", 2, 'X'}, [PTX_E5M2X2] = {"e5m2x2", 2, 'X'},
     [PTX_U16X2] = {"u16x2", 4, 'X'}, [PTX_S16X2] = {"s16x2", 4, 'X'}, [PTX_S4] = {"s4", 1, 'X'}, [PTX_U4] = {"u4", 1, 'X'},
     [PTX_B1] = {"b1", 1, 'X'},
+    [PTX_E2M1X2] = {"e2m1x2", 1, 'X'}, [PTX_E2M3X2] = {"e2m3x2", 2, 'X'}, [PTX_E3M2X2] = {"e3m2x2", 2, 'X'}, [PTX_UE8M0X2] = {"ue8m0x2", 2, 'X'},
+    [PTX_S2] = {"s2", 1, 'X'}, [PTX_U2] = {"u2", 1, 'X'},
     [PTX_F32X2] = {"f32x2", 8, 'X'},
 };
 

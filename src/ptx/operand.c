@@ -71,6 +71,18 @@ static hone_code parse_symbol(ptx_parser *p, ptx_operand *o, const ptx_sym *y) {
     return ptx_is_punct(&p->tok, '+') || ptx_is_punct(&p->tok, '-') ? ptx_const_expr(p, &o->i) : HONE_OK;
 }
 
+// %r1.h0, %r1.b3210: the parts of a register that a video instruction takes (PTX ISA 9.7.16)
+static hone_code parse_selector(ptx_parser *p, ptx_operand *o) {
+    const ptx_tok *t = &p->tok;
+    bool ok = t->n >= 2 && t->n < sizeof o->select && (t->s[0] == 'b' || t->s[0] == 'h');
+    for (uint32_t i = 1; ok && i < t->n; i++)
+        ok = t->s[i] >= '0' && t->s[i] <= '7';
+    if (!ok)
+        return ptx_error(p, t, HONE_E_PARSE, "no part of a register:");
+    memcpy(o->select, t->s, t->n);
+    return ptx_advance(p);
+}
+
 static hone_code parse_name(ptx_parser *p, ptx_inst *in, ptx_operand *o) {
     ptx_sym *y = NULL;
     if (in->op == PTX_OP_BRA) {
@@ -87,7 +99,8 @@ static hone_code parse_name(ptx_parser *p, ptx_inst *in, ptx_operand *o) {
     if (y) {
         o->kind = PTX_O_REG;
         o->reg = y->index;
-        return ptx_advance(p);
+        HONE_TRY(ptx_advance(p));
+        return p->tok.kind == PTX_T_DOT && ptx_rule_of((ptx_op)in->op)->group == PTX_G_VIDEO ? parse_selector(p, o) : HONE_OK;
     }
     bool found = false;
     if (p->tok.s[0] == '%') {

@@ -142,7 +142,7 @@ static hone_code parse_module(ptx_parser *p) {
     return keep_module(p);
 }
 
-static void release(ptx_parser *p) {
+void ptx_parser_release(ptx_parser *p) {
     hone_vec_free(&p->regs);
     hone_vec_free(&p->insts);
     hone_vec_free(&p->vars);
@@ -154,7 +154,39 @@ static void release(ptx_parser *p) {
     hone_free(p);
 }
 
+void ptx_issue_add(ptx_issues *s, const hone_err *issue) {
+    enum { TAIL = 32 };                                // room for "(and N more)"
+    s->n++;
+    if (s->each)
+        s->each(s->self, issue);
+    const size_t have = strlen(s->all.msg), more = strlen(issue->msg);
+    if (s->n == 1)
+        s->all = *issue;
+    else if (have + more + 1 + TAIL < sizeof s->all.msg)
+        snprintf(s->all.msg + have, sizeof s->all.msg - have, "\n%s", issue->msg);
+}
+
+hone_code ptx_issues_fail(const ptx_issues *s, hone_err *e) {
+    size_t told = 1;
+    if (!s->n)
+        return HONE_OK;
+    for (const char *c = s->all.msg; *c; c++)
+        told += *c == '\n';
+    const hone_code code = s->all.code;
+    return told < s->n ? hone_fail(e, code, s->all.sub, "%.960s\n(and %zu more)", s->all.msg, s->n - told) : hone_fail(e, code, s->all.sub, "%s", s->all.msg);
+}
+
 hone_code ptx_parse(const char *text, size_t len, ptx_module **out, hone_err *e) {
+    ptx_issues issues = {0};
+    hone_code c = ptx_parse_all(text, len, &issues, out, e);
+    if (c != HONE_OK || !issues.n)
+        return c;
+    ptx_free(*out);
+    *out = NULL;
+    return ptx_issues_fail(&issues, e);
+}
+
+hone_code ptx_parse_all(const char *text, size_t len, ptx_issues *issues, ptx_module **out, hone_err *e) {
     *out = NULL;
     if (len > PTX_MAX_TEXT)
         return hone_fail(e, HONE_E_LIMIT, 0, "ptx:1:1: text is too large '%zu MiB'", len >> 20);
@@ -169,11 +201,12 @@ hone_code ptx_parse(const char *text, size_t len, ptx_module **out, hone_err *e)
     }
     p->arena = p->m->arena = arena;
     p->e = e;
+    p->issues = issues;
     p->at = text;
     p->end = text + len;
     ptx_module *m = p->m;
     hone_code c = parse_module(p);
-    release(p);
+    ptx_parser_release(p);
     if (c == HONE_OK)
         *out = m;
     else

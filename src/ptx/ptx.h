@@ -11,6 +11,7 @@ typedef enum ptx_type {
     PTX_U8, PTX_U16, PTX_U32, PTX_U64, PTX_S8, PTX_S16, PTX_S32, PTX_S64,
     PTX_F16, PTX_F16X2, PTX_BF16, PTX_BF16X2, PTX_F32, PTX_F64, PTX_TF32,
     PTX_E4M3, PTX_E5M2, PTX_E4M3X2, PTX_E5M2X2, PTX_U16X2, PTX_S16X2, PTX_S4, PTX_U4, PTX_B1, PTX_F32X2,
+    PTX_E2M1X2, PTX_E2M3X2, PTX_E3M2X2, PTX_UE8M0X2, PTX_S2, PTX_U2,
     PTX_TYPE_COUNT
 } ptx_type;
 unsigned ptx_type_bytes(ptx_type t);      // of one register's worth; 0 for pred and none, 1 for sub-byte types
@@ -65,11 +66,13 @@ typedef enum ptx_sub {
     PTX_WGMMA_FENCE, PTX_WGMMA_COMMIT_GROUP, PTX_WGMMA_WAIT_GROUP, PTX_WGMMA_MMA_ASYNC,
     PTX_FENCE_PROXY, PTX_FENCE_MBARRIER_INIT, PTX_GRID_LAUNCH_DEPENDENTS, PTX_GRID_WAIT, PTX_REG_INC, PTX_REG_DEC,
     PTX_TESTP_FINITE, PTX_TESTP_INFINITE, PTX_TESTP_NUMBER, PTX_TESTP_NOTANUMBER, PTX_TESTP_NORMAL, PTX_TESTP_SUBNORMAL,
+    PTX_VIDEO_SHR7, PTX_VIDEO_SHR15, PTX_CVT_PACK,
     PTX_PRMT_F4E, PTX_PRMT_B4E, PTX_PRMT_RC8, PTX_PRMT_ECL, PTX_PRMT_ECR, PTX_PRMT_RC16,
     PTX_TEX_1D, PTX_TEX_2D, PTX_TEX_3D, PTX_TEX_A1D, PTX_TEX_A2D, PTX_TEX_CUBE, PTX_TEX_ACUBE
 } ptx_sub;
 typedef enum ptx_shape {   // ptx_inst.shape
     PTX_SHAPE_NONE, PTX_M8N8, PTX_M8N8K4, PTX_M8N8K16, PTX_M8N8K32, PTX_M16N8K4, PTX_M16N8K8, PTX_M16N8K16, PTX_M16N8K32, PTX_M16N8K64,
+    PTX_M8N8K128, PTX_M16N8K128, PTX_M16N8K256,
     PTX_M16N16K16, PTX_M32N8K16, PTX_M8N32K16, PTX_M16N16K8,
     PTX_M64 = 128   // wgmma m64nNkK: 128 + N / 8 - 1, with K in vec
 } ptx_shape;
@@ -113,6 +116,7 @@ typedef struct ptx_operand {
     struct ptx_operand *elems;  // VEC; also tensor coordinates in an ADDR
     uint8_t n_elems;
     uint8_t part;               // |p: 1 when this is the second of d|p
+    char select[6];             // of a video instruction: "h1" of %r1.h1, "b3210"; empty when there is none
     struct ptx_var *var;        // SYMBOL and ADDR: the variable that `symbol` names; NULL when it is a function
 } ptx_operand;
 
@@ -167,8 +171,25 @@ typedef struct ptx_module {
     ptx_func **funcs; size_t n_funcs;
 } ptx_module;
 
+// What a module needs and hone does not have, all of it and not just the first: parser and decoder record here and go on. `each` is told
+// every one (NULL: nobody); the messages of the first ones are kept in `all`, for the error that ends the load.
+typedef struct ptx_issues {
+    size_t n;
+    void (*each)(void *self, const hone_err *issue);
+    void *self;
+    hone_err all;
+} ptx_issues;
+void ptx_issue_add(ptx_issues *s, const hone_err *issue);
+hone_code ptx_issues_fail(const ptx_issues *s, hone_err *e);         // HONE_OK when there are none, else all of them as one error
+
 // Parses and validates len bytes of PTX. errors: HONE_E_PARSE or HONE_E_UNSUPPORTED, message "ptx:LINE:COL: what 'subject'".
 hone_code ptx_parse(const char *text, size_t len, ptx_module **out, hone_err *e);
+// The same, but instructions with an opcode or modifier that is not in the tables are recorded, left out, and parsing goes on: HONE_OK and
+// a module that must not run when issues->n grew.
+hone_code ptx_parse_all(const char *text, size_t len, ptx_issues *issues, ptx_module **out, hone_err *e);
+// Writes a small module with one instruction of this form ("mad.lo.s32") and operands that fit it, as far as the tables know them.
+// Operands that may be absent make several instructions: variant 0, 1 … false when there are no more, or no such opcode or modifier.
+bool ptx_example(const char *form, unsigned variant, hone_str *out, hone_err *e);
 void ptx_free(ptx_module *m);                                        // NULL is fine
 ptx_func *ptx_find_func(const ptx_module *m, const char *name);     // by name; the definition rather than a declaration; NULL when absent
 

@@ -320,7 +320,7 @@ hone_code ptx_parse_regs(ptx_parser *p) {
     ptx_type type;
     ptx_tok at = p->tok;
     HONE_TRY(ptx_type_of(p, &type));
-    if (type != PTX_PRED && (ptx_type_bytes(type) > 8 || (ptx_type_kind(type) == 'X' && type != PTX_F32X2)))
+    if (type != PTX_PRED && (ptx_type_bytes(type) > 16 || (ptx_type_kind(type) == 'X' && type != PTX_F32X2)))
         return ptx_error(p, &at, HONE_E_UNSUPPORTED, "unsupported register type");
     for (;;) {
         ptx_tok name = p->tok;

@@ -12,6 +12,7 @@ hone_code vg_context_new(const struct vg_device *device, size_t memory_bytes, vg
     c->device = device;
     c->options.size = sizeof c->options;
     c->options.flags = HONE_VGPU_CHECK;
+    c->heap_bytes = (size_t)8 << 20;                   // CU_LIMIT_MALLOC_HEAP_SIZE of every device
     c->memory = vg_memory_new(memory_bytes);
     c->findings = vg_findings_new();
     if (!c->memory || !c->findings) {
@@ -99,9 +100,11 @@ static hone_code place_variables(vg_module *m, hone_err *e) {
 }
 
 static hone_code load_into(vg_module *m, const char *ptx, size_t len, hone_err *e) {
-    HONE_TRY(ptx_parse(ptx, len, &m->ptx, e));
+    ptx_issues issues = {0};
+    HONE_TRY(ptx_parse_all(ptx, len, &issues, &m->ptx, e));
     HONE_TRY(place_variables(m, e));
-    return vg_program_build(m->ptx, resolve, m, &m->program, e);
+    HONE_TRY(vg_program_build_all(m->ptx, resolve, m, &issues, &m->program, e));
+    return ptx_issues_fail(&issues, e);
 }
 
 hone_code vg_module_shadow_code(vg_module *m, const vg_code *code, const vg_code **out, hone_err *e) {

@@ -31,6 +31,8 @@ typedef struct vg_context {
     void (*print)(void *self, const char *text, size_t bytes);
     void *print_self;
     struct vg_textures *textures;            // texture and surface objects (texture.h), NULL while there are none
+    size_t heap_bytes;                       // limit of device-side malloc
+    _Atomic size_t heap_used;
 } vg_context;
 
 // errors: HONE_E_NOMEM. owns: free with vg_context_free; the options are the defaults (CHECK).

@@ -128,8 +128,8 @@ static bool bind_call(vg_binder *b, const ptx_inst *in, vg_inst *out) {
         return !b->failed;
     }
     c->kind = intrinsic_of(in->callee);
-    if (c->kind == VG_CALL_MALLOC || c->kind == VG_CALL_FREE)
-        return vg_unsupported(b, in, "the device heap (malloc, free)");
+    if ((c->kind == VG_CALL_MALLOC && (c->n_args != 1 || c->n_rets != 1 || c->ret_bytes[0] != 8)) || (c->kind == VG_CALL_FREE && c->n_args != 1))
+        return vg_unsupported(b, in, "its parameters");
     if (c->kind != VG_CALL_FUNCTION)
         return true;
     const vg_code *callee = vg_program_find(b->program, in->callee);

@@ -18,6 +18,8 @@ static inline const cvt_format *cvt_format_of(ptx_type t) {
     static const cvt_format f16 = {10, 0, 15, 0x7bff, 0x7c00, 0x7fff}, bf16 = {7, 0, 127, 0x7f7f, 0x7f80, 0x7fff};
     static const cvt_format f32 = {23, 0, 127, 0x7f7fffff, 0x7f800000, 0x7fffffff}, tf32 = {10, 13, 127, 0x3fbff, 0x3fc00, 0x3ffff};
     static const cvt_format f64 = {52, 0, 1023, 0x7fefffffffffffff, 0x7ff0000000000000, 0xfff8000000000000};
+    static const cvt_format e2m1 = {1, 0, 1, 7, 7, 7}, e2m3 = {3, 0, 1, 0x1f, 0x1f, 0x1f}, e3m2 = {2, 0, 3, 0x1f, 0x1f, 0x1f};   // no infinity, no NaN
+    static const cvt_format ue8m0 = {0, 0, 127, 0xfe, 0xff, 0xff};   // packed and unpacked by functions of their own
     static const cvt_format e4m3 = {3, 0, 7, 0x7e, 0x7f, 0x7f}, e5m2 = {2, 0, 15, 0x7b, 0x7c, 0x7f};
     switch (t) {
     case PTX_F16: case PTX_F16X2: return &f16;
@@ -27,18 +29,27 @@ static inline const cvt_format *cvt_format_of(ptx_type t) {
     case PTX_TF32: return &tf32;
     case PTX_E4M3: case PTX_E4M3X2: return &e4m3;
     case PTX_E5M2: case PTX_E5M2X2: return &e5m2;
+    case PTX_E2M1X2: return &e2m1;
+    case PTX_E2M3X2: return &e2m3;
+    case PTX_E3M2X2: return &e3m2;
+    case PTX_UE8M0X2: return &ue8m0;
     default: return NULL;
     }
 }
 static inline bool cvt_is_signed(ptx_type t) { return t == PTX_S8 || t == PTX_S16 || t == PTX_S32 || t == PTX_S64; }
 static inline unsigned cvt_element_bytes(ptx_type t) {   // of one half of a packed type
-    return t == PTX_F16X2 || t == PTX_BF16X2 ? 2 : t == PTX_E4M3X2 || t == PTX_E5M2X2 ? 1 : ptx_type_bytes(t);
+    return t == PTX_F16X2 || t == PTX_BF16X2 ? 2 : t == PTX_E4M3X2 || t == PTX_E5M2X2 || (t >= PTX_E2M3X2 && t <= PTX_UE8M0X2) ? 1 : ptx_type_bytes(t);
 }
+// Distance of the two halves of a packed type in its register, and bits of one half; the 6-bit types have two zero bits above.
+static inline unsigned cvt_stride_bits(ptx_type t) { return t == PTX_E2M1X2 ? 4 : 8 * cvt_element_bytes(t); }
+static inline unsigned cvt_element_bits(ptx_type t) { return t == PTX_E2M3X2 || t == PTX_E3M2X2 ? 6 : cvt_stride_bits(t); }
 static inline uint64_t cvt_low(uint64_t x, unsigned bytes) { return bytes >= 8 ? x : x & ((1ull << (8 * bytes)) - 1); }
 
 static inline cvt_value cvt_unpack_float(uint64_t bits, ptx_type t, bool ftz) {
     const cvt_format *f = cvt_format_of(t);
-    const unsigned width = 8 * cvt_element_bytes(t);
+    const unsigned width = cvt_element_bits(t);
+    if (t == PTX_UE8M0X2)   // 2^(x - 127), 0xff is NaN
+        return (cvt_value){.m = 1, .e = (int)(bits & 0xff) - 127, .is_nan = (bits & 0xff) == 0xff};
     const uint64_t sign = bits >> (width - 1) & 1, mag = (bits & ((1ull << (width - 1)) - 1)) >> f->shift;
     const uint64_t frac = mag & ((1ull << f->mantissa) - 1), exponent = mag >> f->mantissa;
     cvt_value v = {.sign = sign, .is_inf = mag == f->inf && f->inf != f->nan, .is_nan = mag > f->max &&
@@ -91,9 +102,22 @@ static inline uint64_t cvt_magnitude(const cvt_format *f, const cvt_value *v, co
     return mag > f->max ? cvt_overflow(f, v, r) : mag;
 }
 
+// ue8m0: the exponent of |v|, up to the next power of two with .rp; what is at most 2^-127 is 0.
+static inline uint64_t cvt_pack_scale(const cvt_value *v, const cvt_rules *r) {
+    if (v->is_nan || v->is_inf)
+        return v->is_inf && r->satfinite ? 0xfe : 0xff;
+    if (v->m == 0)
+        return 0;
+    int code = 63 - __builtin_clzll(v->m) + v->e + 127;
+    code += code >= 0 && r->rnd == PTX_RP && (v->m & (v->m - 1));
+    return code < 0 ? 0 : code > 0xfe ? (r->satfinite ? 0xfe : 0xff) : (uint64_t)code;
+}
+
 static inline uint64_t cvt_pack_float(cvt_value v, ptx_type t, const cvt_rules *r) {
     const cvt_format *f = cvt_format_of(t);
-    const unsigned width = 8 * cvt_element_bytes(t);
+    const unsigned width = cvt_element_bits(t);
+    if (t == PTX_UE8M0X2)
+        return cvt_pack_scale(&v, r);
     if (v.is_nan)
         return r->sat ? 0 : f->nan << f->shift | (f->shift ? (1ull << f->shift) - 1 : 0);
     if ((r->sat || r->relu) && v.sign)
@@ -128,7 +152,7 @@ static inline uint64_t cvt_pack_int(cvt_value v, ptx_type t, const cvt_rules *r,
 // One element: bits of type s → bits of type d.
 static inline uint64_t cvt_any(uint64_t bits, ptx_type s, ptx_type d, const cvt_rules *r) {
     const cvt_format *from = cvt_format_of(s), *to = cvt_format_of(d);
-    cvt_value v = from ? cvt_unpack_float(cvt_low(bits, cvt_element_bytes(s)), s, r->ftz && s == PTX_F32) : cvt_unpack_int(bits, s);
+    cvt_value v = from ? cvt_unpack_float(cvt_element_bits(s) == 64 ? bits : bits & ((1ull << cvt_element_bits(s)) - 1), s, r->ftz && s == PTX_F32) : cvt_unpack_int(bits, s);
     cvt_rules q = *r;
     q.ftz = r->ftz && d == PTX_F32;
     if (from && to && r->rnd >= PTX_RNI && !v.is_nan && !v.is_inf && v.e < 0) {   // to an integral value of the same format

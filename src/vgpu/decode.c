@@ -55,10 +55,12 @@ static uint8_t pipe_of(const ptx_inst *in) {
 bool vg_unsupported(vg_binder *b, const ptx_inst *in, const char *why) {
     if (!b->failed) {
         const char *t = in->n_types ? ptx_type_name((ptx_type)in->type[0]) : "";
-        hone_fail(b->e, HONE_E_UNSUPPORTED, 0, "ptx:%u:1: opcode '%s%s%s' in '%s' is not supported: %s", in->line, g_ops[in->op].name,
+        hone_err issue = {0};
+        hone_fail(&issue, HONE_E_UNSUPPORTED, 0, "ptx:%u:1: opcode '%s%s%s' in '%s' is not supported: %s", in->line, g_ops[in->op].name,
                   *t ? "." : "", t, b->func->name, why);
+        ptx_issue_add(b->program->issues, &issue);
     }
-    b->failed = true;
+    b->failed = b->unsupported = true;
     return false;
 }
 
@@ -319,9 +321,10 @@ static hone_code bind_all(vg_binder *b) {
     c->n_insts = n;
     for (size_t i = 0; i < n; i++)
         if (!bind_one(b, i, &c->insts[i])) {
-            if (b->e && b->e->code == HONE_OK)
-                vg_unsupported(b, &b->func->insts[i], "this combination of types and modifiers");
-            return b->e ? b->e->code : HONE_E_UNSUPPORTED;
+            if (b->failed && !b->unsupported)
+                return b->e->code == HONE_OK ? HONE_E_NOMEM : b->e->code;
+            vg_unsupported(b, &b->func->insts[i], "this combination of types and modifiers");
+            b->failed = b->unsupported = false;        // go on: a load tells of all of them
         }
     return HONE_OK;
 }

@@ -23,8 +23,8 @@ typedef enum vg_intrinsic { VG_CALL_FUNCTION, VG_CALL_VPRINTF, VG_CALL_ASSERT, V
 typedef struct vg_call {               // of one call instruction; inst->imm is its index in code_flow->calls
     vg_intrinsic kind;
     const vg_code *callee;             // FUNCTION
-    uint32_t args[8], rets[2];         // offsets of the caller's variables in its parameter area, as passed
-    uint32_t arg_bytes[8], ret_bytes[2];
+    uint32_t args[64], rets[2];         // offsets of the caller's variables in its parameter area, as passed
+    uint32_t arg_bytes[64], ret_bytes[2];
     uint8_t n_args, n_rets;
 } vg_call;
 
@@ -57,6 +57,7 @@ struct vg_program {
     size_t common_shared;              // shared variables that device functions use, at the front of every block's shared memory
     size_t dynamic_at;                 // offset of dynamic shared memory when a device function uses it, else 0
     vg_place *common; size_t n_common; // those of module scope
+    ptx_issues *issues;                // instructions that cannot be decoded, while building
 };
 size_t vg_align(size_t x, size_t a);
 const vg_place *vg_place_find(const vg_place *p, size_t n, const ptx_var *v);
@@ -70,7 +71,7 @@ struct vg_binder {
     vg_code_full *out;
     hone_err *e;
     const ptx_inst *inst;              // being bound
-    bool failed;
+    bool failed, unsupported;          // this instruction: cannot be bound; because it is not implemented
     uint32_t *slot;                    // [n_regs] file offset of a register, VG_NO_ROW when it is a predicate or unused
     uint16_t *pred;                    // [n_regs] predicate index
     uint8_t *tracked;                  // [n_regs] 1: its row has a tag (linear.h)

@@ -12,6 +12,8 @@ hone_code vg_program_build(const ptx_module *m, vg_resolve_fn resolve, void *use
 hone_code vg_program_build_on_values(const ptx_module *m, vg_resolve_fn resolve, void *user, vg_program **out, hone_err *e);
 // The same for launches with HONE_VGPU_SHADOW: every handler also keeps binary64 shadows (fpshadow.h).
 hone_code vg_program_build_shadow(const ptx_module *m, vg_resolve_fn resolve, void *user, vg_program **out, hone_err *e);
+// The same, but instructions that are not implemented are recorded: *out is NULL when issues->n grew, and HONE_OK is returned.
+hone_code vg_program_build_all(const ptx_module *m, vg_resolve_fn resolve, void *user, ptx_issues *issues, vg_program **out, hone_err *e);
 void vg_program_free(vg_program *p);
 // By name, entries and device functions; NULL when there is none. Entry codes carry shared_bytes (static), local_bytes (per thread),
 // param_bytes and registers_estimate.

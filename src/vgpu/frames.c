@@ -250,7 +250,7 @@ void vg_do_call(vg_warp *w, const vg_inst *in, uint32_t mask) {
     w->next = in->index + 1;
     if (!mask)
         return;
-    if (c->kind == VG_CALL_VPRINTF || c->kind == VG_CALL_ASSERT) {
+    if (c->kind != VG_CALL_FUNCTION && c->kind != VG_CALL_INDIRECT) {
         vg_intrinsic_call(w, in, c, mask);
         return;
     }

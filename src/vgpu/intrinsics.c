@@ -1,4 +1,4 @@
-// intrinsics: functions that device code calls and the device itself provides: vprintf (device printf) and __assertfail. Formats are
+// intrinsics: functions that device code calls and the device itself provides: vprintf (device printf), __assertfail, malloc and free. Formats are
 // read from device memory and checked piece by piece: a format never reaches the host's printf with arguments it did not ask for.
 #include "vgpu/run.h"
 #include <stdio.h>
@@ -141,9 +141,27 @@ static void do_assert(vg_warp *w, const vg_inst *in, const vg_call *c, uint32_t 
     vg_fault(w, VG_CU_ASSERT);
 }
 
+static void do_heap(vg_warp *w, const vg_inst *in, const vg_call *c, uint32_t mask) {
+    const vg_wx *x = vg_wx_of(w);
+    for (uint32_t m = mask; m; m &= m - 1) {
+        const unsigned l = (unsigned)__builtin_ctz(m);
+        const uint64_t value = arg_u64(w, c, 0, l);
+        if (c->kind == VG_CALL_FREE) {
+            vg_heap_free(w, in, l, value);
+            continue;
+        }
+        const uint64_t address = vg_heap_alloc(w, in, l, value);
+        const uint32_t half[2] = {(uint32_t)address, (uint32_t)(address >> 32)};
+        memcpy(vg_param_byte(w, x->split[x->cur].frame, c->rets[0], l), &half[0], 4);
+        memcpy(vg_param_byte(w, x->split[x->cur].frame, c->rets[0] + 4, l), &half[1], 4);
+    }
+}
+
 void vg_intrinsic_call(vg_warp *w, const vg_inst *in, const vg_call *c, uint32_t mask) {
     if (c->kind == VG_CALL_VPRINTF && c->n_args >= 2)
         do_print(w, c, mask);
     else if (c->kind == VG_CALL_ASSERT && c->n_args >= 4)
         do_assert(w, in, c, mask);
+    else if (c->kind == VG_CALL_MALLOC || c->kind == VG_CALL_FREE)
+        do_heap(w, in, c, mask);
 }

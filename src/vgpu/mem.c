@@ -328,6 +328,7 @@ static void quarantine_push(vg_memory *m, vg_alloc *a) {
             memmove(&m->quarantine.v[0], &m->quarantine.v[1], (m->quarantine.n - 1) * sizeof a);
             m->quarantine.v[m->quarantine.n - 1] = a;
         }
+        unmap_backing(oldest);
         hone_free(oldest);
     }
 }
@@ -347,6 +348,21 @@ hone_code vg_memory_free(vg_memory *m, uint64_t base, hone_err *e) {
     quarantine_push(m, a);
     pthread_mutex_unlock(&m->lock);
     return HONE_OK;
+}
+
+int vg_memory_free_heap(vg_memory *m, uint64_t base, size_t *bytes) {
+    pthread_mutex_lock(&m->lock);
+    size_t i = alloc_at_or_after(m, base);
+    vg_alloc *a = i < m->allocs.n && m->allocs.v[i]->base == base ? m->allocs.v[i] : NULL;
+    const int result = !a || a->kind != VG_ALLOC_HEAP ? VG_HEAP_UNKNOWN : a->freed ? VG_HEAP_TWICE : VG_HEAP_FREED;
+    if (result == VG_HEAP_FREED) {
+        table_set(m, a->base, round_up(a->base + a->bytes, PAGE), NULL);
+        m->used -= *bytes = a->bytes;
+        a->freed = true;
+        quarantine_push(m, a);
+    }
+    pthread_mutex_unlock(&m->lock);
+    return result;
 }
 
 void vg_memory_set_layout(vg_memory *m, uint64_t layout_seed) { m->layout_seed = layout_seed; }

@@ -31,7 +31,8 @@ typedef struct vg_alloc {
 } vg_alloc;
 
 typedef struct vg_memory vg_memory;
-enum { VG_ALLOC_DEVICE, VG_ALLOC_GLOBAL, VG_ALLOC_HOST, VG_ALLOC_MANAGED };
+enum { VG_ALLOC_DEVICE, VG_ALLOC_GLOBAL, VG_ALLOC_HOST, VG_ALLOC_MANAGED, VG_ALLOC_HEAP /* device-side malloc */ };
+enum { VG_HEAP_FREED, VG_HEAP_TWICE, VG_HEAP_UNKNOWN };
 vg_memory *vg_memory_new(size_t capacity_bytes);                          // capacity: the modelled device's
 void vg_memory_free_all(vg_memory *m);
 // errors: HONE_E_NOMEM over capacity or when the host has none. Address order depends on layout_seed (0: ascending).
@@ -39,6 +40,8 @@ hone_code vg_memory_alloc(vg_memory *m, size_t bytes, size_t align, uint32_t kin
 // Gives host memory that somebody else owns a device address (kind VG_ALLOC_HOST); its bytes count as written.
 hone_code vg_memory_register(vg_memory *m, void *host, size_t bytes, vg_alloc **out, hone_err *e);
 hone_code vg_memory_free(vg_memory *m, uint64_t base, hone_err *e);
+// Frees a block of the device heap while kernels run: VG_HEAP_*. Its bytes stay mapped, since another block may still look at them.
+int vg_memory_free_heap(vg_memory *m, uint64_t base, size_t *bytes);
 void vg_memory_set_layout(vg_memory *m, uint64_t layout_seed);
 // The live allocation that holds [addr, addr+bytes), or NULL. Lock-free for readers during launches.
 vg_alloc *vg_memory_find(const vg_memory *m, uint64_t addr, size_t bytes);

@@ -39,6 +39,7 @@ const vg_mem_form *VG_NAME(vg_mem_local)(unsigned E, unsigned V);
 const vg_mem_form *VG_NAME(vg_mem_param)(unsigned E, unsigned V);       // kernel parameters at a constant offset
 const vg_mem_form *VG_NAME(vg_mem_param_at)(unsigned E, unsigned V);    // … through a register
 const vg_mem_form *VG_NAME(vg_mem_frame)(unsigned E, unsigned V);       // parameters of calls
+bool VG_NAME(vg_bind_wide)(vg_binder *b, const ptx_inst *in, vg_inst *out, bool load);   // more than 16 bytes, 128-bit registers
 bool VG_NAME(vg_bind_copy)(vg_binder *b, const ptx_inst *in, vg_inst *out);   // cvta, isspacep, cp, createpolicy, prefetch
 static inline const vg_mem_form *vg_mem_form_find(const vg_mem_form *t, size_t n, unsigned E, unsigned V) {
     for (size_t i = 0; i < n; i++)

@@ -233,7 +233,7 @@ static bool bind_atom(vg_binder *b, const ptx_inst *in, vg_inst *out, bool retur
     const ptx_operand *o = in->operand;
     ptx_type type = (ptx_type)in->type[0];
     const ptx_operand *d = returns ? o++ : NULL, *address = o++, *value = o++;
-    if (!bind_operation(in, out))
+    if (in->mods & (PTX_M_ABS | PTX_M_NAN) || !bind_operation(in, out))
         return vg_unsupported(b, in, "operation and type");
     if (in->vec > 1 || value->kind == PTX_O_VEC)
         return vg_unsupported(b, in, "vector atomics");

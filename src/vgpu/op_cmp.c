@@ -153,7 +153,7 @@ static bool bind_slct(vg_binder *b, const ptx_inst *in, vg_inst *out) {
     };
     const ptx_type t = (ptx_type)in->type[0], ct = (ptx_type)in->type[1];
     const unsigned wide = ptx_type_bytes(t) == 8, key = ct == PTX_S32 ? 0 : in->mods & PTX_M_FTZ ? 2 : 1;
-    if (in->n_operands != 4 || (ct != PTX_S32 && ct != PTX_F32))
+    if (in->n_operands != 4 || (ct != PTX_S32 && ct != PTX_F32) || ptx_type_bytes(t) > 8)
         return vg_unsupported(b, in, "this type");
     out->full = h[wide][key].full;
     out->masked = h[wide][key].masked;

@@ -140,7 +140,7 @@ static void extend(uint64_t *x, ptx_type t, unsigned reg_bytes) {
 static uint64_t convert_lane(const vg_inst *in, uint64_t a, uint64_t b) {
     const ptx_inst *p = in->src;
     const ptx_type d = (ptx_type)p->type[0], s = (ptx_type)p->type[1];
-    const unsigned sb = 8 * cvt_element_bytes(s), db = 8 * cvt_element_bytes(d);
+    const unsigned sb = cvt_stride_bits(s), db = cvt_stride_bits(d);
     const cvt_rules r = {.rnd = p->rnd, .ftz = p->mods & PTX_M_FTZ, .sat = p->mods & PTX_M_SAT, .satfinite = p->mods & PTX_M_SATFINITE,
         .relu = p->mods & PTX_M_RELU};
     if (db == 8 * ptx_type_bytes(d))
@@ -163,9 +163,43 @@ VG_HANDLER(cvt_slow) {
     }
 }
 
+// cvt.pack: a and b, saturated, become the low elements of d, a above b; c moves up above them.
+VG_HANDLER(cvt_pack) {
+    const int32_t *a = vg_s32(w, in->a), *b = vg_s32(w, in->b);
+    const uint32_t *c = in->src->n_operands > 3 ? vg_u32(w, in->c) : NULL;
+    const unsigned bits = in->aux;
+    const int32_t lo = in->aux2 ? -(1 << (bits - 1)) : 0, hi = (1 << (bits - (in->aux2 ? 1 : 0))) - 1;
+    const uint32_t element = (1u << bits) - 1;
+    uint32_t *d = vg_u32(w, in->d);
+    for (uint32_t m = mask; m; m &= m - 1) {
+        const unsigned l = (unsigned)__builtin_ctz(m);
+        const int32_t x = CLAMP(a[l], lo, hi), y = CLAMP(b[l], lo, hi);
+        d[l] = (c ? c[l] << 2 * bits : 0) | ((uint32_t)x & element) << bits | ((uint32_t)y & element);
+    }
+}
+
+static bool bind_pack(vg_binder *b, const ptx_inst *in, vg_inst *out) {
+    static const struct { uint8_t type, bits, is_signed; } kinds[] = {{PTX_U2, 2, 0}, {PTX_S2, 2, 1}, {PTX_U4, 4, 0}, {PTX_S4, 4, 1},
+        {PTX_U8, 8, 0}, {PTX_S8, 8, 1}, {PTX_U16, 16, 0}, {PTX_S16, 16, 1}};
+    for (size_t i = 0; i < HONE_COUNT(kinds); i++)
+        if (kinds[i].type == in->type[0] && in->type[1] == PTX_S32 && in->mods == PTX_M_SAT && (kinds[i].bits == 16) == (in->n_types == 2) &&
+            in->n_operands == (kinds[i].bits == 16 ? 3 : 4)) {
+            out->full = out->masked = cvt_pack;
+            out->aux = kinds[i].bits;
+            out->aux2 = kinds[i].is_signed;
+            out->d = vg_bind_row(b, &in->operand[0], PTX_B32);
+            out->a = vg_bind_row(b, &in->operand[1], PTX_S32);
+            out->b = vg_bind_row(b, &in->operand[2], PTX_S32);
+            if (in->n_types == 3)
+                out->c = vg_bind_row(b, &in->operand[3], PTX_B32);
+            return ptx_type_bytes(vg_bind_reg_type(b, &in->operand[0])) == 4 || vg_unsupported(b, in, "a destination of another width");
+        }
+    return vg_unsupported(b, in, "these types");
+}
+
 // --- binding ----------------------------------------------------------------------------------------------------------------------
 static bool is_int(ptx_type t) { return t >= PTX_U8 && t <= PTX_S64; }
-static bool is_packed(ptx_type t) { return t == PTX_F16X2 || t == PTX_BF16X2 || t == PTX_E4M3X2 || t == PTX_E5M2X2; }
+static bool is_packed(ptx_type t) { return t == PTX_F16X2 || t == PTX_BF16X2 || t == PTX_E4M3X2 || t == PTX_E5M2X2 || (t >= PTX_E2M1X2 && t <= PTX_UE8M0X2); }
 static bool is_legal(ptx_type t) { return is_int(t) || cvt_format_of(t) != NULL; }
 
 static const char *problem(const ptx_inst *in, ptx_type d, ptx_type s) {
@@ -226,7 +260,9 @@ static bool bind_fast(vg_inst *out, const ptx_inst *in, ptx_type d, ptx_type s, 
 
 bool VG_NAME(vg_bind_cvt)(vg_binder *b, const ptx_inst *in, vg_inst *out) {
     const ptx_type d = (ptx_type)in->type[0], s = (ptx_type)in->type[1];
-    const char *why = problem(in, d, s);
+    if (in->sub == PTX_CVT_PACK)
+        return bind_pack(b, in, out);
+    const char *why = in->n_types == 2 ? problem(in, d, s) : "its types";
     if (why)
         return vg_unsupported(b, in, why);
     const bool wide_d = row_is_wide(b, &in->operand[0], d), wide_s = row_is_wide(b, &in->operand[1], s);

@@ -151,12 +151,19 @@ static const vg_form g_forms[] = {
 static int host_mode(uint8_t rnd) { return rnd == PTX_RZ ? FE_TOWARDZERO : rnd == PTX_RM ? FE_DOWNWARD : FE_UPWARD; }
 
 bool VG_NAME(vg_bind_float)(vg_binder *b, const ptx_inst *in, vg_inst *out);
+bool VG_NAME(vg_bind_float_more)(vg_binder *b, const ptx_inst *in, vg_inst *out);   // op_float_more.c
 bool VG_NAME(vg_bind_float)(vg_binder *b, const ptx_inst *in, vg_inst *out) {
     const ptx_type t = (ptx_type)in->type[0];
+    if (t == PTX_F32X2 || in->n_types > 1 || ((in->op == PTX_OP_MIN || in->op == PTX_OP_MAX) && in->n_operands == 4))
+        return VG_NAME(vg_bind_float_more)(b, in, out);
     const uint32_t variant = (in->mods & PTX_M_SAT ? KEY_SAT : 0u) | (in->mods & PTX_M_FTZ ? KEY_FTZ : 0u) | (in->mods & PTX_M_NAN ? KEY_NAN : 0u) |
                              (in->mods & PTX_M_XORSIGN_ABS ? KEY_XORSIGN : 0u);
     const vg_form *f = vg_form_find(g_forms, HONE_COUNT(g_forms), in->op, t, variant);
     const bool three = in->op == PTX_OP_FMA || in->op == PTX_OP_MAD, one = in->op == PTX_OP_ABS || in->op == PTX_OP_NEG;
+    // .abs belongs to .xorsign here; with three operands it stands alone
+    const uint32_t known = PTX_M_SAT | PTX_M_FTZ | PTX_M_NAN | PTX_M_XORSIGN_ABS | PTX_M_ABS;
+    if (in->mods & ~known || in->mods2 || !(in->mods & PTX_M_XORSIGN_ABS) != !(in->mods & PTX_M_ABS))
+        return vg_unsupported(b, in, "this combination of type and modifiers");
     if (!f || in->n_operands != (three ? 4 : one ? 2 : 3) || in->n_types != 1)
         return vg_unsupported(b, in, "this combination of type and modifiers");
     vg_bind_form(b, in, out, f, t, t);

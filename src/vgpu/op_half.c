@@ -110,10 +110,14 @@ PICK(max_f16_nan, pick(x, y, F16_INF, NO, YES))
 PICK(max_f16_ftz_nan, pick(fp_f16_ftz(x), fp_f16_ftz(y), F16_INF, NO, YES))
 PICK(max_bf16, pick(x, y, BF16_INF, NO, NO))
 PICK(max_bf16_nan, pick(x, y, BF16_INF, NO, YES))
+PICK(min_f16_ftz_xs, pick_xorsign(fp_f16_ftz(x), fp_f16_ftz(y), F16_INF, YES, NO))
+PICK(min_f16_ftz_nan_xs, pick_xorsign(fp_f16_ftz(x), fp_f16_ftz(y), F16_INF, YES, YES))
 PICK(min_f16_xs, pick_xorsign(x, y, F16_INF, YES, NO))
 PICK(min_f16_nan_xs, pick_xorsign(x, y, F16_INF, YES, YES))
 PICK(min_bf16_xs, pick_xorsign(x, y, BF16_INF, YES, NO))
 PICK(min_bf16_nan_xs, pick_xorsign(x, y, BF16_INF, YES, YES))
+PICK(max_f16_ftz_xs, pick_xorsign(fp_f16_ftz(x), fp_f16_ftz(y), F16_INF, NO, NO))
+PICK(max_f16_ftz_nan_xs, pick_xorsign(fp_f16_ftz(x), fp_f16_ftz(y), F16_INF, NO, YES))
 PICK(max_f16_xs, pick_xorsign(x, y, F16_INF, NO, NO))
 PICK(max_f16_nan_xs, pick_xorsign(x, y, F16_INF, NO, YES))
 PICK(max_bf16_xs, pick_xorsign(x, y, BF16_INF, NO, NO))
@@ -144,6 +148,8 @@ static const vg_form g_forms[] = {
     PAIR(MIN, BF16, 0, min_bf16), PAIR(MIN, BF16, V_NAN, min_bf16_nan), PAIR(MAX, BF16, 0, max_bf16), PAIR(MAX, BF16, V_NAN, max_bf16_nan),
     PAIR(MIN, F16, V_XS, min_f16_xs), PAIR(MIN, F16, V_NAN | V_XS, min_f16_nan_xs), PAIR(MAX, F16, V_XS, max_f16_xs),
     PAIR(MAX, F16, V_NAN | V_XS, max_f16_nan_xs),
+    PAIR(MIN, F16, V_FTZ | V_XS, min_f16_ftz_xs), PAIR(MIN, F16, V_FTZ | V_NAN | V_XS, min_f16_ftz_nan_xs),
+    PAIR(MAX, F16, V_FTZ | V_XS, max_f16_ftz_xs), PAIR(MAX, F16, V_FTZ | V_NAN | V_XS, max_f16_ftz_nan_xs),
     PAIR(MIN, BF16, V_XS, min_bf16_xs), PAIR(MIN, BF16, V_NAN | V_XS, min_bf16_nan_xs), PAIR(MAX, BF16, V_XS, max_bf16_xs),
     PAIR(MAX, BF16, V_NAN | V_XS, max_bf16_nan_xs),
     PAIR(EX2, F16, 0, ex2_f16), PAIR(EX2, F16, V_FTZ, ex2_f16_ftz), PAIR(EX2, BF16, V_FTZ, ex2_bf16), PAIR(TANH, F16, 0, tanh_f16),
@@ -278,6 +284,9 @@ bool VG_NAME(vg_bind_half)(vg_binder *b, const ptx_inst *in, vg_inst *out) {
     const vg_form *f = vg_form_find(g_forms, HONE_COUNT(g_forms), in->op, in->type[0], variant_of(in));
     const unsigned sources = in->op == PTX_OP_FMA ? 3 : in->op == PTX_OP_NEG || in->op == PTX_OP_ABS || in->op == PTX_OP_EX2 ||
         in->op == PTX_OP_TANH ? 1 : 2;
+    const uint32_t known = PTX_M_FTZ | PTX_M_SAT | PTX_M_RELU | PTX_M_NAN | PTX_M_XORSIGN_ABS | PTX_M_ABS | PTX_M_APPROX;
+    if (in->mods & ~known || in->n_types != 1 || !(in->mods & PTX_M_XORSIGN_ABS) != !(in->mods & PTX_M_ABS))
+        return vg_unsupported(b, in, "this combination of type and modifiers");
     if (!f || in->n_operands != sources + 1)
         return vg_unsupported(b, in, "this combination of type and modifiers");
     return vg_bind_form(b, in, out, f, PTX_B32, PTX_B32);

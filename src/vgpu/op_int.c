@@ -3,8 +3,6 @@
 // leaves open, gives what the hardware's code gives: all ones, and the dividend as remainder.
 #include "vgpu/op.h"
 
-enum { KEY_MODS = PTX_M_HI | PTX_M_LO | PTX_M_WIDE | PTX_M_SAT };
-
 // ---- add sub mul mad
 #define WRAP2(name, expr) VG_OP2(name##_u16, U16, U16, U16, expr) VG_OP2(name##_u32, U32, U32, U32, expr) VG_OP2(name##_u64, U64, U64, U64, expr)
 WRAP2(add, (a + b))
@@ -98,6 +96,15 @@ VG_OP2(min_u16x2, U32, U32, U32, (HI16(a) < HI16(b) ? HI16(a) : HI16(b)) << 16 |
 VG_OP2(max_u16x2, U32, U32, U32, (HI16(a) > HI16(b) ? HI16(a) : HI16(b)) << 16 | (LO16(a) > LO16(b) ? LO16(a) : LO16(b)))
 VG_OP2(min_s16x2, U32, U32, U32, (S16OF(HI16(a)) < S16OF(HI16(b)) ? HI16(a) : HI16(b)) << 16 | (S16OF(a) < S16OF(b) ? LO16(a) : LO16(b)))
 VG_OP2(max_s16x2, U32, U32, U32, (S16OF(HI16(a)) > S16OF(HI16(b)) ? HI16(a) : HI16(b)) << 16 | (S16OF(a) > S16OF(b) ? LO16(a) : LO16(b)))
+
+VG_OP2(minrelu_s32, S32, S32, S32, (a < b ? a : b) > 0 ? (a < b ? a : b) : 0)
+VG_OP2(maxrelu_s32, S32, S32, S32, (a > b ? a : b) > 0 ? (a > b ? a : b) : 0)
+#define RELU16(x) ((x) > 0 ? (uint32_t)(uint16_t)(x) : 0u)
+#define MIN16(x, y) (S16OF(x) < S16OF(y) ? S16OF(x) : S16OF(y))
+#define MAX16(x, y) (S16OF(x) > S16OF(y) ? S16OF(x) : S16OF(y))
+VG_OP2(minrelu_s16x2, U32, U32, U32, RELU16(MIN16(HI16(a), HI16(b))) << 16 | RELU16(MIN16(a, b)))
+VG_OP2(maxrelu_s16x2, U32, U32, U32, RELU16(MAX16(HI16(a), HI16(b))) << 16 | RELU16(MAX16(a, b)))
+VG_OP3(mad24hisat_s32, S32, S32, S32, S32, clamp32(((s24(a) * s24(b)) >> 16) + c))
 
 // ---- bits
 VG_OP1(popc_b32, U32, U32, (uint32_t)__builtin_popcount(a))
@@ -265,6 +272,8 @@ static bool bind_carry(vg_binder *b, const ptx_inst *in, vg_inst *out) {
 static const vg_form g_forms[] = {
     FW(ADD, 0, add), FW(SUB, 0, sub), FW(MUL, PTX_M_LO, mullo), F6(MUL, PTX_M_HI, mulhi), FWIDE(MUL, PTX_M_WIDE, mulwide),
     FW(MAD, PTX_M_LO, madlo), F6(MAD, PTX_M_HI, madhi), FWIDE(MAD, PTX_M_WIDE, madwide),
+    F(MIN, S32, PTX_M_RELU, minrelu_s32), F(MAX, S32, PTX_M_RELU, maxrelu_s32), F(MIN, S16X2, PTX_M_RELU, minrelu_s16x2),
+    F(MAX, S16X2, PTX_M_RELU, maxrelu_s16x2), F(MAD24, S32, PTX_M_HI | PTX_M_SAT, mad24hisat_s32),
     F(ADD, S32, PTX_M_SAT, addsat_s32), F(SUB, S32, PTX_M_SAT, subsat_s32), F(MAD, S32, PTX_M_HI | PTX_M_SAT, madhisat_s32),
     F(MUL24, U32, PTX_M_LO, mul24lo_u32), F(MUL24, U32, PTX_M_HI, mul24hi_u32), F(MUL24, S32, PTX_M_LO, mul24lo_s32),
     F(MUL24, S32, PTX_M_HI, mul24hi_s32), F(MAD24, U32, PTX_M_LO, mad24lo_u32), F(MAD24, U32, PTX_M_HI, mad24hi_u32),
@@ -291,6 +300,9 @@ static const vg_form g_dots[] = {
 
 static bool bind_dot(vg_binder *b, const ptx_inst *in, vg_inst *out) {
     const uint32_t v = (in->type[1] == PTX_S32 ? 1u : 0u) | (in->type[0] == PTX_S32 ? 2u : 0u) | (in->op == PTX_OP_DP2A && in->mods & PTX_M_HI ? 4u : 0u);
+    for (unsigned i = 0; i < 2; i++)
+        if (in->type[i] != PTX_S32 && in->type[i] != PTX_U32)
+            return vg_unsupported(b, in, "this type");
     const vg_form *f = vg_form_find(g_dots, HONE_COUNT(g_dots), in->op, PTX_B32, v);
     return f ? vg_bind_form(b, in, out, f, PTX_U32, PTX_U32) : vg_unsupported(b, in, "this type");
 }
@@ -319,13 +331,9 @@ bool VG_NAME(vg_bind_int)(vg_binder *b, const ptx_inst *in, vg_inst *out) {
         return bind_carry(b, in, out);
     if (in->op == PTX_OP_DP4A || in->op == PTX_OP_DP2A)
         return bind_dot(b, in, out);
-    uint32_t variant = in->mods & KEY_MODS;
-    if (in->op == PTX_OP_BFIND)
-        variant = in->mods & PTX_M_SHIFTAMT;
-    if (in->op == PTX_OP_BMSK || in->op == PTX_OP_SZEXT)
-        variant = in->mods & (PTX_M_WRAP | PTX_M_CLAMP);
-    const vg_form *f = vg_form_find(g_forms, HONE_COUNT(g_forms), in->op, in->type[0], variant);
-    if (!f)
+    // every modifier is part of the key: one that a form does not name makes it unknown
+    const vg_form *f = vg_form_find(g_forms, HONE_COUNT(g_forms), in->op, in->type[0], in->mods);
+    if (!f || in->rnd || in->n_types != 1 || in->n_operands > 5 || ((in->op == PTX_OP_MIN || in->op == PTX_OP_MAX) && in->n_operands != 3))
         return vg_unsupported(b, in, "this combination of type and modifiers");
     uint32_t *const at[5] = {&out->d, &out->a, &out->b, &out->c, &out->aux};
     out->full = f->full;

@@ -212,7 +212,7 @@ static const struct { uint8_t lut; vg_handler full, masked; } g_luts[] = {
 static bool bind_lop3(vg_binder *b, const ptx_inst *in, vg_inst *out) {
     const unsigned second = in->n_operands > 5 && in->operand[1].part == 1 ? 1 : 0;   // d|p
     const ptx_operand *lut = &in->operand[4 + second];
-    if (in->n_operands < 5u || lut->kind != PTX_O_INT)
+    if (in->n_operands < 5u || lut->kind != PTX_O_INT || in->type[0] != PTX_B32)
         return vg_unsupported(b, in, "its table");
     out->full = out->masked = second ? lop3_pred : lop3_any;
     out->imm = lut->i & 0xff;
@@ -233,6 +233,8 @@ static bool bind_lop3(vg_binder *b, const ptx_inst *in, vg_inst *out) {
 }
 
 static bool bind_three(vg_binder *b, const ptx_inst *in, vg_inst *out) {
+    if (in->type[0] != PTX_B32)
+        return vg_unsupported(b, in, "this type");
     out->d = vg_bind_row(b, &in->operand[0], PTX_B32);
     out->a = vg_bind_row(b, &in->operand[1], PTX_B32);
     out->b = vg_bind_row(b, &in->operand[2], PTX_B32);

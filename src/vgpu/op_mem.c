@@ -82,6 +82,8 @@ static bool bind_access(vg_binder *b, const ptx_inst *in, vg_inst *out, bool loa
     ptx_type type = (ptx_type)in->type[0];
     unsigned E = ptx_type_bytes(type), V = in->vec ? in->vec : 1;
     int table = T_GLOBAL;
+    if (E * V > 16 || E == 16)
+        return VG_NAME(vg_bind_wide)(b, in, out, load);
     out->aux2 = 0;
     if (load && is_signed(type))
         out->aux2 |= A_SIGNED;

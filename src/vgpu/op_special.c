@@ -166,6 +166,8 @@ bool VG_NAME(vg_bind_special)(vg_binder *b, const ptx_inst *in, vg_inst *out) {
     const ptx_type t = (ptx_type)in->type[0];
     if (t != PTX_F32 && t != PTX_F64)
         return vg_unsupported(b, in, "its type");
+    if (in->mods & ~(uint32_t)(PTX_M_FTZ | PTX_M_APPROX | PTX_M_FULL))
+        return vg_unsupported(b, in, "these modifiers");
     if (in->op == PTX_OP_TESTP)
         return bind_testp(b, in, out);
     uint32_t variant = directed ? V_DIR : in->mods & PTX_M_APPROX ? V_APPROX : in->mods & PTX_M_FULL ? V_FULL : V_RN;

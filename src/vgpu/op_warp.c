@@ -78,7 +78,7 @@ static bool bind_shfl(vg_binder *b, const ptx_inst *in, vg_inst *out) {
     static const vg_handler by_mode[] = {[PTX_SHFL_UP] = shfl_up, [PTX_SHFL_DOWN] = shfl_down, [PTX_SHFL_BFLY] = shfl_bfly,
         [PTX_SHFL_IDX] = shfl_idx};
     const unsigned pair = in->n_operands > 1 && in->operand[1].part ? 1 : 0;
-    if (!(in->mods & PTX_M_SYNC) || in->n_operands != 5 + pair)
+    if (!(in->mods & PTX_M_SYNC) || in->n_operands != 5 + pair || in->type[0] != PTX_B32)
         return vg_unsupported(b, in, "only shfl.sync exists on this architecture");
     out->full = out->masked = by_mode[in->atom];
     out->d = vg_bind_row(b, &in->operand[0], PTX_B32);
@@ -130,7 +130,7 @@ static bool bind_vote(vg_binder *b, const ptx_inst *in, vg_inst *out) {
     const bool ballot = in->atom == PTX_VOTE_BALLOT;
     if (!(in->mods & PTX_M_SYNC) || in->n_operands != 3)
         return vg_unsupported(b, in, "only vote.sync exists on this architecture");
-    if (ballot != (in->type[0] == PTX_B32))
+    if (in->type[0] != (ballot ? PTX_B32 : PTX_PRED))
         return vg_unsupported(b, in, "its type and mode do not fit");
     out->full = out->masked = by_mode[in->atom];
     out->d = ballot ? vg_bind_row(b, &in->operand[0], PTX_B32) : vg_bind_pred(b, &in->operand[0]);
@@ -214,7 +214,7 @@ static uint32_t float_pick(uint32_t x, uint32_t y, bool less) {
                 const uint32_t y = v[__builtin_ctz(m)];                                                         \
                 x = combine;                                                                                    \
             }                                                                                                   \
-            write_group(VG_ROW(U32, in->d), g, x);                                                              \
+            write_group(VG_ROW(U32, in->d), g, in->aux & PTX_M_ABS ? x & 0x7fffffffu : x);                      \
         }                                                                                                       \
     }
 REDUX(redux_add, x + y)
@@ -225,8 +225,16 @@ REDUX(redux_min_u, x < y ? x : y)
 REDUX(redux_max_u, x > y ? x : y)
 REDUX(redux_min_s, s32(x) < s32(y) ? x : y)
 REDUX(redux_max_s, s32(x) > s32(y) ? x : y)
-REDUX(redux_min_f, float_pick(x, y, true))
-REDUX(redux_max_f, float_pick(x, y, false))
+// .abs: of the magnitudes; .NaN: any NaN wins
+static uint32_t float_pick_as(const vg_inst *in, uint32_t x, uint32_t y, bool less) {
+    const uint32_t cut = in->aux & PTX_M_ABS ? 0x7fffffffu : 0xffffffffu;
+    const float a = vg_f32_of(x), b = vg_f32_of(y);
+    if (in->aux & PTX_M_NAN && (a != a || b != b))
+        return 0x7fffffffu;
+    return float_pick(x & cut, y & cut, less);
+}
+REDUX(redux_min_f, float_pick_as(in, x, y, true))
+REDUX(redux_max_f, float_pick_as(in, x, y, false))
 
 static const struct { uint8_t atom, type; vg_handler handler; } g_redux[] = {
     {PTX_ATOM_ADD, PTX_U32, redux_add}, {PTX_ATOM_ADD, PTX_S32, redux_add}, {PTX_ATOM_AND, PTX_B32, redux_and},
@@ -238,7 +246,9 @@ static const struct { uint8_t atom, type; vg_handler handler; } g_redux[] = {
 
 static bool bind_redux(vg_binder *b, const ptx_inst *in, vg_inst *out) {
     for (size_t i = 0; i < HONE_COUNT(g_redux); i++)
-        if (g_redux[i].atom == in->atom && g_redux[i].type == in->type[0] && in->n_operands == 3 && in->mods & PTX_M_SYNC) {
+        if (g_redux[i].atom == in->atom && g_redux[i].type == in->type[0] && in->n_operands == 3 && in->mods & PTX_M_SYNC &&
+            !(in->mods & ~(uint32_t)(PTX_M_SYNC | (in->type[0] == PTX_F32 ? PTX_M_ABS | PTX_M_NAN : 0)))) {
+            out->aux = in->mods;
             out->full = out->masked = g_redux[i].handler;
             out->d = vg_bind_row(b, &in->operand[0], PTX_B32);
             out->a = vg_bind_row(b, &in->operand[1], PTX_B32);

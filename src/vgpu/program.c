@@ -204,7 +204,9 @@ static hone_code build(vg_program *p, hone_err *e) {
     return HONE_OK;
 }
 
-static hone_code new_program(const ptx_module *m, vg_resolve_fn resolve, void *user, bool on_values, bool shadow, vg_program **out, hone_err *e) {
+static hone_code new_program(const ptx_module *m, vg_resolve_fn resolve, void *user, bool on_values, bool shadow, ptx_issues *issues,
+                             vg_program **out, hone_err *e) {
+    const size_t before = issues->n;
     *out = NULL;
     vg_program *p = hone_calloc(1, sizeof *p);
     if (!p || !(p->arena = hone_arena_new((size_t)ARENA_LIMIT_MB << 20))) {
@@ -216,8 +218,10 @@ static hone_code new_program(const ptx_module *m, vg_resolve_fn resolve, void *u
     p->resolve = resolve;
     p->resolve_user = user;
     p->on_values = on_values;
+    p->issues = issues;
     const hone_code c = build(p, e);
-    if (c != HONE_OK) {
+    p->issues = NULL;
+    if (c != HONE_OK || issues->n > before) {
         vg_program_free(p);
         return c;
     }
@@ -225,16 +229,27 @@ static hone_code new_program(const ptx_module *m, vg_resolve_fn resolve, void *u
     return HONE_OK;
 }
 
+// Everything that is missing as one error.
+static hone_code new_or_fail(const ptx_module *m, vg_resolve_fn resolve, void *user, bool on_values, bool shadow, vg_program **out, hone_err *e) {
+    ptx_issues issues = {0};
+    HONE_TRY(new_program(m, resolve, user, on_values, shadow, &issues, out, e));
+    return ptx_issues_fail(&issues, e);
+}
+
 hone_code vg_program_build(const ptx_module *m, vg_resolve_fn resolve, void *user, vg_program **out, hone_err *e) {
-    return new_program(m, resolve, user, false, false, out, e);
+    return new_or_fail(m, resolve, user, false, false, out, e);
 }
 
 hone_code vg_program_build_on_values(const ptx_module *m, vg_resolve_fn resolve, void *user, vg_program **out, hone_err *e) {
-    return new_program(m, resolve, user, true, false, out, e);
+    return new_or_fail(m, resolve, user, true, false, out, e);
 }
 
 hone_code vg_program_build_shadow(const ptx_module *m, vg_resolve_fn resolve, void *user, vg_program **out, hone_err *e) {
-    return new_program(m, resolve, user, true, true, out, e);
+    return new_or_fail(m, resolve, user, true, true, out, e);
+}
+
+hone_code vg_program_build_all(const ptx_module *m, vg_resolve_fn resolve, void *user, ptx_issues *issues, vg_program **out, hone_err *e) {
+    return new_program(m, resolve, user, false, false, issues, out, e);
 }
 
 void vg_program_free(vg_program *p) {

@@ -71,7 +71,10 @@ void vg_frames_free(vg_warp *w);
 void vg_do_call(vg_warp *w, const vg_inst *in, uint32_t mask);   // updates w->active/next and the splits
 void vg_do_return(vg_warp *w, const vg_inst *in, uint32_t mask);
 uint8_t *vg_param_byte(vg_warp *w, const vg_frame *f, uint32_t at, unsigned lane);   // byte `at` (a multiple of 4) of the parameter area
-// intrinsics.c: vprintf, __assertfail
+// heap.c: the device heap. Address 0: no room. A block that cannot be freed is a finding and a fault.
+uint64_t vg_heap_alloc(vg_warp *w, const vg_inst *in, unsigned lane, uint64_t bytes);
+void vg_heap_free(vg_warp *w, const vg_inst *in, unsigned lane, uint64_t address);
+// intrinsics.c: vprintf, __assertfail, malloc, free
 void vg_intrinsic_call(vg_warp *w, const vg_inst *in, const vg_call *c, uint32_t mask);
 
 // barrier.c. arrive: split k of w stands at `in`; true when it completed the barrier (all its splits are READY again).

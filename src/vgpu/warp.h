@@ -168,7 +168,7 @@ bool vg_unsupported(vg_binder *b, const ptx_inst *in, const char *why);
 typedef bool (*vg_bind_fn)(vg_binder *b, const ptx_inst *in, vg_inst *out);
 // One table per instruction-set build of the handlers (baseline, AVX2, AVX-512), indexed by family.
 enum { VG_FAM_INT, VG_FAM_FLOAT, VG_FAM_DOUBLE, VG_FAM_HALF, VG_FAM_CVT, VG_FAM_LOGIC, VG_FAM_CMP, VG_FAM_MEM, VG_FAM_ATOM, VG_FAM_WARP,
-       VG_FAM_CONTROL, VG_FAM_SPECIAL, VG_FAM_MMA, VG_FAM_LINEAR, VG_FAM_COUNT };
+       VG_FAM_CONTROL, VG_FAM_SPECIAL, VG_FAM_MMA, VG_FAM_LINEAR, VG_FAM_VIDEO, VG_FAM_COUNT };
 typedef enum vg_pipe { VG_PIPE_INT, VG_PIPE_FP32, VG_PIPE_FP64, VG_PIPE_FP16, VG_PIPE_SFU, VG_PIPE_LSU, VG_PIPE_TENSOR, VG_PIPE_CONTROL, VG_PIPE_OTHER,
        VG_PIPE_COUNT } vg_pipe;
 

@@ -318,6 +318,8 @@ VG_API CUresult cuCtxSetLimit(int limit, size_t value) {
     if (limit < 0 || limit >= CU_LIMIT_COUNT)
         return vg_front_leave(c, CUDA_ERROR_UNSUPPORTED_LIMIT);
     c->limits[limit] = value;
+    if (limit == CU_LIMIT_MALLOC_HEAP_SIZE)
+        c->vg->heap_bytes = value;
     return vg_front_leave(c, CUDA_SUCCESS);
 }
 

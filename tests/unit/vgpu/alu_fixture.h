@@ -11,7 +11,8 @@ typedef struct alu { uint64_t a[ALU_MAX], b[ALU_MAX], c[ALU_MAX], d[ALU_MAX]; un
 static inline uint64_t alu_rand(uint64_t *s) { return hone_hash64(s, sizeof *s, (*s)++); }
 
 // take: what is stored: 'd' %d, 'D' %D, 'h' %hd, 'p' the predicate %p
-static inline void alu_run(alu *t, const char *line, char take) {
+// alu_open loads the kernel for n elements, alu_again runs it on new operands; alu_run does both once.
+static inline void alu_open(fixture *f, const char *line, char take, unsigned n) {
     static const struct { char take; const char *text; } takes[] = {
         {'d', "cvt.u64.u32 %D, %d;"}, {'D', ""}, {'h', "cvt.u64.u16 %D, %hd;"}, {'p', "selp.u64 %D, 1, 0, %p;"}};
     char text[4096];
@@ -28,16 +29,23 @@ static inline void alu_run(alu *t, const char *line, char take) {
              "cvt.u32.u64 %%a, %%A; cvt.u32.u64 %%b, %%B; cvt.u32.u64 %%c, %%C; cvt.u16.u64 %%ha, %%A; cvt.u16.u64 %%hb, %%B; cvt.u16.u64 %%hc, %%C;\n"
              "and.b64 %%x6, %%C, 1; setp.ne.s64 %%q, %%x6, 0; mov.u64 %%D, 0; mov.u32 %%d, 0; mov.u16 %%hd, 0; setp.ne.s64 %%p, %%x5, %%x5;\n"
              "%s\n%s st.global.u64 [%%x5], %%D; ret;\n}\n", line, convert);
-    fixture f;
-    fx_load(&f, text);
+    fx_load(f, text);
+    assert_int_equal(n % 32, 0);
+    for (unsigned i = 0; i < 4; i++)
+        fx_buffer(f, NULL, n * sizeof(uint64_t));
+}
+static inline void alu_again(fixture *f, alu *t) {
     const size_t bytes = t->n * sizeof(uint64_t);
-    assert_int_equal(t->n % 32, 0);
-    uint64_t *d = fx_buffer(&f, NULL, bytes);
-    fx_buffer(&f, t->a, bytes);
-    fx_buffer(&f, t->b, bytes);
-    fx_buffer(&f, t->c, bytes);
-    assert_int_equal(fx_launch(&f, t->n / 32, 32, NULL, 0, NULL), 0);
-    memcpy(t->d, d, bytes);
+    memcpy(f->buf[1]->host, t->a, bytes);
+    memcpy(f->buf[2]->host, t->b, bytes);
+    memcpy(f->buf[3]->host, t->c, bytes);
+    assert_int_equal(fx_launch(f, t->n / 32, 32, NULL, 0, NULL), 0);
+    memcpy(t->d, f->buf[0]->host, bytes);
+}
+static inline void alu_run(alu *t, const char *line, char take) {
+    fixture f;
+    alu_open(&f, line, take, t->n);
+    alu_again(&f, t);
     fx_free(&f);
 }
 // All pairs (with a rotating third) of the edge values, then random ones.

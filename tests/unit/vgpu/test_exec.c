@@ -155,7 +155,7 @@ static void endless_recursion_overflows(void **state) {
 
 static void unsupported_is_refused_at_load(void **state) {
     (void)state;
-    const char *ptx = PTX_HEAD ".visible .entry k()\n{\n.reg .b32 %r<4>;\nvabsdiff4.u32.u32.u32 %r1, %r2, %r3, %r1;\nret;\n}\n";
+    const char *ptx = PTX_HEAD ".visible .entry k()\n{\n.reg .b32 %r<4>;\nmax.relu.u32 %r1, %r2, %r3;\nret;\n}\n";
     ptx_module *m = NULL;
     vg_program *p = NULL;
     hone_err e = {0};

@@ -1,0 +1,10 @@
+# Small programs beside hone: src/tools/NAME.c → hone-NAME (underscores become hyphens), linked with the virtual GPU's objects.
+file(GLOB tools CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/tools/*.c)
+foreach(source ${tools})
+  get_filename_component(name ${source} NAME_WE)
+  string(REPLACE "_" "-" name ${name})
+  add_executable(hone-${name} ${source})
+  target_link_libraries(hone-${name} PRIVATE hone_vgpu_objects)
+  set_target_properties(hone-${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
+  install(TARGETS hone-${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endforeach()
