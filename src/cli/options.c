@@ -17,7 +17,7 @@ enum {
 #include "cli/commands.def"
 #undef CMD
     O_ALL = (1 << BIT_COUNT) - 1,
-    O_RUNS = O_optimize | O_check | O_bench | O_profile | O_init | O_doctor
+    O_RUNS = O_optimize | O_check | O_bench | O_profile | O_init | O_doctor | O_sanitize
 };
 
 typedef struct command { const char *name, *args, *summary, *help; unsigned bit; } command;
@@ -113,6 +113,9 @@ TEXT(out)
 TEXT(certificate)
 TEXT(html)
 TEXT(import)
+TEXT(suppress)
+TEXT(checks)
+COUNT(schedules)
 COUNT(workers)
 COUNT(evals)
 COUNT(patience)

@@ -29,6 +29,9 @@ uint8_t *vg_lane_bytes(vg_warp *w, const vg_inst *in, unsigned lane, vg_where wh
 // Reports the lanes in mask whose bytes were never written (and only those).
 void vg_report_uninitialized(vg_warp *w, const vg_inst *in, const uint64_t address[VG_LANES], uint32_t mask, vg_where where, unsigned bytes);
 
+// A lane's access of its local memory, when w->local_bits watches it.
+void vg_local_touch(vg_warp *w, const vg_inst *in, unsigned lane, uint64_t offset, unsigned bytes, char kind);
+
 // mbarrier.c: mbarrier.* and cp.async.mbarrier.arrive.
 bool vg_bind_mbarrier(vg_binder *b, const ptx_inst *in, vg_inst *out);
 

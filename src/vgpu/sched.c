@@ -3,20 +3,23 @@
 // and sampling launches run on one thread in the sets that the sampler chooses (sample.h). Here too: the instruction budget.
 #include "vgpu/block.h"
 #include "vgpu/context.h"
+#include "vgpu/race.h"
 #include "vgpu/sample.h"
+#include "vgpu/watch.h"
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { RESIDENT_MAX = 8192, BUDGET_QUANTUM = 1 << 20, SAMPLE_DEFAULT = 6000000, THREADS_MAX = 256 };
+enum { RESIDENT_MAX = 8192, BUDGET_QUANTUM = 1 << 20, SAMPLE_DEFAULT = 6000000, THREADS_MAX = 256, COMPANY_MAX = 4 };
 
 typedef struct run {
     vg_launch *l;
     uint64_t n_blocks, quantum;
     uint64_t step, shift;              // block i of the order is (i * step + shift) % n_blocks
     uint32_t *warp_order;              // NULL: ascending
+    uint32_t company;                  // blocks that take turns; 1: one runs to its end
     uint32_t sms;
     _Atomic uint64_t next_block, warp_insts;
     _Atomic bool no_memory;
@@ -35,12 +38,14 @@ static uint64_t gcd(uint64_t a, uint64_t b) {
 static bool permute(run *r) {
     const uint64_t seed = r->l->schedule_seed;
     const uint32_t threads = r->l->block[0] * r->l->block[1] * r->l->block[2], warps = (threads + VG_LANES - 1) / VG_LANES;
-    r->step = 1;
+    r->step = r->company = 1;
     if (!seed)
         return true;
     hone_rng g;
     hone_rng_init(&g, seed, 1);
     r->shift = hone_rng_below(&g, r->n_blocks);
+    r->company = 1 + (uint32_t)hone_rng_below(&g, COMPANY_MAX);
+    r->quantum = 16ull << hone_rng_below(&g, 12);
     if (r->n_blocks < (1ull << 31)) {
         do
             r->step = 1 + hone_rng_below(&g, r->n_blocks);
@@ -120,16 +125,18 @@ static void *work(void *self) {
     run *r = self;
     residents res = {0};
     size_t at = 0, resident = 0, spinning = 0;
+    bool full = false;                 // no block is left to admit
     while (!r->l->fault && !r->no_memory) {
         vg_slot *s = NULL;
-        if (resident == 0 || spinning >= resident) {   // all of mine wait: one more
+        if (resident == 0 || spinning >= resident || (resident < r->company && !full)) {   // all of mine wait: one more
             s = admit(r, &res);
+            full = !s;
             resident += s != NULL;
             if (s)
                 spinning = 0;
             else if (resident == 0)
                 break;
-            else
+            else if (spinning >= resident)
                 sched_yield();
         }
         for (size_t i = 0; !s && i < res.v.n; i++)
@@ -143,7 +150,7 @@ static void *work(void *self) {
             resident--;
         }
         spinning = done == VG_ROUND_SPINS ? spinning + 1 : 0;
-        if (done == VG_ROUND_SPINS)
+        if (done == VG_ROUND_SPINS || r->company > 1)
             at++;
     }
     for (size_t i = 0; i < res.v.n; i++) {
@@ -158,7 +165,7 @@ static uint32_t thread_count(const run *r) {
     const long cores = sysconf(_SC_NPROCESSORS_ONLN);
     const char *env = getenv("HONE_VGPU_THREADS");
     uint64_t n = r->l->threads ? r->l->threads : env && atoi(env) > 0 ? (uint64_t)atoi(env) : cores > 0 ? (uint64_t)cores : 1;
-    if (r->l->flags & (HONE_VGPU_SERIAL | HONE_VGPU_SHADOW))
+    if (r->l->flags & (HONE_VGPU_SERIAL | HONE_VGPU_SHADOW | HONE_VGPU_RACE_GLOBAL))
         n = 1;
     n = n > r->n_blocks ? r->n_blocks : n;
     return (uint32_t)(n > THREADS_MAX ? THREADS_MAX : n);
@@ -248,6 +255,20 @@ static hone_code run_counting(run *r, hone_err *e) {
     return c;
 }
 
+// Sets up what a sanitizing launch watches.
+static bool begin_watch(vg_launch *l) {
+    const bool sampled = l->flags & HONE_VGPU_SAMPLE;
+    l->races = NULL;
+    if (!vg_watch(l->code->program, sampled ? 0 : l->flags))
+        return false;
+    if (!(l->flags & HONE_VGPU_RACE_GLOBAL) || sampled)
+        return true;
+    if (!l->ctx->races && !(l->ctx->races = vg_race_global_new()))
+        return false;
+    l->races = l->ctx->races;
+    return vg_race_global_begin(l->races, l);
+}
+
 hone_code vg_exec_launch(vg_launch *l, hone_err *e) {
     run r = {.l = l, .n_blocks = (uint64_t)l->grid[0] * l->grid[1] * l->grid[2], .quantum = l->max_warp_insts ? BUDGET_QUANTUM : 0};
     const uint64_t threads = (uint64_t)l->block[0] * l->block[1] * l->block[2];
@@ -262,10 +283,12 @@ hone_code vg_exec_launch(vg_launch *l, hone_err *e) {
                          (unsigned long long)cluster);
     const double sms = l->ctx && l->ctx->device ? vg_dev(l->ctx->device, VG_DEV_SMS) : 132;
     r.sms = sms >= 1 ? (uint32_t)sms : 1;
-    if (!permute(&r))
+    if (!begin_watch(l) || !permute(&r))
         return hone_fail(e, HONE_E_NOMEM, 0, "out of host memory running '%s'", l->code->func->name);
     const hone_code c = l->flags & (HONE_VGPU_COUNT | HONE_VGPU_SAMPLE) ? run_counting(&r, e) : run_all(&r, e);
     l->warp_insts = r.warp_insts;
+    if (l->races)
+        vg_race_global_end(l->races);
     hone_free(r.warp_order);
     return c;
 }
