@@ -97,6 +97,7 @@ static inline bool look_linear(vg_warp *w, const vg_inst *in, const vg_watched *
         first = vg_tag_of(w, in->a)->base;
         step = vg_tag_of(w, in->a)->stride;
     } else {
+        spill_rows(w, in);
         const uint64_t *r = __builtin_assume_aligned(w->file + in->a, 64);
         first = r[0];
         if (!g_linear(r, &step))
