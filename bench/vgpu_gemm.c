@@ -106,10 +106,12 @@ int main(int argc, char **argv) {
     const rate shadow = best(&x, HONE_VGPU_CHECK | HONE_VGPU_SHADOW, 1);
     vg_program_free(x.program);
     x.program = plain;
+    const rate races = best(&x, HONE_VGPU_CHECK | HONE_VGPU_RACE | HONE_VGPU_RACE_GLOBAL | HONE_VGPU_INIT, 1);
     const double scalar = scalar_peer_run(x.ptx->funcs[0], x.ctx->memory, (uint64_t[]){x.a->base, x.b->base, x.c->base}, x.n);
     printf("%-24s %10s %16s\n", "", "wall clock", "per core-second");
     printf("%-24s %10.1f %16.1f\n", "checks on, 1 thread", one.wall, one.per_core);
     printf("%-24s %10.1f %16.1f   %.2fx of one thread\n", "checks on, 2 threads", two.wall, two.per_core, two.wall / one.wall);
+    printf("%-24s %10.1f %16.1f\n", "checks + races, 1 thread", races.wall, races.per_core);
     printf("%-24s %10.1f %16.1f\n", "checks off, 1 thread", unchecked.wall, unchecked.per_core);
     printf("%-24s %10.1f %16.1f   %.1fx slower than without\n", "binary64 shadow", shadow.wall, shadow.per_core, one.per_core / shadow.per_core);
     printf("%-24s %10.1f %16s   virtual GPU is %.1fx\n", "scalar interpreter", scalar, "", one.wall / scalar);

@@ -99,6 +99,19 @@ set_tests_properties(diff/driver_sample PROPERTIES SKIP_RETURN_CODE 77)
 # docs/driver-api.md says what api.def says.
 add_test(NAME docs/driver_api COMMAND python3 ${CMAKE_SOURCE_DIR}/scripts/driver_api_page.py --check)
 
+# The labelled set of the sanitizer.
+find_program(NVCC nvcc HINTS /usr/local/cuda/bin $ENV{CUDA_HOME}/bin $ENV{CUDA_PATH}/bin)
+add_executable(sanitizer_labelled EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/tests/sanitizer/run.c)
+target_include_directories(sanitizer_labelled PRIVATE ${CMAKE_SOURCE_DIR}/include)
+target_link_libraries(sanitizer_labelled PRIVATE ${CMAKE_DL_LIBS})
+if(HONE_SANITIZE)   # the library it loads needs their run-time
+  target_link_options(sanitizer_labelled PRIVATE -fsanitize=${HONE_SANITIZE} -Wl,--no-as-needed)
+endif()
+set_property(GLOBAL APPEND PROPERTY hone_test_targets sanitizer_labelled)
+add_test(NAME sanitizer/labelled COMMAND ${CMAKE_SOURCE_DIR}/tests/sanitizer/run.sh ${NVCC} $<TARGET_FILE:sanitizer_labelled> $<TARGET_FILE:honegpu>
+         ${CMAKE_SOURCE_DIR}/tests/sanitizer)
+set_tests_properties(sanitizer/labelled PROPERTIES SKIP_RETURN_CODE 77)
+
 # The exploit corpus: every cheat refused by name, every honest optimisation passed.
 if(EXISTS ${CMAKE_SOURCE_DIR}/tests/exploits/run.py)
   add_test(NAME exploits COMMAND python3 ${CMAKE_SOURCE_DIR}/tests/exploits/run.py $<TARGET_FILE:hone>)

@@ -13,11 +13,14 @@ extern "C" {
 
 enum {
     HONE_VGPU_CHECK = 1,   // bounds, misalignment, uninitialised global reads, use after free, barrier errors → findings
-    HONE_VGPU_RACE = 2,    // races on shared memory within a block (slower)
+    HONE_VGPU_RACE = 2,    // races on shared memory within a block; asynchronous copies read before their wait (slower)
     HONE_VGPU_COUNT = 4,   // counters, cache simulation and modelled time
     HONE_VGPU_SAMPLE = 8,  // execute only a sample of the blocks and extrapolate the counters; results are not meaningful
-    HONE_VGPU_SERIAL = 16, // one host thread, deterministic order; implied by COUNT, SAMPLE and SHADOW
-    HONE_VGPU_SHADOW = 32  // carry a binary64 value beside every float: the run's own rounding error (honeVgpuShadowRead); several times slower
+    HONE_VGPU_SERIAL = 16, // one host thread, deterministic order; implied by COUNT, SAMPLE, SHADOW and RACE_GLOBAL
+    HONE_VGPU_SHADOW = 32, // carry a binary64 value beside every float: the run's own rounding error (honeVgpuShadowRead); several times slower
+    HONE_VGPU_RACE_GLOBAL = 64,   // races on global memory, within and between blocks (slower)
+    HONE_VGPU_INIT = 128,  // uninitialised local memory and registers
+    HONE_VGPU_CLOCKS = 256 // reads of clocks and timers: results that depend on them depend on being measured
 };
 typedef struct honeVgpuOptions {
     uint32_t size;                // sizeof(honeVgpuOptions), for growth
@@ -45,12 +48,17 @@ typedef struct honeVgpuFinding {
     char allocation[48];    // name given by honeVgpuName, or "allocation #n"
     int64_t offset;         // of the access from the allocation's start, bytes
     uint64_t count;         // how often this (kind, kernel, instruction) occurred
+    char other_access[16];  // races, asynchronous copies: the earlier access ("writes", "reads", "updates", "copies"); empty: none
+    char other_file[128];
+    uint32_t other_line, other_ptx_line, other_block[3], other_thread[3];
 } honeVgpuFinding;
 // Copies at most cap findings, oldest first, and forgets all of them; *n = how many there were.
 int honeVgpuTakeFindings(honeVgpuFinding *out, uint32_t cap, uint32_t *n);
 
 // Names an allocation (by any address in it) for findings.
 int honeVgpuName(uint64_t dptr, const char *name);
+// An input: writing it is a finding "memory.input-written" (the write happens). on: 0 ends that.
+int honeVgpuProtect(uint64_t dptr, int on);
 // Marks bytes as never written (so that reading them is a finding), without changing their contents.
 int honeVgpuForget(uint64_t dptr, size_t bytes);
 // How many bytes in [dptr, dptr+bytes) were never written since allocation or honeVgpuForget, and the offset of the first.

@@ -13,8 +13,8 @@ enum {
 enum { CLI_MAX_PAIRS = 64, CLI_MAX_ARGS = 64 };
 typedef struct cli_options {
     bool help, json, quiet, force, source;
-    const char *color, *device, *out, *certificate, *html, *import;
-    unsigned workers, evals, patience, batch, top;
+    const char *color, *device, *out, *certificate, *html, *import, *suppress, *checks;
+    unsigned workers, evals, patience, batch, top, schedules;
     bool has_seed;
     uint64_t seed;
     double limit_s, time_s;

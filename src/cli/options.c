@@ -17,7 +17,7 @@ enum {
 #include "cli/commands.def"
 #undef CMD
     O_ALL = (1 << BIT_COUNT) - 1,
-    O_RUNS = O_optimize | O_check | O_bench | O_profile | O_init | O_doctor,
+    O_RUNS = O_optimize | O_check | O_bench | O_profile | O_init | O_doctor | O_sanitize,
     O_DEVICE = O_RUNS | O_run
 };
 
@@ -114,6 +114,9 @@ TEXT(out)
 TEXT(certificate)
 TEXT(html)
 TEXT(import)
+TEXT(suppress)
+TEXT(checks)
+COUNT(schedules)
 COUNT(workers)
 COUNT(evals)
 COUNT(patience)

@@ -27,6 +27,8 @@ typedef struct hone_job {
     uint64_t seed;                               // inputs
     double time_limit_s;                         // whole job; 0 = pool default
     bool want_artifacts;                         // PTX and cubin in the outcome
+    uint32_t sanitize_flags;                     // HONE_VGPU_* of the sanitize stage; 0: the usual ones
+    unsigned schedules;                          // seeded schedules that the sanitize stage compares; 0: none
     unsigned timing_samples;                     // physical: per arm; 0 = default
     size_t memory_limit_bytes;                   // of the worker, beyond what it holds at the start of a task; 0 = pool default
 } hone_job;

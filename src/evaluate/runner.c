@@ -195,6 +195,11 @@ static json_t *evidence_of(const honeVgpuFinding *f) {
         json_object_set_new(o, "buffer", json_string(f->allocation));
         json_object_set_new(o, "offset", json_integer(f->offset));
     }
+    if (o && *f->other_access)
+        json_object_set_new(o, "other", json_pack("{s:s,s:s,s:i,s:i,s:[iii],s:[iii]}", "access", f->other_access, "file", f->other_file, "line",
+                                                  (int)f->other_line, "ptx_line", (int)f->other_ptx_line, "block", (int)f->other_block[0],
+                                                  (int)f->other_block[1], (int)f->other_block[2], "thread", (int)f->other_thread[0],
+                                                  (int)f->other_thread[1], (int)f->other_thread[2]));
     return o;
 }
 
@@ -256,6 +261,8 @@ static hone_code copy_in(hone_device_runner *r, const hone_run *run, const CUdev
             return hone_driver_fail(drv, c, e, "copy '%s' to the device", b->name);
         if (b->undefined && b->bytes && drv->vgpu.Forget)
             drv->vgpu.Forget(at[i] + b->guard_bytes, b->bytes);
+        if (b->role == HONE_IN && drv->vgpu.Protect)
+            drv->vgpu.Protect(at[i], (r->vgpu_flags & HONE_VGPU_INIT) != 0);
     }
     return HONE_OK;
 }
@@ -358,6 +365,21 @@ static hone_code explain(hone_code c, unsigned refused, const hone_err *found, c
     return c;
 }
 
+// Bytes of outputs that the kernels left alone.
+static void note_unwritten(hone_device_runner *r, const loaded *l, const hone_run *run, const CUdeviceptr *at) {
+    for (size_t i = 0; i < run->n_buffers && r->findings && l->task == r->accused && r->device->driver->vgpu.Unwritten; i++) {
+        const hone_run_buffer *b = &run->buffers[i];
+        uint64_t n = 0, first = 0;
+        if (b->role != HONE_OUT || !b->bytes || r->device->driver->vgpu.Unwritten(at[i] + b->guard_bytes, b->bytes, &n, &first) != CUDA_SUCCESS || !n)
+            continue;
+        char text[256];
+        snprintf(text, sizeof text, "leaves %llu of the %zu bytes of '%s' unwritten, the first at offset %llu", (unsigned long long)n, b->bytes, b->name,
+                 (unsigned long long)first);
+        hone_findings_add_named(r->findings, "memory.unwritten-output", r->stage, NULL, 0,
+                                json_pack("{s:s,s:s,s:i,s:I,s:I}", "kernel", "", "buffer", b->name, "ptx_line", (int)i, "bytes", (json_int_t)n, "offset", (json_int_t)first), text);
+    }
+}
+
 static hone_code run_loaded(hone_device_runner *r, loaded *l, hone_run *run, hone_err *e) {
     if (l->program && l->generation != r->generation)
         drop_program(r, l);
@@ -379,6 +401,8 @@ static hone_code run_loaded(hone_device_runner *r, loaded *l, hone_run *run, hon
     hone_err why = {0};
     hone_code c = execute(r, l, run, y->at, &why);
     unsigned refused = take_findings(r, l, &found);
+    if (c == HONE_OK && r->vgpu_flags & HONE_VGPU_INIT)
+        note_unwritten(r, l, run, y->at);
     if (c == HONE_OK && !refused) {
         HONE_TRY(shadow_end(r, run, y->at, e));
         return copy_out(r, run, y->at, e);

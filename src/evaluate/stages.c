@@ -154,6 +154,49 @@ static hone_code stage_compile(hone_stage_run *x, hone_err *e) {
 
 // ---- sanitize: the task's own inputs at small sizes, checked and with races looked for
 
+// Bytes that both runs left as they were poisoned are nobody's result.
+static size_t first_difference(const hone_run_buffer *a, const hone_run_buffer *b, int poison_a, int poison_b) {
+    for (size_t i = 0; i < a->bytes; i++) {
+        const uint8_t x = a->image[a->guard_bytes + i], y = b->image[b->guard_bytes + i];
+        if (x != y && !(a->undefined && x == (uint8_t)poison_a && y == (uint8_t)poison_b))
+            return i;
+    }
+    return SIZE_MAX;
+}
+
+static void compare_schedules(hone_stage_run *x, const hone_run_buffer *first, const hone_run_buffer *second, size_t n, int poison, unsigned seed) {
+    for (size_t i = 0; i < n; i++) {
+        if (first[i].role == HONE_IN || first[i].role == HONE_SCRATCH)
+            continue;
+        const size_t at = first_difference(&first[i], &second[i], 0xff, poison);
+        if (at == SIZE_MAX)
+            continue;
+        char text[256];
+        snprintf(text, sizeof text, "'%s' differs from offset %zu on between the natural schedule (seed 0) and seed %u", first[i].name, at, seed);
+        hone_findings_add_named(&x->r->findings, "schedule.nondeterministic", "sanitize", NULL, 0,
+                                json_pack("{s:s,s:s,s:i,s:I,s:[ii]}", "kernel", "", "buffer", first[i].name, "ptx_line", (int)i, "offset", (json_int_t)at,
+                                          "seeds", 0, (int)seed), text);
+        return;
+    }
+}
+
+// The same inputs under another order of blocks and warps, at other addresses, over other poison: the results must be the same bytes.
+static hone_code other_schedule(hone_stage_run *x, hone_device_runner *runner, void *program, const hone_plan *p, const hone_run_buffer *first,
+                                unsigned seed, hone_err *e) {
+    hone_run_buffer *b = NULL;
+    const int poison = 0xff ^ (int)(seed * 37 & 0xff);
+    HONE_TRY(hone_run_fill(p, x->job->seed, &b, e));
+    for (size_t i = 0; i < p->n_buffers; i++)
+        if (b[i].undefined)
+            memset(b[i].image, poison, b[i].image_bytes);
+    hone_run run = {.plan = p, .buffers = b, .n_buffers = p->n_buffers, .placement = seed, .schedule_seed = seed};
+    hone_code c = hone_device_runner_face(runner).run(runner, program, &run, e);
+    if (c == HONE_OK)
+        compare_schedules(x, first, b, p->n_buffers, poison, seed);
+    hone_run_free(b, p->n_buffers);
+    return c;
+}
+
 // A size with more than max_bytes of buffers is passed over: checking is slow, and the differential tests run it too.
 static hone_code sanitize_size(hone_stage_run *x, hone_device_runner *runner, void *program, const hone_sizes *size, size_t max_bytes, unsigned *done,
                                hone_err *e) {
@@ -170,6 +213,8 @@ static hone_code sanitize_size(hone_stage_run *x, hone_device_runner *runner, vo
         hone_run run = {.plan = p, .buffers = b, .n_buffers = p->n_buffers};
         c = hone_device_runner_face(runner).run(runner, program, &run, e);
     }
+    for (unsigned k = 1; k <= x->job->schedules && c == HONE_OK; k++)
+        c = other_schedule(x, runner, program, p, b, k, e);
     hone_run_free(b, p->n_buffers);
     hone_plan_free(p);
     return c;
@@ -216,7 +261,7 @@ static hone_code stage_sanitize(hone_stage_run *x, hone_err *e) {
     hone_device_runner *runner = physical ? &s->sanitizer : &s->runner;
     HONE_TRY(hone_session_check_sizes(s, e));
     hone_report_set(x->r, "check_sizes", json_incref(s->check_notes));
-    accuse(x, runner, "sanitize", HONE_VGPU_CHECK | HONE_VGPU_RACE);
+    accuse(x, runner, "sanitize", x->job->sanitize_flags ? x->job->sanitize_flags : (uint32_t)(HONE_VGPU_CHECK | HONE_VGPU_RACE));
     uint64_t budget = runner->max_warp_insts;
     runner->max_warp_insts = SANITIZE_WARP_INSTS;
     hone_code c = sanitize_with(x, runner, e);

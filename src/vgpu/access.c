@@ -67,7 +67,10 @@ static void report_uninitialized(vg_warp *w, const vg_inst *in, unsigned lane, v
 static uint8_t *global_lane(vg_warp *w, const vg_inst *in, unsigned lane, uint64_t address, unsigned bytes, char kind) {
     vg_alloc *a = vg_memory_find(w->block->launch->ctx->memory, address, bytes);
     bool tolerant = vg_tolerant(w);
-    if (!a || (a->read_only && kind != 'l')) {
+    if (a && a->is_input && kind != 'l' && !tolerant)
+        vg_report(w, in, lane, "memory.input-written", address, bytes, true, "%s %u bytes at offset %llu of the input '%s'", verb(kind), bytes,
+                  (unsigned long long)(address - a->base), a->name);
+    if (!a || (a->read_only && !a->is_input && kind != 'l')) {
         if (!tolerant && a) {
             vg_report(w, in, lane, "memory.read-only", address, bytes, true, "%s %u bytes of constant '%s'", verb(kind), bytes, a->name);
             vg_fault(w, VG_CU_ILLEGAL_ADDRESS);
@@ -115,6 +118,21 @@ static uint8_t *shared_lane(vg_warp *w, const vg_inst *in, unsigned lane, uint64
     return b->shared + offset;
 }
 
+// Local memory: only an element of which no byte was written counts, because structures are copied with their padding.
+void vg_local_touch(vg_warp *w, const vg_inst *in, unsigned lane, uint64_t offset, unsigned bytes, char kind) {
+    const size_t at = lane * w->local_stride + offset;
+    if (kind != 's') {
+        bool any = false;
+        for (unsigned i = 0; i < bytes; i++)
+            any |= w->local_bits[(at + i) / 64] >> (at + i) % 64 & 1;
+        if (!any)
+            vg_report(w, in, lane, "memory.uninitialized-local", VG_LOCAL_WINDOW + offset, bytes, false,
+                      "reads %u bytes at offset %llu of its local memory that the thread has not written", bytes, (unsigned long long)offset);
+    }
+    if (kind != 'l')
+        vg_bits_set(w->local_bits, at, bytes);
+}
+
 uint8_t *vg_lane_bytes(vg_warp *w, const vg_inst *in, unsigned lane, vg_where where, uint64_t address, unsigned bytes, char kind) {
     if (where == VG_IN_GENERIC) {
         where = vg_where_of(address);
@@ -125,7 +143,11 @@ uint8_t *vg_lane_bytes(vg_warp *w, const vg_inst *in, unsigned lane, vg_where wh
     case VG_IN_SHARED:
         return shared_lane(w, in, lane, address, bytes, kind);
     case VG_IN_LOCAL:
-        return in_limit(w, in, lane, where, address, bytes, w->local_stride, kind) ? w->local + lane * w->local_stride + address : NULL;
+        if (!in_limit(w, in, lane, where, address, bytes, w->local_stride, kind))
+            return NULL;
+        if (w->local_bits)
+            vg_local_touch(w, in, lane, address, bytes, kind);
+        return w->local + lane * w->local_stride + address;
     case VG_IN_PARAM:
         if (kind != 'l' && !vg_tolerant(w)) {
             vg_report(w, in, lane, "memory.read-only", VG_PARAM_WINDOW + address, bytes, true, "%s %u bytes of the kernel's parameters", verb(kind), bytes);

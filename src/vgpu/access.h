@@ -31,6 +31,8 @@ void vg_report_uninitialized(vg_warp *w, const vg_inst *in, const uint64_t addre
 
 // Says of bytes of b's shared memory that nobody has written them, or that an asynchronous copy has not been waited for.
 void vg_report_unwritten_shared(vg_warp *w, const vg_inst *in, unsigned lane, const vg_block *b, uint64_t offset, unsigned bytes);
+// A lane's access of its local memory, when w->local_bits watches it.
+void vg_local_touch(vg_warp *w, const vg_inst *in, unsigned lane, uint64_t offset, unsigned bytes, char kind);
 
 // mbarrier.c: mbarrier.* and cp.async.mbarrier.arrive.
 bool vg_bind_mbarrier(vg_binder *b, const ptx_inst *in, vg_inst *out);

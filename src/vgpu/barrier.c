@@ -62,6 +62,7 @@ static void release(vg_block *b, unsigned id) {
         vg_warp *w = &b->warps[i];
         vg_wx *x = vg_wx_of(w);
         const unsigned cur = x->cur;
+        const uint32_t active = w->active, next = w->next;   // of the warp that arrives or exits: ahead of its split's
         uint32_t here = 0;
         for (unsigned k = 0; w->live && k < x->n; k++) {
             vg_split *s = &x->split[k];
@@ -78,8 +79,11 @@ static void release(vg_block *b, unsigned id) {
         }
         if (b->race && here)
             vg_race_leave(w, id, here);
-        if (cur < x->n)
+        if (cur < x->n) {
             vg_warp_enter(w, cur);
+            w->active = active;
+            w->next = next;
+        }
     }
     if (!done.expected || done.expected >= bx->live)
         b->barrier_epoch++;

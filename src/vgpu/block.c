@@ -24,7 +24,7 @@ static bool start_warp(vg_slot *s, uint32_t i) {
     *x = (vg_wx){.frames = frames, .start_mask = mask};
     *w = (vg_warp){.live = mask, .block = &s->block, .index = i, .exec_private = x, .code = l->code, .count = s->block.count,
                    .local = s->local ? s->local + (size_t)i * VG_LANES * s->local_stride : NULL, .local_stride = s->local_stride,
-                   .file_generation = s->generation,
+                   .file_generation = s->generation, .local_bits = s->local_bits ? s->local_bits + (size_t)i * s->local_words : NULL,
                    .careful = (l->flags & (HONE_VGPU_CHECK | HONE_VGPU_SAMPLE)) == HONE_VGPU_CHECK,
                    .fs_local = s->fs_local ? s->fs_local + (size_t)i * VG_LANES * s->local_stride / 4 : NULL};
     for (size_t k = 0; k < HONE_COUNT(w->near); k++)
@@ -36,6 +36,8 @@ static bool start_warp(vg_slot *s, uint32_t i) {
     if (!fresh) {
         memset(f->file, 0, l->code->template_at);      // registers of the last block: reads of unwritten ones stay deterministic
         memset(f->pred, 0, (l->code->n_preds - l->code->n_pred_init) * sizeof *f->pred);
+        if (f->defined)
+            memset(f->defined, 0, vg_full(l->code)->n_doubtful * sizeof *f->defined);
     }
     vg_split_add(w, mask, 0, f);
     vg_warp_enter(w, 0);
@@ -54,8 +56,11 @@ static bool allocate(vg_slot *s, const vg_launch *l) {
     s->shadow.bits = l->flags & HONE_VGPU_CHECK ? hone_calloc(words, sizeof(uint64_t)) : NULL;
     s->shadow.bytes = shared;
     s->shadow_words = words;
-    const bool watched = (l->flags & HONE_VGPU_RACE) && shared;
-    s->race = watched ? vg_race_new(shared, s->n_warps) : NULL;
+    const bool own = (l->flags & HONE_VGPU_RACE) && shared, watched = own || l->races;
+    s->race = watched ? vg_race_new(l->races, own, shared, s->n_warps) : NULL;
+    s->watches_shared = own;
+    s->local_words = (VG_LANES * s->local_stride + 63) / 64 + 1;
+    s->local_bits = l->flags & HONE_VGPU_INIT && s->local_stride ? hone_calloc(s->n_warps * s->local_words, sizeof(uint64_t)) : NULL;
     const bool fs = vg_full(l->code)->fs != NULL;
     s->fs_shared = fs ? hone_calloc(shared / 4 + 2, sizeof *s->fs_shared) : NULL;
     s->fs_local = fs ? hone_calloc(s->n_warps * VG_LANES * s->local_stride / 4 + 2, sizeof *s->fs_local) : NULL;
@@ -71,14 +76,14 @@ hone_code vg_slot_start(vg_slot *s, vg_launch *l, uint64_t linear, uint32_t sm, 
     void *mem_private = s->block.mem_private;
     if (s->race) {
         vg_race_flush(s->race);
-        vg_race_begin(s->race);
+        vg_race_begin(s->race, linear);
     }
     s->generation++;
     s->bx = (vg_bx){0};
     s->bx.threads = s->bx.live = l->block[0] * l->block[1] * l->block[2];
     s->block = (vg_block){.launch = l, .linear = linear, .shared = s->shared, .shared_bytes = shared, .warps = s->warps, .n_warps = s->n_warps,
                           .sm = sm, .count = count, .exec_private = &s->bx, .mem_private = mem_private,
-                          .shared_shadow = s->shadow.bits ? &s->shadow : NULL, .shared_open = s->race ? 0 : shared, .race = s->race,
+                          .shared_shadow = s->shadow.bits ? &s->shadow : NULL, .shared_open = s->watches_shared ? 0 : shared, .race = s->race,
                           .fs_shared = s->fs_shared, .async = s->async};
     vg_async_clear(s->async);
     vg_cluster_begin(&s->own, 1);
@@ -90,6 +95,8 @@ hone_code vg_slot_start(vg_slot *s, vg_launch *l, uint64_t linear, uint32_t sm, 
     memset(s->shared, 0, shared);
     if (s->shadow.bits)
         memset(s->shadow.bits, 0, s->shadow_words * sizeof(uint64_t));
+    if (s->local_bits)
+        memset(s->local_bits, 0, s->n_warps * s->local_words * sizeof(uint64_t));
     s->idle_rounds = 0;
     for (uint32_t i = 0; i < s->n_warps; i++)
         if (!start_warp(s, i))
@@ -113,6 +120,7 @@ void vg_slot_free(vg_slot *s) {
     hone_free(s->shadow.bits);
     hone_free(s->fs_shared);
     hone_free(s->fs_local);
+    hone_free(s->local_bits);
     hone_free(s->wx);
     *s = (vg_slot){0};
 }

@@ -13,11 +13,13 @@ typedef struct vg_slot {
     uint8_t *shared, *local;
     size_t local_stride, shadow_words;
     vg_shadow shadow;
+    uint64_t *local_bits; size_t local_words;   // per warp, initialisation of its local memory
     void *raw_warps, *raw_shared, *raw_local;
     struct vg_race *race;              // NULL when races are not watched
     struct vg_fs_cell *fs_shared, *fs_local;   // binary64 shadows (fpshadow.h); NULL in other launches
     vg_cluster own;                    // its cluster when it is the first block of one
     bool busy, done;                   // holds a block; which has ended but whose cluster has not
+    bool watches_shared;
     struct vg_async *async;
     uint64_t warp_insts;               // executed by blocks in this slot, for the budget; the scheduler takes them out
 } vg_slot;

@@ -2,6 +2,7 @@
 // that memory and whose functions are decoded. The driver front (driver/*) is its only caller beside the tests.
 #include "vgpu/context.h"
 #include "vgpu/exec.h"
+#include "vgpu/race.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -28,6 +29,7 @@ void vg_context_free(vg_context *c) {
         return;
     vg_memory_free_all(c->memory);
     vg_findings_free(c->findings);
+    vg_race_global_free(c->races);
     hone_free(c);
 }
 

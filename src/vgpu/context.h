@@ -27,6 +27,7 @@ typedef struct vg_context {
     honeVgpuOptions options;                 // size set; copied at each launch
     const struct vg_device *device;          // the modelled device
     vg_fs_stats fs;
+    struct vg_race_global *races;            // race.h; NULL until a launch asks for it
     // Device printf text, whole lines or parts of them in execution order; called from any host thread (locks itself). NULL: dropped.
     void (*print)(void *self, const char *text, size_t bytes);
     void *print_self;

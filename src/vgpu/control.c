@@ -5,7 +5,9 @@
 
 bool vg_op_defines(const ptx_inst *in) {
     switch (in->op) {
-    case PTX_OP_ST: case PTX_OP_RED: case PTX_OP_PREFETCH: case PTX_OP_PREFETCHU: case PTX_OP_BAR: case PTX_OP_BARRIER: case PTX_OP_CP:
+    case PTX_OP_BAR: case PTX_OP_BARRIER:
+        return in->sub == PTX_BAR_RED;
+    case PTX_OP_ST: case PTX_OP_RED: case PTX_OP_PREFETCH: case PTX_OP_PREFETCHU: case PTX_OP_CP:
     case PTX_OP_MEMBAR: case PTX_OP_FENCE: case PTX_OP_BRA: case PTX_OP_BRX: case PTX_OP_CALL: case PTX_OP_RET: case PTX_OP_EXIT: case PTX_OP_TRAP:
     case PTX_OP_NANOSLEEP: case PTX_OP_STMATRIX: case PTX_OP_SUST: case PTX_OP_DISCARD: case PTX_OP_APPLYPRIORITY: case PTX_OP_PMEVENT:
     case PTX_OP_SETMAXNREG: case PTX_OP_GRIDDEPCONTROL: case PTX_OP_MBARRIER: case PTX_OP_STACKRESTORE: case PTX_OP_WMMA: case PTX_OP_BRKPT:

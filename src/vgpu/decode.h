@@ -41,6 +41,8 @@ typedef struct vg_code_full {
     struct vg_place *places; size_t n_places;      // shared, local and frame parameter variables
     size_t static_shared, dynamic_align;           // of this function; dynamic_align 0: no dynamic shared memory
     bool indirect;                                 // calls through a register
+    uint32_t *doubtful; unsigned n_doubtful;       // registers that may be read before they are written, and what is computed from them
+    struct vg_watched *watched;                    // [n_insts] of a sanitizing launch (watch.c), or NULL
     uint32_t func_index;
     struct vg_fs_inst *fs;                         // [n_insts] of a shadow program (fpshadow.h), else NULL
 } vg_code_full;
@@ -55,6 +57,7 @@ struct vg_program {
     vg_code_full **codes;              // [module->n_funcs], NULL for declarations
     bool on_values;                    // no register is tracked as a linear row
     size_t common_shared;              // shared variables that device functions use, at the front of every block's shared memory
+    uint32_t watched_for;              // flags that the handlers are set up for (watch.c)
     size_t dynamic_at;                 // offset of dynamic shared memory when a device function uses it, else 0
     vg_place *common; size_t n_common; // those of module scope
     ptx_issues *issues;                // instructions that cannot be decoded, while building
@@ -91,6 +94,8 @@ hone_code vg_flow_build(vg_binder *b);
 // linear.c: fills tracked; and, as the last step of binding an instruction, makes it respect tracked rows.
 bool vg_linear_select(vg_binder *b);
 bool vg_linear_apply(vg_binder *b, const ptx_inst *in, vg_inst *out);
+typedef void (*vg_touch_fn)(void *self, uint32_t reg, bool write);
+void vg_each_register(const ptx_inst *in, vg_touch_fn touch, void *self);   // reads first, then writes
 // control.c: binds a control instruction (VG_FAM_CONTROL) and the ctl of every other one.
 bool vg_bind_control(vg_binder *b, const ptx_inst *in, vg_inst *out);
 vg_ctl vg_ctl_of(const ptx_inst *in);

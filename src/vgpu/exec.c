@@ -57,6 +57,20 @@ static int pick(const vg_wx *x) {
     return best;
 }
 
+// An adversarial schedule runs any split that can run: the programming model promises no order.
+static int pick_seeded(const vg_warp *w, const vg_wx *x) {
+    uint64_t h = (w->block->launch->schedule_seed * 0x9e3779b97f4a7c15ull) ^ ((w->block->linear << 6 | w->index) * 0xbf58476d1ce4e5b9ull) ^ w->warp_insts;
+    h = (h ^ h >> 29) * 0x94d049bb133111ebull;
+    unsigned ready = 0;
+    for (unsigned i = 0; i < x->n; i++)
+        ready += x->split[i].state == VG_READY;
+    unsigned nth = ready ? (unsigned)((h >> 32) % ready) : 0;
+    for (unsigned i = 0; i < x->n; i++)
+        if (x->split[i].state == VG_READY && nth-- == 0)
+            return (int)i;
+    return -1;
+}
+
 void vg_lanes_exit(vg_warp *w, uint32_t mask) {
     w->live &= ~mask;
     w->active &= ~mask;
@@ -166,7 +180,7 @@ static vg_event do_sync(vg_warp *w, vg_wx *x, const vg_inst *in) {
                   "a warp-synchronous instruction names lanes 0x%08x that do not reach it", missing);
     x->forced_sync = false;
     if (__builtin_expect(w->block->race != NULL, 0))
-        vg_race_warp_sync(w, mask);
+        vg_race_warp_op(w, in, mask);
     if (in->full) {
         if (mask == 0xffffffffu)
             in->full(w, in, mask);
@@ -240,7 +254,7 @@ static vg_event do_control(vg_warp *w, vg_wx *x, const vg_inst *in) {
     case VG_CTL_BAR_SYNC: case VG_CTL_BAR_ARRIVE: case VG_CTL_BAR_RED: return do_barrier(w, x, in);
     case VG_CTL_CLUSTER_ARRIVE: case VG_CTL_CLUSTER_WAIT: return do_cluster_barrier(w, x, in);
     case VG_CTL_TRAP: return do_trap(w, in);
-    case VG_CTL_CLOCK: vg_refresh_clocks(w); return do_plain(w, in);
+    case VG_CTL_CLOCK: vg_refresh_clocks(w, in); return do_plain(w, in);
     case VG_CTL_CALL: vg_do_call(w, in, vg_guard_mask(w, in)); return w->event;
     case VG_CTL_RET:
         w->next = in->index + 1;
@@ -389,7 +403,7 @@ vg_event vg_warp_run(vg_warp *w, uint64_t quantum) {
             merge(x);
         if (x->parked_for && ++x->parked_for > VG_PARK_BLOCKS)
             unpark(x);
-        const int k = pick(x);
+        const int k = __builtin_expect(x->n > 1 && w->block->launch->schedule_seed, 0) ? pick_seeded(w, x) : pick(x);
         if (k < 0) {
             if (any_parked(x)) {
                 unpark(x);

@@ -104,8 +104,22 @@ static record *find_record(vg_findings *s, const vg_code *code, uint32_t inst, c
     return NULL;
 }
 
-void vg_report(vg_warp *w, const vg_inst *in, unsigned lane, const char *kind, uint64_t address, uint32_t size, bool is_write,
-               const char *fmt, ...) {
+static void fill_other(honeVgpuFinding *f, const vg_other *o) {
+    if (!o)
+        return;
+    copy_text(f->other_access, sizeof f->other_access, o->verb);
+    memcpy(f->other_block, o->block, sizeof f->other_block);
+    memcpy(f->other_thread, o->thread, sizeof f->other_thread);
+    if (!o->src)
+        return;
+    f->other_line = o->src->src_line;
+    f->other_ptx_line = o->src->line;
+    if (o->src->src_line && o->src->src_file < o->module->n_files)
+        copy_text(f->other_file, sizeof f->other_file, o->module->files[o->src->src_file]);
+}
+
+static void report(vg_warp *w, const vg_inst *in, unsigned lane, const char *kind, uint64_t address, uint32_t size, bool is_write, const vg_other *other,
+                   const char *fmt, va_list ap) {
     vg_launch *l = w->block->launch;
     vg_findings *s = l->ctx->findings;
     uint32_t keep = l->ctx->options.max_findings ? l->ctx->options.max_findings : KEEP_DEFAULT;
@@ -124,14 +138,27 @@ void vg_report(vg_warp *w, const vg_inst *in, unsigned lane, const char *kind, u
             r.f.size = size;
             r.f.is_write = is_write;
             r.f.count = 1;
-            va_list ap;
-            va_start(ap, fmt);
+            fill_other(&r.f, other);
             vsnprintf(r.f.message, sizeof r.f.message, fmt, ap);
-            va_end(ap);
             (void)!hone_vec_push(&s->kept, r);   // without memory the finding is counted, not kept
         }
     }
     pthread_mutex_unlock(&s->lock);
+}
+
+void vg_report(vg_warp *w, const vg_inst *in, unsigned lane, const char *kind, uint64_t address, uint32_t size, bool is_write, const char *fmt, ...) {
+    va_list ap;
+    va_start(ap, fmt);
+    report(w, in, lane, kind, address, size, is_write, NULL, fmt, ap);
+    va_end(ap);
+}
+
+void vg_report_pair(vg_warp *w, const vg_inst *in, unsigned lane, const char *kind, uint64_t address, uint32_t size, bool is_write, const vg_other *other,
+                    const char *fmt, ...) {
+    va_list ap;
+    va_start(ap, fmt);
+    report(w, in, lane, kind, address, size, is_write, other, fmt, ap);
+    va_end(ap);
 }
 
 void vg_fault(vg_warp *w, uint32_t curesult) {

@@ -63,8 +63,7 @@ static hone_code cut_blocks(flow *w) {
     return HONE_OK;
 }
 
-typedef void (*touch_fn)(void *self, uint32_t reg, bool write);
-static void each_register(const ptx_inst *in, touch_fn touch, void *self) {
+void vg_each_register(const ptx_inst *in, vg_touch_fn touch, void *self) {
     const bool defines = vg_op_defines(in);
     if (in->has_guard)
         touch(self, in->guard, false);
@@ -159,7 +158,7 @@ static void touch_extent(void *self, uint32_t reg, bool write) {
 
 static void intervals(flow *w) {
     for (size_t i = 0; i < w->n; i++)
-        each_register(&w->f->insts[i], touch_extent, &(extent){w, (uint32_t)i});
+        vg_each_register(&w->f->insts[i], touch_extent, &(extent){w, (uint32_t)i});
     for (size_t bk = 0; bk < w->nb; bk++) {
         const vg_block_info *bi = &w->b->out->info[bk];
         for (size_t r = 0; r < w->f->n_regs; r++) {
@@ -199,8 +198,8 @@ static uint32_t worst_pressure(const flow *w, uint64_t *live) {
                 set_live(&p, r, true);
         for (uint32_t i = bi->first + bi->n; i-- > bi->first;) {
             if (!w->f->insts[i].has_guard)
-                each_register(&w->f->insts[i], touch_kill, &p);
-            each_register(&w->f->insts[i], touch_live, &p);
+                vg_each_register(&w->f->insts[i], touch_kill, &p);
+            vg_each_register(&w->f->insts[i], touch_live, &p);
         }
     }
     return p.worst;
@@ -257,13 +256,53 @@ static hone_code assign_rows(flow *w) {
     return ok ? HONE_OK : hone_fail(b->e, HONE_E_NOMEM, 0, "out of memory decoding '%s'", w->f->name);
 }
 
+// Registers alive at the function's start are read on some path before anything writes them; whatever is computed from them is doubtful too.
+typedef struct spread { uint64_t *set; bool reads, changed; } spread;
+static void touch_spread(void *self, uint32_t reg, bool write) {
+    spread *s = self;
+    uint64_t *word = &s->set[reg >> 6];
+    const uint64_t bit = 1ull << (reg & 63);
+    if (!write) {
+        s->reads |= (*word & bit) != 0;
+    } else if (s->reads && !(*word & bit)) {
+        *word |= bit;
+        s->changed = true;
+    }
+}
+
+static hone_code find_doubtful(flow *w) {
+    vg_code_full *out = w->b->out;
+    uint64_t any = 0, *set = w->in;                    // of block 0; `in` is free by now
+    for (size_t k = 0; k < w->words; k++)
+        any |= set[k];
+    if (!any)
+        return HONE_OK;
+    spread s = {.set = set, .changed = true};
+    while (s.changed) {
+        s.changed = false;
+        for (size_t i = 0; i < w->n; i++) {
+            const uint16_t op = w->f->insts[i].op;
+            s.reads = false;
+            if (op != PTX_OP_LD && op != PTX_OP_ATOM && op != PTX_OP_SETP && op != PTX_OP_CALL)
+                vg_each_register(&w->f->insts[i], touch_spread, &s);
+        }
+    }
+    out->doubtful = hone_arena_array(w->b->program->arena, w->f->n_regs + 1, sizeof *out->doubtful);
+    if (!out->doubtful)
+        return hone_fail(w->b->e, HONE_E_NOMEM, 0, "out of memory decoding '%s'", w->f->name);
+    for (uint32_t r = 0; r < w->f->n_regs; r++)
+        if (set[r >> 6] >> (r & 63) & 1)
+            out->doubtful[out->n_doubtful++] = r;
+    return HONE_OK;
+}
+
 static hone_code run_analysis(flow *w) {
     for (size_t bk = 0; bk < w->nb; bk++) {
         const vg_block_info *bi = &w->b->out->info[bk];
         scan s = {w->use + bk * w->words, w->def + bk * w->words, false};
         for (uint32_t i = bi->first; i < bi->first + bi->n; i++) {
             s.guarded = w->f->insts[i].has_guard;
-            each_register(&w->f->insts[i], touch_sets, &s);
+            vg_each_register(&w->f->insts[i], touch_sets, &s);
         }
     }
     dataflow(w);
@@ -271,6 +310,7 @@ static hone_code run_analysis(flow *w) {
     memset(w->end, 0xff, (w->f->n_regs + 1) * sizeof *w->end);
     intervals(w);
     w->b->out->code.registers_estimate = worst_pressure(w, w->use);   // `use` is free by now
+    HONE_TRY(find_doubtful(w));
     return assign_rows(w);
 }
 

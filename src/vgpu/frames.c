@@ -20,7 +20,7 @@ typedef struct frame_box { vg_frame f; void *raw; } frame_box;   // what is free
 // Register file and predicates; in a shadow program the rows of shadows hang before it.
 static uint8_t *file_new(const vg_code *code, size_t file, void **raw) {
     const bool shadow = vg_full(code)->fs != NULL;
-    const size_t before = shadow ? 64 : 0, own = file + (code->n_preds + 1) * sizeof(uint32_t);
+    const size_t before = shadow ? 64 : 0, own = file + (code->n_preds + 1 + vg_full(code)->n_doubtful) * sizeof(uint32_t);
     const size_t at = (before + own + 63) & ~(size_t)63;
     uint8_t *base = aligned_rows(at + (shadow ? (file / ROW + 2) * sizeof(vg_fs_row) : 0), raw);
     if (base && shadow) {
@@ -61,12 +61,14 @@ vg_frame *vg_frame_get(vg_warp *w, const vg_code *code, uint32_t depth, uint32_t
         return NULL;
     vg_frame *f = &box->f;
     const size_t file = (code->file_bytes + 63) & ~(size_t)63;
+    const unsigned doubtful = vg_full(code)->n_doubtful;
     f->file = file_new(code, file, &box->raw);
     if (!f->file) {
         hone_free(box);
         return NULL;
     }
     f->pred = (uint32_t *)(void *)(f->file + file);
+    f->defined = doubtful ? f->pred + code->n_preds + 1 : NULL;
     f->code = code;
     f->depth = depth;
     f->local_base = local_base;
@@ -173,7 +175,9 @@ void vg_frame_special(vg_warp *w, vg_frame *f) {
 }
 
 // Clocks advance with the instructions of the warp: deterministic, and moving for kernels that wait on them. 4 cycles, 2 ns each.
-void vg_refresh_clocks(vg_warp *w) {
+void vg_refresh_clocks(vg_warp *w, const vg_inst *in) {
+    if (w->block->launch->flags & HONE_VGPU_CLOCKS)
+        vg_report(w, in, (unsigned)__builtin_ctz(w->active | 1u << 31), "control.clock", 0, 0, false, "reads a clock or a timer: what it does can depend on being measured");
     const vg_code_full *full = vg_full(w->code);
     const uint64_t cycles = 1000 + 4 * w->warp_insts, ns = 1000 + 2 * w->warp_insts;
     const struct { unsigned s; uint64_t v; } clocks[] = {

@@ -51,14 +51,14 @@ static state change(state s, unsigned sub, uint32_t n) {
 }
 
 // Race detection: arriving publishes what the thread did, a completed wait observes it.
-static void order(vg_warp *w, const uint64_t *word, bool arrives) {
+static void order(vg_warp *w, const uint64_t *word, unsigned lane, bool arrives) {
     const size_t offset = (size_t)((const uint8_t *)(const void *)word - w->block->shared);
     if (offset >= w->block->shared_bytes)
         return;   // a generic address outside shared memory: undefined for mbarriers
     if (arrives)
         vg_race_publish(w, offset);
     else
-        vg_race_observe(w, offset);
+        vg_race_observe(w, offset, 1u << lane);
 }
 
 // PTX ISA 9.7.13.15.6: pending and expected arrivals are 0 … 2^20 - 1 (init: from 1), the tx-count is -(2^20 - 1) … 2^20 - 1. NULL: all is well.
@@ -85,13 +85,15 @@ static bool is_wrong(vg_warp *w, const vg_inst *in, unsigned lane, state s, uint
 }
 
 VG_HANDLER(update_word) {
+    if (w->block->race && in->src->op == PTX_OP_CP)
+        vg_async_wait(w, mask, UINT32_MAX);   // cp.async.mbarrier.arrive: who waits for the mbarrier waits for the copies
     for (uint32_t m = mask; m; m &= m - 1) {
         unsigned lane = (unsigned)__builtin_ctz(m);
         uint64_t *word = word_of(w, in, lane, in->aux == PTX_MB_INIT ? 's' : 'a');
         if (!word)
             continue;
         if (w->block->race)
-            order(w, word, true);
+            order(w, word, lane, true);
         uint64_t old = *word;
         const uint32_t n = count_of(w, in, lane, 1);
         if (!is_wrong(w, in, lane, unpack(old), n))
@@ -112,7 +114,7 @@ VG_HANDLER(wait_word) {
             continue;
         done |= 1u << lane;
         if (b->race)
-            order(w, word, false);
+            order(w, word, lane, false);
         if (vg_async_any(b->async))
             vg_async_waited(b, (uint32_t)((const uint8_t *)(const void *)word - b->shared), phase);
     }
@@ -150,10 +152,13 @@ VG_HANDLER(pending_count) {
 
 // cp.async.mbarrier.arrive without .noinc: one more expected and one arrived.
 VG_HANDLER(arrive_expected) {
+    if (w->block->race)
+        vg_async_wait(w, mask, UINT32_MAX);
     for (uint32_t m = w->block->race ? mask : 0; m; m &= m - 1) {
-        const uint64_t *word = word_of(w, in, (unsigned)__builtin_ctz(m), 'a');
+        const unsigned lane = (unsigned)__builtin_ctz(m);
+        const uint64_t *word = word_of(w, in, lane, 'a');
         if (word)
-            order(w, word, true);
+            order(w, word, lane, true);
     }
 }
 

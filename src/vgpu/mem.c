@@ -55,6 +55,9 @@ static void unmap_backing(vg_alloc *a) {
     vg_fs_alloc_free(a);
     if (a->mapped_bytes)
         munmap(a->kind == VG_ALLOC_HOST ? (void *)a->init.bits : (void *)a->host, a->mapped_bytes);
+    if (a->granules)
+        munmap(a->granules, a->granule_bytes);
+    a->granules = NULL;
     a->mapped_bytes = 0;
     a->host = NULL;
     a->init.bits = NULL;
@@ -387,6 +390,14 @@ const vg_alloc *vg_memory_nearest(const vg_memory *m, uint64_t addr) {
     if (!before || !after)
         return before ? before : after;
     return distance(before, addr) <= distance(after, addr) ? before : after;
+}
+
+void vg_memory_each(vg_memory *m, void (*visit)(vg_alloc *a, void *self), void *self) {
+    pthread_mutex_lock(&m->lock);
+    for (size_t i = 0; i < m->allocs.n; i++)
+        if (!m->allocs.v[i]->freed)
+            visit(m->allocs.v[i], self);
+    pthread_mutex_unlock(&m->lock);
 }
 
 size_t vg_memory_used(const vg_memory *m) { return m->used; }

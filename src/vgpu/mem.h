@@ -27,6 +27,8 @@ typedef struct vg_alloc {
     struct vg_fs_cell *fs_cells;   // binary64 shadows of its words (fpshadow.h), lazily mapped; NULL: none
     uint32_t use, use_flags;    // the driver front's own: what it was allocated for
     void *owner;                // the driver front's own: its pool …
+    uint32_t *granules; size_t granule_bytes;   // of the race detector (race_global.c), lazily mapped; NULL: none
+    bool is_input;          // writing it is a finding, and happens (honeVgpuProtect)
     uint64_t read_end, write_end;   // furthest byte offset + 1 that counted launches read or wrote (honeVgpuObserved)
 } vg_alloc;
 
@@ -48,6 +50,7 @@ vg_alloc *vg_memory_find(const vg_memory *m, uint64_t addr, size_t bytes);
 // The nearest allocation, live or freed, for messages.
 const vg_alloc *vg_memory_nearest(const vg_memory *m, uint64_t addr);
 size_t vg_memory_used(const vg_memory *m);
+void vg_memory_each(vg_memory *m, void (*visit)(vg_alloc *a, void *self), void *self);   // live allocations, by address
 size_t vg_memory_capacity(const vg_memory *m);
 
 // Initialisation of [at, at+bytes) of an allocation. threads: vg_init_mark is safe from several threads at once.

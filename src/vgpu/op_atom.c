@@ -190,10 +190,8 @@ VG_HANDLER(atom) {
 }
 
 VG_HANDLER(fence) {
-    (void)in;
-    (void)mask;
     if (w->block->race)
-        vg_race_fence(w);
+        vg_race_fence(w, mask, in->src && in->src->scope == PTX_CTA);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 

@@ -2,6 +2,7 @@
 #include "vgpu/bulk.h"
 #include "vgpu/cluster.h"
 #include "vgpu/mem_row.h"
+#include "vgpu/race.h"
 
 // ---- address conversion: generic = window + offset; global, const: the identity
 
@@ -55,6 +56,8 @@ VG_HANDLER(cp_async) {
         if (s && n < bytes)
             s = vg_lane_bytes(w, in, lane, VG_IN_GLOBAL, source[lane], n, 'l');
         reading |= (uint32_t)(n != 0) << lane;
+        if (d && w->block->race)
+            vg_async_copy(w, in, lane, offset[lane], bytes);
         if (d) {
             memset(d, 0, bytes);
             if (s)
@@ -65,6 +68,17 @@ VG_HANDLER(cp_async) {
         vg_count_global(w->count, in->index, source, bytes, reading, 'l');
     if (w->count)
         vg_count_shared(w->count, in->index, offset, bytes, mask, 's');
+}
+
+// Groups matter to nobody but the race detector. aux: groups that may stay open.
+VG_HANDLER(cp_commit) {
+    (void)in;
+    if (w->block->race)
+        vg_async_commit(w, mask);
+}
+VG_HANDLER(cp_wait) {
+    if (w->block->race)
+        vg_async_wait(w, mask, in->aux);
 }
 
 // ---- binding
@@ -119,8 +133,11 @@ static bool bind_cp_address(vg_binder *b, const ptx_inst *in, const ptx_operand 
 
 static bool bind_cp(vg_binder *b, const ptx_inst *in, vg_inst *out) {
     out->full = out->masked = no_effect;
-    if (in->sub == PTX_CP_COMMIT_GROUP || in->sub == PTX_CP_WAIT_GROUP || in->sub == PTX_CP_WAIT_ALL)
-        return true;   // copies are complete when issued
+    if (in->sub == PTX_CP_COMMIT_GROUP || in->sub == PTX_CP_WAIT_GROUP || in->sub == PTX_CP_WAIT_ALL) {   // copies are complete when issued
+        out->full = out->masked = in->sub == PTX_CP_COMMIT_GROUP ? cp_commit : cp_wait;
+        out->aux = in->sub == PTX_CP_WAIT_GROUP && in->operand[0].kind == PTX_O_INT ? (uint32_t)in->operand[0].i : UINT32_MAX;
+        return true;
+    }
     if (in->sub == PTX_CP_MBARRIER_ARRIVE)
         return vg_bind_mbarrier(b, in, out);
     if (in->sub == PTX_CP_BULK)

@@ -1,6 +1,7 @@
 // program: a PTX module → a vg_program. It lays out what functions share (static shared memory, local memory of the deepest call chain),
 // then has decode.c decode each function. Callers own the ptx_module and keep it alive.
 #include "vgpu/decode.h"
+#include "vgpu/watch.h"
 #include <string.h>
 
 enum { ARENA_LIMIT_MB = 2048, RECURSION_LOCAL_BYTES = 16384, DYNAMIC_ALIGN = 16 };
@@ -198,9 +199,13 @@ static hone_code build(vg_program *p, hone_err *e) {
     for (size_t i = 0; i < p->module->n_funcs; i++)
         HONE_TRY(new_code(p, i, e));
     HONE_TRY(vg_layout(p, e));
+    uint32_t sites = 0;
     for (size_t i = 0; i < p->module->n_funcs; i++)
-        if (p->codes[i])
+        if (p->codes[i]) {
             HONE_TRY(vg_decode(p, i, e));
+            p->codes[i]->code.site_base = sites;
+            sites += (uint32_t)p->codes[i]->code.n_insts;
+        }
     return HONE_OK;
 }
 
@@ -255,6 +260,7 @@ hone_code vg_program_build_all(const ptx_module *m, vg_resolve_fn resolve, void 
 void vg_program_free(vg_program *p) {
     if (!p)
         return;
+    vg_watch_free(p);
     hone_arena_free(p->arena);
     hone_free(p);
 }

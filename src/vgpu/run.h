@@ -14,6 +14,7 @@ struct vg_frame {                      // one function at one call depth; lanes 
     const vg_code *code;
     uint8_t *file;
     uint32_t *pred;
+    uint32_t *defined;                 // per doubtful register: lanes that have written it; NULL when there is none
     uint32_t depth, local_base, generation;   // generation: of the block whose special registers it holds
     bool filled;                       // its special registers were written once
     vg_frame *next;                    // all frames of the warp
@@ -66,7 +67,7 @@ void vg_lanes_exit(vg_warp *w, uint32_t mask);         // of the running split
 vg_frame *vg_frame_get(vg_warp *w, const vg_code *code, uint32_t depth, uint32_t local_base);   // NULL: no memory
 void vg_frame_reset(vg_warp *w, vg_frame *f);          // constants, predicates
 void vg_frame_special(vg_warp *w, vg_frame *f);        // special-register rows for the warp's block
-void vg_refresh_clocks(vg_warp *w);
+void vg_refresh_clocks(vg_warp *w, const vg_inst *in);
 void vg_frames_free(vg_warp *w);
 void vg_do_call(vg_warp *w, const vg_inst *in, uint32_t mask);   // updates w->active/next and the splits
 void vg_do_return(vg_warp *w, const vg_inst *in, uint32_t mask);

@@ -4,14 +4,16 @@
 // and sampling launches run on one thread in the sets that the sampler chooses (sample.h). Here too: the instruction budget.
 #include "vgpu/block.h"
 #include "vgpu/context.h"
+#include "vgpu/race.h"
 #include "vgpu/sample.h"
+#include "vgpu/watch.h"
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { RESIDENT_MAX = 8192, BUDGET_QUANTUM = 1 << 20, SAMPLE_DEFAULT = 6000000, THREADS_MAX = 256 };
+enum { RESIDENT_MAX = 8192, BUDGET_QUANTUM = 1 << 20, SAMPLE_DEFAULT = 6000000, THREADS_MAX = 256, COMPANY_MAX = 4 };
 
 typedef struct run {
     vg_launch *l;
@@ -20,6 +22,7 @@ typedef struct run {
     uint64_t n_units;                  // clusters of the grid
     uint64_t step, shift;              // unit i of the order is (i * step + shift) % n_units
     uint32_t *warp_order;              // NULL: ascending
+    uint32_t company;                  // blocks that take turns; 1: one runs to its end
     uint32_t sms;
     _Atomic uint64_t next_unit, warp_insts;
     _Atomic bool no_memory;
@@ -38,12 +41,14 @@ static uint64_t gcd(uint64_t a, uint64_t b) {
 static bool permute(run *r) {
     const uint64_t seed = r->l->schedule_seed;
     const uint32_t threads = r->l->block[0] * r->l->block[1] * r->l->block[2], warps = (threads + VG_LANES - 1) / VG_LANES;
-    r->step = 1;
+    r->step = r->company = 1;
     if (!seed)
         return true;
     hone_rng g;
     hone_rng_init(&g, seed, 1);
     r->shift = hone_rng_below(&g, r->n_units);
+    r->company = 1 + (uint32_t)hone_rng_below(&g, COMPANY_MAX);
+    r->quantum = 16ull << hone_rng_below(&g, 12);
     if (r->n_units < (1ull << 31)) {
         do
             r->step = 1 + hone_rng_below(&g, r->n_units);
@@ -187,16 +192,18 @@ static void *work(void *self) {
     run *r = self;
     residents res = {0};
     size_t at = 0, resident = 0, spinning = 0;
+    bool full = false;                 // no block is left to admit
     while (!r->l->fault && !r->no_memory) {
         vg_slot *s = NULL;
-        if (resident == 0 || spinning >= resident) {   // all of mine wait: one more
+        if (resident == 0 || spinning >= resident || (resident < r->company && !full)) {   // all of mine wait: one more
             s = admit(r, &res);
+            full = !s;
             resident += s ? r->cluster : 0;
             if (s)
                 spinning = 0;
             else if (resident == 0)
                 break;
-            else
+            else if (spinning >= resident)
                 sched_yield();
         }
         if (!s)
@@ -209,7 +216,7 @@ static void *work(void *self) {
         resident -= done == VG_ROUND_DONE;
         const bool gives_way = done == VG_ROUND_SPINS || done == VG_ROUND_WAITS;
         spinning = gives_way ? spinning + 1 : 0;
-        at += gives_way;
+        at += gives_way || r->company > 1;
     }
     free_residents(&res);
     return NULL;
@@ -219,7 +226,7 @@ static uint32_t thread_count(const run *r) {
     const long cores = sysconf(_SC_NPROCESSORS_ONLN);
     const char *env = getenv("HONE_VGPU_THREADS");
     uint64_t n = r->l->threads ? r->l->threads : env && atoi(env) > 0 ? (uint64_t)atoi(env) : cores > 0 ? (uint64_t)cores : 1;
-    if (r->l->flags & (HONE_VGPU_SERIAL | HONE_VGPU_SHADOW))
+    if (r->l->flags & (HONE_VGPU_SERIAL | HONE_VGPU_SHADOW | HONE_VGPU_RACE_GLOBAL))
         n = 1;
     n = n > r->n_units ? r->n_units : n;
     return (uint32_t)(n > THREADS_MAX ? THREADS_MAX : n);
@@ -351,6 +358,20 @@ static hone_code check_shape(const vg_launch *l, uint64_t n_blocks, hone_err *e)
                      (unsigned long long)n_blocks, (unsigned long long)threads, vg_cluster_size(l->cluster));
 }
 
+// Sets up what a sanitizing launch watches.
+static bool begin_watch(vg_launch *l) {
+    const bool sampled = l->flags & HONE_VGPU_SAMPLE;
+    l->races = NULL;
+    if (!vg_watch(l->code->program, sampled ? 0 : l->flags))
+        return false;
+    if (!(l->flags & HONE_VGPU_RACE_GLOBAL) || sampled)
+        return true;
+    if (!l->ctx->races && !(l->ctx->races = vg_race_global_new()))
+        return false;
+    l->races = l->ctx->races;
+    return vg_race_global_begin(l->races, l);
+}
+
 hone_code vg_exec_launch(vg_launch *l, hone_err *e) {
     run r = {.l = l, .n_blocks = (uint64_t)l->grid[0] * l->grid[1] * l->grid[2], .quantum = l->max_warp_insts ? BUDGET_QUANTUM : 0};
     vg_alloc *workspace;
@@ -362,10 +383,12 @@ hone_code vg_exec_launch(vg_launch *l, hone_err *e) {
     r.n_units = r.n_blocks / r.cluster;
     const double sms = l->ctx && l->ctx->device ? vg_dev(l->ctx->device, VG_DEV_SMS) : 132;
     r.sms = sms >= 1 ? (uint32_t)sms : 1;
-    hone_code c = permute(&r) ? HONE_OK : hone_fail(e, HONE_E_NOMEM, 0, "out of host memory running '%s'", l->code->func->name);
+    hone_code c = begin_watch(l) && permute(&r) ? HONE_OK : hone_fail(e, HONE_E_NOMEM, 0, "out of host memory running '%s'", l->code->func->name);
     if (c == HONE_OK)
         c = l->flags & (HONE_VGPU_COUNT | HONE_VGPU_SAMPLE) ? run_counting(&r, e) : run_all(&r, e);
     l->warp_insts = r.warp_insts;
+    if (l->races)
+        vg_race_global_end(l->races);
     hone_free(r.warp_order);
     if (workspace)
         vg_memory_free(l->ctx->memory, workspace->base, NULL);

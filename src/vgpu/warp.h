@@ -69,6 +69,7 @@ struct vg_code {                       // one decoded function (entry or device 
     size_t frame_local_bytes;          // per lane: local variables of this function alone (local_bytes: entry with all it may call)
     bool calls;                        // contains calls to functions of the module
     struct vg_linear *linear;          // per instruction: its part in tracked rows (linear.h), or NULL when no register is tracked
+    uint32_t site_base;                // of this function's instructions among those of the program (race_internal.h)
 };
 
 typedef enum vg_event {                // why a warp's run stopped
@@ -99,6 +100,7 @@ struct vg_warp {
     bool careful;                      // reads of global memory check that it was written
     vg_alloc *near[16];                // allocations that accesses of global memory met last, by the instruction's number of one (flags); never NULL
     struct vg_fs_cell *fs_local;       // binary64 shadows of local memory (fpshadow.h), NULL without
+    uint64_t *local_bits;              // initialisation of local memory, lane-major as `local`; NULL when not checking
 };
 
 struct vg_block {
@@ -136,6 +138,7 @@ struct vg_launch {
     uint64_t workspace;                // of grid-wide barriers: a cooperative launch finds it in %envreg1 and 2; set by vg_exec_launch
     uint32_t registers;                // per thread as ptxas says, for occupancy; 0: the estimate
     uint64_t warp_insts;               // executed, set when the launch ends
+    struct vg_race_global *races;      // of global memory, NULL when not watched; set by vg_exec_launch
     const uintptr_t *regions;          // page table of the context's memory (mem.h), set by vg_exec_launch
 };
 
@@ -175,6 +178,10 @@ typedef enum vg_pipe { VG_PIPE_INT, VG_PIPE_FP32, VG_PIPE_FP64, VG_PIPE_FP16, VG
 // A finding at this instruction and lane; fatal ones also set the launch's fault and w->event.
 void vg_report(vg_warp *w, const vg_inst *in, unsigned lane, const char *kind, uint64_t address, uint32_t size, bool is_write,
                const char *fmt, ...) __attribute__((format(printf, 8, 9)));
+// The same with the other half of the story: the access that a race or an asynchronous copy is about.
+typedef struct vg_other { const ptx_inst *src; const ptx_module *module; const char *verb; uint32_t block[3], thread[3]; } vg_other;
+void vg_report_pair(vg_warp *w, const vg_inst *in, unsigned lane, const char *kind, uint64_t address, uint32_t size, bool is_write, const vg_other *other,
+                    const char *fmt, ...) __attribute__((format(printf, 9, 10)));
 void vg_fault(vg_warp *w, uint32_t curesult);
 // Memory services that the executor needs from op_mem.c's side (C2 implements them in mem or context): a lane's view of generic memory.
 bool vg_generic_read(vg_warp *w, unsigned lane, uint64_t address, void *out, size_t bytes);

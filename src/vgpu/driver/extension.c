@@ -20,7 +20,8 @@ static void copy_options(honeVgpuOptions *to, const honeVgpuOptions *from, size_
 VG_API int honeVgpuSetOptions(const honeVgpuOptions *o) {
     if (!o || o->size < sizeof(uint32_t) * 2 || o->size > sizeof *o)
         return CUDA_ERROR_INVALID_VALUE;
-    if (o->flags & ~(uint32_t)(HONE_VGPU_CHECK | HONE_VGPU_RACE | HONE_VGPU_COUNT | HONE_VGPU_SAMPLE | HONE_VGPU_SERIAL | HONE_VGPU_SHADOW))
+    if (o->flags & ~(uint32_t)(HONE_VGPU_CHECK | HONE_VGPU_RACE | HONE_VGPU_COUNT | HONE_VGPU_SAMPLE | HONE_VGPU_SERIAL | HONE_VGPU_SHADOW |
+                               HONE_VGPU_RACE_GLOBAL | HONE_VGPU_INIT | HONE_VGPU_CLOCKS))
         return CUDA_ERROR_INVALID_VALUE;
     honeVgpuOptions all = {0};
     copy_options(&all, o, o->size);
@@ -66,6 +67,14 @@ VG_API int honeVgpuName(uint64_t dptr, const char *name) {
         return CUDA_ERROR_INVALID_VALUE;
     WITH_ALLOCATION(dptr, 1);
     snprintf(a->name, sizeof a->name, "%s", name);
+    return vg_front_leave(c, CUDA_SUCCESS);
+}
+
+VG_API int honeVgpuProtect(uint64_t dptr, int on) {
+    WITH_ALLOCATION(dptr, 1);
+    if (!a->is_input && a->read_only)
+        return vg_front_leave(c, CUDA_ERROR_INVALID_VALUE);
+    a->is_input = a->read_only = on != 0;
     return vg_front_leave(c, CUDA_SUCCESS);
 }
 

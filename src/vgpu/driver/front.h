@@ -98,6 +98,11 @@ CUresult vg_front_result(const hone_err *e);         // what a failed internal c
 void vg_front_flush_print(struct CUctx_st *c);       // writes device printf text to stdout
 honeVgpuOptions *vg_front_options(void);             // those of new contexts
 
+// sanitize.c: the environment's wishes; what a context that ends has found; the report of the process
+CUresult vg_sanitize_begin(honeVgpuOptions *defaults);
+void vg_sanitize_collect(vg_context *c);
+void vg_sanitize_end(void);
+
 // stream.c
 struct CUstream_st *vg_stream_of(struct CUctx_st *c, CUstream s);   // NULL when it is no stream of c
 // Puts work of so many modelled microseconds on a stream, behind what the default stream's rules say.

@@ -42,7 +42,7 @@ VG_API CUresult cuInit(unsigned flags) {
         const char *spec = getenv("HONE_VGPU_DEVICE");
         hone_err e = {0};
         if (vg_device_load(spec && *spec ? spec : "h200", &device, &e) == HONE_OK)
-            initialized = true;
+            initialized = (r = vg_sanitize_begin(&default_options)) == CUDA_SUCCESS;
         else
             r = e.code == HONE_E_NOMEM ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_ERROR_NO_DEVICE;
     }
@@ -119,6 +119,7 @@ static CUresult context_new(unsigned flags, struct CUctx_st **out) {
         return vg_front_result(&e);
     }
     c->vg->options = default_options;
+    vg_memory_set_layout(c->vg->memory, default_options.schedule_seed);
     c->vg->print = print_sink;
     c->vg->print_self = c;
     hone_str_init(&c->printed, VG_PRINT_MAX + 1);
@@ -148,6 +149,7 @@ static struct CUctx_st **find_context(const struct CUctx_st *c) {   // under glo
 
 static void context_free(struct CUctx_st *c) {
     vg_front_flush_print(c);
+    vg_sanitize_collect(c->vg);
     vg_stream_free_all(c);
     vg_libraries_context_gone(c);
     vg_modules_free_all(c);
@@ -160,6 +162,13 @@ static void context_free(struct CUctx_st *c) {
     pthread_mutex_destroy(&c->lock);
     vg_handle_drop(c);
     hone_free(c);
+}
+
+// Contexts that nobody destroyed have found something too.
+static __attribute__((destructor)) void at_end(void) {
+    for (struct CUctx_st *c = contexts; c; c = c->next)
+        vg_sanitize_collect(c->vg);
+    vg_sanitize_end();
 }
 
 struct CUctx_st *vg_front_current(void) { return stack_n ? stack[stack_n - 1].c : NULL; }

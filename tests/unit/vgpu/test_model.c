@@ -75,7 +75,7 @@ static void barriers_expose_latency(void **state) {
         snprintf(ptx, sizeof ptx, "%.*s%s%s", (int)(at - loop_ptx), loop_ptx, with ? "bar.sync 0;\n" : "", at + 4);
         fixture f;
         vg_counters c = run(&f, ptx, 0);
-        vg_chain chain = vg_chain_of(&f.device, f.code, &c, 1);
+        vg_chain chain = vg_chain_of(&f.device, &c, 1);
         assert_true(chain.cycles > 100 * vg_dev(&f.device, VG_DEV_SHARED_LATENCY));
         assert_true(with ? chain.exposed > 100 * vg_dev(&f.device, VG_DEV_SHARED_LATENCY) : chain.exposed == 0);
         vg_counters_free(&c);

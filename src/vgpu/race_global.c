@@ -1,0 +1,635 @@
+// race_global: see race.h. Races on global memory, between threads of one block and between blocks, also when blocks run one after another.
+// Every 8 bytes of an allocation have a 4-byte granule, which says who touched them last:
+//
+//   0                                   nobody           10 | number      a state: a list of accesses with the bytes of each
+//   0 number:24 lane:5 halves:2         one access       11 | number      a pair: one access for each half
+//
+// An access is one record for a whole warp: a lane's bytes follow from a base and a step, or the granule names the lane. 32 lanes in a row cost
+// 28 bytes beside their granules, and a warp that meets 16 equal granules looks once. Numbers go on from launch to launch: whatever
+// is below a launch's first counts as empty, nothing is cleared.
+#include "vgpu/access.h"
+#include "vgpu/race_internal.h"
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum { GRANULE = 8, LIST = 6, LAST = 64, NUMBERS = 1 << 29, ACCESSES = 1 << 22, ACCESSES_MAX = (1 << 24) - 64, SWEEP_BYTES = 32 << 20, MEMO = 1024, READERS = 3 };
+enum { LOW = 1, HIGH = 2, BOTH = 3 };   // halves of a granule
+#define STATE 0x80000000u
+#define PAIR  0x40000000u             /* with STATE */
+#define INDEX 0x3fffffffu
+enum { WRITES = 1, STRONG = 2, VOLATILE = 4, OF_BLOCK = 8 /* scope .cta */, ONE_PLACE = 16 /* step is a mask of lanes that share one place */,
+       SCATTERED = 32 /* the granule names the lane */ };
+
+typedef struct access { uint32_t block, clock, epoch, base, site; int32_t step; uint8_t warp, flags; uint16_t unused; } access;
+typedef struct state { uint8_t n, shared, mask[LIST]; uint32_t access[LIST]; } state;   // shared: bytes read by two blocks or more
+typedef struct pair { uint32_t low, high; } pair;
+typedef struct memo { uint32_t from, access, to; uint8_t bytes; } memo;   // granule `from` after `access`
+typedef struct store { vg_warp *w; const vg_inst *in; const uint8_t *host; uint64_t address; uint32_t access; uint8_t lane, bytes, conflict, old[GRANULE]; } store;
+
+struct vg_race_global {
+    const vg_launch *launch;
+    HONE_VEC(access) accesses;         // [0] of all launches is never used: number = first_access + index
+    HONE_VEC(state) states;
+    HONE_VEC(pair) pairs;
+    uint32_t first_access, first_state, first_pair, row_first;   // row_first: numbers of the running instruction begin here
+    uint32_t last[LAST];               // number of the last access of a site (hashed)
+    memo memo[MEMO];
+    HONE_VEC(store) late;              // plain writes over unordered plain writes, judged once they have happened
+    size_t sweep_at;                   // bytes of records
+    vg_sync *objects;
+};
+
+vg_race_global *vg_race_global_new(void) {
+    vg_race_global *g = hone_calloc(1, sizeof *g);
+    if (g && (g->objects = vg_sync_new())) {
+        g->first_access = g->first_state = g->first_pair = 1;
+        return g;
+    }
+    hone_free(g);
+    return NULL;
+}
+
+void vg_race_global_free(vg_race_global *g) {
+    if (!g)
+        return;
+    hone_vec_free(&g->accesses);
+    hone_vec_free(&g->states);
+    hone_vec_free(&g->pairs);
+    hone_vec_free(&g->late);
+    vg_sync_free(g->objects);
+    hone_free(g);
+}
+
+vg_sync *race_global_objects(vg_race_global *g) { return g->objects; }
+size_t vg_race_global_bytes(const vg_race_global *g) { return g->accesses.cap * sizeof(access) + g->states.cap * sizeof(state) + g->pairs.cap * sizeof(pair); }
+
+static void drop_granules(vg_alloc *a, void *self) {
+    (void)self;
+    if (a->granules)
+        madvise(a->granules, a->granule_bytes, MADV_DONTNEED);
+}
+
+static void judge_late(vg_race_global *g);
+void race_global_flush(vg_race_global *g) {
+    if (g && g->late.n)
+        judge_late(g);
+}
+
+bool vg_race_global_begin(vg_race_global *g, vg_launch *l) {
+    vg_race_global_end(g);
+    g->launch = l;
+    g->sweep_at = SWEEP_BYTES;
+    if (g->first_access > ACCESSES || g->first_state > NUMBERS || g->first_pair > NUMBERS) {
+        vg_memory_each(l->ctx->memory, drop_granules, NULL);
+        g->first_access = g->first_state = g->first_pair = 1;
+    }
+    return true;
+}
+
+void vg_race_global_end(vg_race_global *g) {
+    g->first_access += (uint32_t)g->accesses.n;
+    g->first_state += (uint32_t)g->states.n;
+    g->first_pair += (uint32_t)g->pairs.n;
+    hone_vec_free(&g->accesses);
+    hone_vec_free(&g->states);
+    hone_vec_free(&g->pairs);
+    g->late.n = 0;
+    memset(g->last, 0, sizeof g->last);
+    memset(g->memo, 0, sizeof g->memo);
+    vg_sync_clear(g->objects);
+    g->launch = NULL;
+}
+
+static uint32_t *granules_of(vg_alloc *a) {
+    if (a->granules)
+        return a->granules;
+    const size_t bytes = (a->bytes / GRANULE + 2) * sizeof(uint32_t);
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED)
+        return NULL;
+    a->granules = p;
+    a->granule_bytes = bytes;
+    return p;
+}
+
+// ---- numbers
+
+// A reference: the number of an access, a lane where the access does not tell, halves.
+static uint32_t ref_of(uint32_t number, unsigned lane) { return number << 7 | lane << 2 | BOTH; }
+static unsigned lane_of(uint32_t ref) { return ref >> 2 & 31; }
+static bool is_live(const vg_race_global *g, uint32_t x) {
+    return !(x & STATE) ? x >> 7 >= g->first_access : (x & INDEX) >= (x & PAIR ? g->first_pair : g->first_state);
+}
+static const access *access_at(const vg_race_global *g, uint32_t ref) { return &g->accesses.v[(ref >> 7) - g->first_access]; }
+static const state *state_at(const vg_race_global *g, uint32_t x) { return &g->states.v[(x & INDEX) - g->first_state]; }
+static const pair *pair_at(const vg_race_global *g, uint32_t x) { return &g->pairs.v[(x & INDEX) - g->first_pair]; }
+static bool is_state(uint32_t x) { return (x & (STATE | PAIR)) == STATE; }
+
+static bool same_access(const access *a, const access *b) {
+    return a->block == b->block && a->clock == b->clock && a->epoch == b->epoch && a->base == b->base && a->step == b->step && a->warp == b->warp &&
+           a->flags == b->flags;
+}
+
+// The number of x; 0 without memory. The same access again, as in a loop, keeps its number.
+static uint32_t number_of(vg_race_global *g, const access *x) {
+    uint32_t *last = &g->last[(x->site ^ x->warp * 7u) % LAST];
+    const access *old = *last ? access_at(g, ref_of(*last, 0)) : NULL;
+    if (old && same_access(old, x) && old->site == x->site)
+        return *last;
+    if (!hone_vec_push(&g->accesses, *x))
+        return 0;
+    return *last = g->first_access + (uint32_t)g->accesses.n - 1;
+}
+
+static void expand(const vg_race_global *g, uint32_t x, state *out) {
+    static const uint8_t bytes[] = {0, 0x0f, 0xf0, 0xff};
+    if (!is_live(g, x))
+        *out = (state){.n = 0};
+    else if (is_state(x))
+        *out = *state_at(g, x);
+    else if (x & STATE)
+        *out = (state){.n = 2, .mask = {0x0f, 0xf0}, .access = {pair_at(g, x)->low, pair_at(g, x)->high}};
+    else
+        *out = (state){.n = 1, .mask = {bytes[x & BOTH]}, .access = {x | BOTH}};
+}
+
+static uint8_t read_by_two(const vg_race_global *g, const state *s) {
+    uint8_t by_two = 0;
+    for (unsigned i = 0; i < s->n; i++)
+        for (unsigned k = i + 1; k < s->n; k++) {
+            const access *a = access_at(g, s->access[i]), *b = access_at(g, s->access[k]);
+            if (!((a->flags | b->flags) & WRITES) && a->block != b->block)
+                by_two |= s->mask[i] & s->mask[k];
+        }
+    for (unsigned i = 0; i < s->n; i++)
+        if (access_at(g, s->access[i])->flags & WRITES)
+            by_two &= (uint8_t)~s->mask[i];
+    return by_two;
+}
+
+static uint32_t number_of_pair(vg_race_global *g, uint32_t low, uint32_t high) {
+    const pair *last = g->pairs.n ? &g->pairs.v[g->pairs.n - 1] : NULL;
+    if ((!last || last->low != low || last->high != high) && !hone_vec_push(&g->pairs, ((pair){low, high})))
+        return 0;
+    return STATE | PAIR | (g->first_pair + (uint32_t)g->pairs.n - 1);
+}
+
+static uint32_t number_of_state(vg_race_global *g, state *s) {
+    if (s->n == 1 && (s->mask[0] == 0xff || s->mask[0] == 0x0f || s->mask[0] == 0xf0))
+        return (s->access[0] & ~(uint32_t)BOTH) | (s->mask[0] == 0xff ? BOTH : s->mask[0] == 0x0f ? LOW : HIGH);
+    if (s->n == 2 && (s->mask[0] ^ s->mask[1]) == 0xff && (s->mask[0] == 0x0f || s->mask[0] == 0xf0))
+        return s->mask[0] == 0x0f ? number_of_pair(g, s->access[0], s->access[1]) : number_of_pair(g, s->access[1], s->access[0]);
+    s->shared = read_by_two(g, s);
+    for (unsigned i = s->n; i < LIST; i++) {
+        s->mask[i] = 0;
+        s->access[i] = 0;
+    }
+    if (g->states.n && memcmp(&g->states.v[g->states.n - 1], s, sizeof *s) == 0)
+        return STATE | (g->first_state + (uint32_t)g->states.n - 1);
+    return hone_vec_push(&g->states, *s) ? STATE | (g->first_state + (uint32_t)g->states.n - 1) : 0;
+}
+
+// ---- order
+
+// Lanes of p that touched byte `at` of the allocation.
+static uint32_t lanes_at(const access *p, unsigned lane_named, uint32_t at) {
+    if (p->flags & SCATTERED)
+        return 1u << lane_named;
+    if (p->flags & ONE_PLACE)
+        return (uint32_t)p->step;
+    const int32_t d = (int32_t)(at - p->base);
+    const int32_t lane = p->step > 0 ? d / p->step : (-d - p->step - 1) / -p->step;
+    return 1u << (lane & 31);
+}
+
+// Is all that p did to `bytes` of the granule at `at` ordered before x, which is about to happen? *local: the answer holds for this granule only.
+static bool is_ordered(vg_warp *w, uint32_t ref, const access *x, unsigned lane, uint32_t at, uint8_t bytes, bool *local) {
+    vg_race *r = w->block->race;
+    const race_warp *s = race_warp_of(w);
+    const access *p = access_at(r->global, ref);
+    if (p->block != x->block)
+        return vg_sync_knows(r->global->objects, r->knowledge, &s->now, p->block, p->warp, p->clock);
+    if (p->warp != x->warp)
+        return p->clock <= s->now.v[p->warp];
+    if (p->epoch <= s->full || (p->base == x->base && p->step == x->step && !((p->flags | x->flags) & (ONE_PLACE | SCATTERED))))
+        return true;
+    *local = true;
+    for (uint32_t m = bytes; m; m &= m - 1) {
+        const uint32_t byte = at + (uint32_t)__builtin_ctz(m);
+        if (!race_lanes_ordered(s, lanes_at(x, lane, byte), lanes_at(p, lane_of(ref), byte), p->epoch))
+            return false;
+    }
+    return true;
+}
+
+static bool may_conflict(const race_warp *s, const access *p, const access *x) {
+    if (!((p->flags | x->flags) & WRITES))
+        return false;
+    if (!(p->flags & x->flags & STRONG) || (p->block != x->block && (p->flags | x->flags) & OF_BLOCK))
+        return true;
+    return p->block == x->block && p->warp == x->warp && (p->flags | x->flags) & VOLATILE && !s->fenced;
+}
+
+// ---- findings
+
+static void report(vg_warp *w, const vg_inst *in, uint32_t ref, const access *x, unsigned lane_named, const vg_alloc *a, uint32_t at, uint8_t bytes, char kind) {
+    char where[120];
+    const access *p = access_at(w->block->race->global, ref);
+    const uint32_t byte = at + (uint32_t)__builtin_ctz(bytes);
+    const size_t offset = (size_t)byte;
+    const uint32_t mine = lanes_at(x, lane_named, byte), theirs = lanes_at(p, lane_of(ref), byte), others = theirs & ~(mine & -mine);
+    const unsigned lane = (unsigned)__builtin_ctz(mine ? mine : 1), other = (unsigned)__builtin_ctz(others ? others : theirs ? theirs : 1);
+    const bool same_warp = p->block == x->block && p->warp == x->warp;
+    const unsigned size = in->src->op == PTX_OP_CP ? 16 : (unsigned)ptx_type_bytes((ptx_type)in->src->type[0]);
+    snprintf(where, sizeof where, "at offset %zu of '%s'", offset, a->name);
+    const bool scope = p->flags & x->flags & STRONG && p->block != x->block;
+    race_report(w, in, lane, scope ? "race.scope" : "race.global", a->base + offset, size ? size : 1, kind,
+                &(race_other){p->site, p->warp * VG_LANES + other, p->block,
+                              !(p->flags & WRITES) ? "reads" : p->flags & STRONG && !(p->flags & VOLATILE) ? "updates" : "writes"},
+                where, scope ? "scope wide enough" : same_warp ? "__syncwarp or barrier" : p->block == x->block ? "barrier" : "fence and signal");
+}
+
+static void judge_late(vg_race_global *g) {
+    for (size_t i = 0; i < g->late.n; i++) {
+        const store *s = &g->late.v[i];
+        uint8_t changed = 0;
+        for (unsigned k = 0; k < GRANULE; k++)
+            changed |= (uint8_t)((s->conflict >> k & 1 && s->host[k] != s->old[k]) << k);
+        const vg_alloc *a = changed ? vg_page_alloc(g->launch->ctx->memory, s->address) : NULL;
+        if (!a || s->access >> 7 < g->first_access)
+            continue;
+        const uint32_t at = (uint32_t)(s->address - a->base);
+        access x = {.block = (uint32_t)s->w->block->linear, .base = at, .step = (int32_t)(1u << s->lane), .warp = (uint8_t)s->w->index, .flags = WRITES | ONE_PLACE};
+        report(s->w, s->in, s->access, &x, 0, a, at, changed, 's');
+    }
+    g->late.n = 0;
+}
+
+// ---- one granule
+
+static void late_store(vg_warp *w, const vg_inst *in, uint32_t ref, const access *x, unsigned lane, const vg_alloc *a, size_t at, uint8_t bytes) {
+    vg_race_global *g = w->block->race->global;
+    store s = {.w = w, .in = in, .host = a->host + at, .address = a->base + at, .access = ref, .conflict = bytes,
+               .lane = (uint8_t)__builtin_ctz(lanes_at(x, lane, (uint32_t)at + (uint32_t)__builtin_ctz(bytes)) | 1u << 31)};
+    const size_t n = a->bytes - at < GRANULE ? a->bytes - at : GRANULE;
+    memcpy(s.old, s.host, n);
+    s.conflict &= (uint8_t)((1u << n) - 1);
+    (void)!hone_vec_push(&g->late, s);
+}
+
+// Looks for a conflict of x with what the granule holds; false when one was reported.
+static bool look(vg_warp *w, const vg_inst *in, const state *s, const access *x, unsigned lane, const vg_alloc *a, size_t at, uint8_t bytes, char kind, bool *local) {
+    vg_race_global *g = w->block->race->global;
+    const race_warp *rw = race_warp_of(w);
+    for (unsigned i = 0; i < s->n; i++) {
+        const access *p = access_at(g, s->access[i]);
+        const uint8_t both = s->mask[i] & bytes;
+        if (!both || !may_conflict(rw, p, x) || s->access[i] >> 7 >= g->row_first || is_ordered(w, s->access[i], x, lane, (uint32_t)at, both, local))
+            continue;   // lanes of one instruction on one place: vg_race_disagree
+        if (kind == 's' && p->flags & WRITES && !((p->flags | x->flags) & STRONG)) {
+            late_store(w, in, s->access[i], x, lane, a, at, both);
+            *local = true;
+            continue;
+        }
+        report(w, in, s->access[i], x, lane, a, (uint32_t)at, both, kind);
+        return false;
+    }
+    return true;
+}
+
+static void remove_at(state *s, unsigned i) {
+    s->n--;
+    memmove(&s->mask[i], &s->mask[i + 1], s->n - i);
+    memmove(&s->access[i], &s->access[i + 1], (s->n - i) * sizeof *s->access);
+}
+
+// Which entry goes when the list is full: the oldest read, else the oldest.
+static unsigned victim(const vg_race_global *g, const state *s) {
+    for (unsigned i = 0; i < s->n; i++)
+        if (!(access_at(g, s->access[i])->flags & WRITES))
+            return i;
+    return 0;
+}
+
+// Does x make the entry of p superfluous for the bytes they share?
+static bool replaces(vg_warp *w, uint32_t ref, const access *x, unsigned lane, uint32_t at, uint8_t bytes) {
+    bool local = false;
+    const access *p = access_at(w->block->race->global, ref);
+    if (x->flags & WRITES)
+        return !(p->flags & WRITES) || !(x->flags & STRONG) || p->flags & STRONG;   // an update does not hide the plain write below it
+    return !(p->flags & WRITES) && p->block == x->block && is_ordered(w, ref, x, lane, at, bytes, &local);
+}
+
+// The granule after x touched `bytes` of it.
+static uint32_t advance(vg_warp *w, state *s, const access *x, uint32_t ref, uint32_t at, uint8_t bytes) {
+    vg_race_global *g = w->block->race->global;
+    for (unsigned i = s->n; i-- > 0;) {
+        if (s->access[i] == ref) {
+            bytes |= s->mask[i];
+            s->mask[i] = 0;
+        } else if (s->mask[i] & bytes && replaces(w, s->access[i], x, lane_of(ref), at, s->mask[i] & bytes)) {
+            s->mask[i] &= (uint8_t)~bytes;
+        }
+        if (!s->mask[i])
+            remove_at(s, i);
+    }
+    if (s->n == LIST)
+        remove_at(s, victim(g, s));
+    s->mask[s->n] = bytes;
+    s->access[s->n++] = ref;
+    return number_of_state(g, s);
+}
+
+// Enough warps of the block read these bytes since anything ordered them: one more adds nothing.
+static bool read_enough(vg_warp *w, const state *s, const access *x, unsigned lane, uint32_t at, uint8_t bytes) {
+    unsigned n = 0;
+    bool local = false;
+    for (unsigned i = 0; i < s->n && !(x->flags & WRITES); i++) {
+        const access *p = access_at(w->block->race->global, s->access[i]);
+        n += !(p->flags & WRITES) && p->block == x->block && p->warp != x->warp && (s->mask[i] & bytes) == bytes && !is_ordered(w, s->access[i], x, lane, at, bytes, &local);
+    }
+    return n >= READERS;
+}
+
+// Nothing to do for x: the granule says so already.
+static bool says_enough(const vg_race_global *g, const vg_race *r, uint32_t old, const access *x, unsigned lane, uint8_t bytes) {
+    static const uint8_t covers[] = {0, 0x0f, 0xf0, 0xff};
+    if (!is_live(g, old))
+        return false;
+    if (!(old & STATE))
+        return (bytes & ~covers[old & BOTH]) == 0 && lane_of(old) == lane && same_access(access_at(g, old), x);
+    return is_state(old) && !(x->flags & WRITES) && !r->knowledge && (state_at(g, old)->shared & bytes) == bytes;
+}
+
+typedef struct cursor { vg_warp *w; const vg_inst *in; const access *x; vg_alloc *a; uint32_t number, from, to; uint8_t from_bytes, lane; char kind; bool known; } cursor;   // number: of x, 0: none yet; lane: of a scattered one
+
+static uint32_t next_state(cursor *k, state *s, uint32_t old, uint32_t at, uint8_t bytes) {
+    vg_race_global *g = k->w->block->race->global;
+    if (read_enough(k->w, s, k->x, k->lane, at, bytes))
+        return old;
+    if (!k->number && !(k->number = number_of(g, k->x)))
+        return old;
+    const uint32_t ref = ref_of(k->number, k->lane);
+    memo *m = &g->memo[(old * 2654435761u ^ ref * 40503u ^ bytes) % MEMO];
+    if (m->access == ref && m->from == old && m->bytes == bytes && m->to)
+        return m->to;
+    *m = (memo){old, ref, advance(k->w, s, k->x, ref, at, bytes), bytes};
+    return m->to;
+}
+
+static void touch(cursor *k, uint32_t *cells, size_t first_byte, size_t end_byte) {
+    vg_race_global *g = k->w->block->race->global;
+    for (size_t i = first_byte / GRANULE; i * GRANULE < end_byte; i++) {
+        const size_t at = i * GRANULE, lo = first_byte > at ? first_byte - at : 0, hi = end_byte - at < GRANULE ? end_byte - at : GRANULE;
+        const uint8_t bytes = (uint8_t)(((1u << hi) - 1) & ~((1u << lo) - 1));
+        const uint32_t old = cells[i];
+        if (k->known && old == k->from && bytes == k->from_bytes) {
+            cells[i] = k->to;
+            continue;
+        }
+        if (says_enough(g, k->w->block->race, old, k->x, k->lane, bytes))
+            continue;
+        state s;
+        bool local = false;
+        expand(g, old, &s);
+        look(k->w, k->in, &s, k->x, k->lane, k->a, at, bytes, k->kind, &local);
+        cells[i] = next_state(k, &s, old, (uint32_t)at, bytes);
+        k->known = !local;
+        k->from = old;
+        k->to = cells[i];
+        k->from_bytes = bytes;
+    }
+}
+
+// ---- keeping the records few
+
+typedef struct sweep { vg_race_global *g; uint32_t *access_to, *state_to, *pair_to; HONE_VEC(access) accesses; HONE_VEC(state) states; HONE_VEC(pair) pairs; bool failed; } sweep;
+
+static uint32_t keep_access(sweep *s, uint32_t ref) {
+    uint32_t *to = &s->access_to[(ref >> 7) - s->g->first_access];
+    if (!*to) {
+        s->failed |= !hone_vec_push(&s->accesses, *access_at(s->g, ref));
+        *to = (uint32_t)s->accesses.n;
+    }
+    return *to << 7 | (ref & 127);
+}
+
+static uint32_t keep_pair(sweep *s, uint32_t x) {
+    uint32_t *to = &s->pair_to[(x & INDEX) - s->g->first_pair];
+    if (!*to) {
+        const pair *p = pair_at(s->g, x);
+        s->failed |= !hone_vec_push(&s->pairs, ((pair){keep_access(s, p->low), keep_access(s, p->high)}));
+        *to = (uint32_t)s->pairs.n;
+    }
+    return STATE | PAIR | *to;
+}
+
+static uint32_t keep(sweep *s, uint32_t x) {
+    if (!is_live(s->g, x))
+        return 0;
+    if (!(x & STATE))
+        return keep_access(s, x);
+    if (x & PAIR)
+        return keep_pair(s, x);
+    uint32_t *to = &s->state_to[(x & INDEX) - s->g->first_state];
+    if (!*to) {
+        state moved = *state_at(s->g, x);
+        for (unsigned i = 0; i < moved.n; i++)
+            moved.access[i] = keep_access(s, moved.access[i]);
+        s->failed |= !hone_vec_push(&s->states, moved);
+        *to = (uint32_t)s->states.n;
+    }
+    return STATE | *to;
+}
+
+static void sweep_allocation(vg_alloc *a, void *self) {
+    for (size_t i = 0; a->granules && i < a->granule_bytes / sizeof(uint32_t); i++)
+        if (a->granules[i])
+            a->granules[i] = keep(self, a->granules[i]);
+}
+
+// Takes over what was kept; all numbers begin at 1 again, because every granule has been rewritten.
+static void sweep_done(vg_race_global *g, sweep *s) {
+    hone_vec_free(&g->accesses);
+    hone_vec_free(&g->states);
+    hone_vec_free(&g->pairs);
+    memcpy(&g->accesses, &s->accesses, sizeof s->accesses);
+    memcpy(&g->states, &s->states, sizeof s->states);
+    memcpy(&g->pairs, &s->pairs, sizeof s->pairs);
+    g->first_access = g->first_state = g->first_pair = 1;
+    memset(g->last, 0, sizeof g->last);
+    memset(g->memo, 0, sizeof g->memo);
+    if (s->failed || g->accesses.n >= ACCESSES_MAX / 2) {   // no memory, or no numbers: forget everything, as at the start of a launch
+        vg_memory_each(g->launch->ctx->memory, drop_granules, NULL);
+        g->accesses.n = g->states.n = g->pairs.n = 0;
+    }
+}
+
+static size_t record_bytes(const vg_race_global *g) { return g->accesses.n * sizeof(access) + g->states.n * sizeof(state) + g->pairs.n * sizeof(pair); }
+
+// Keeps what granules still name.
+static void sweep_records(vg_race_global *g) {
+    sweep s = {.g = g, .access_to = hone_calloc(g->accesses.n + 1, sizeof(uint32_t)), .state_to = hone_calloc(g->states.n + 1, sizeof(uint32_t)),
+               .pair_to = hone_calloc(g->pairs.n + 1, sizeof(uint32_t))};
+    s.failed = !s.access_to || !s.state_to || !s.pair_to;
+    if (!s.failed)
+        vg_memory_each(g->launch->ctx->memory, sweep_allocation, &s);
+    sweep_done(g, &s);
+    hone_free(s.access_to);
+    hone_free(s.state_to);
+    hone_free(s.pair_to);
+    const size_t n = record_bytes(g);
+    g->sweep_at = n + n / 2 > SWEEP_BYTES ? n + n / 2 : SWEEP_BYTES;
+}
+
+// ---- a warp's access
+
+static uint8_t flags_of(const ptx_inst *in, char kind) {
+    const bool strong = race_is_strong(in);
+    return (uint8_t)((kind == 'l' ? 0 : WRITES) | (strong ? STRONG : 0) | (race_is_volatile(in) ? VOLATILE : 0) |
+                     (strong && in->scope == PTX_CTA ? OF_BLOCK : 0));
+}
+
+static void objects(vg_warp *w, const vg_inst *in, const uint64_t address[VG_LANES], uint32_t mask, char kind) {
+    for (uint32_t m = mask; m; m &= m - 1) {
+        const unsigned lane = (unsigned)__builtin_ctz(m);
+        race_strong(w, in->src, w->block->race->global->objects, address[lane] & ~3ull, 1u << lane, kind);
+    }
+}
+
+static void touch_lane(cursor *k, access *x, uint64_t address, unsigned lane, unsigned bytes) {
+    const vg_launch *l = k->w->block->launch;
+    vg_alloc *a = vg_region_alloc(l->regions, address);
+    if (!a || address < a->base || address - a->base > a->bytes || bytes > a->bytes - (address - a->base))
+        return;   // out of bounds: the access itself says so
+    uint32_t *cells = granules_of(a);
+    x->base = 0;
+    x->step = 0;
+    x->flags |= SCATTERED;
+    k->a = a;
+    k->lane = (uint8_t)lane;
+    k->known = false;
+    if (cells)
+        touch(k, cells, address - a->base, address - a->base + bytes);
+}
+
+// Lanes in one linear pattern within one allocation: its step; false when there is none.
+static bool is_linear(const uint64_t address[VG_LANES], uint32_t mask, int64_t *step) {
+    const unsigned first = (unsigned)__builtin_ctz(mask);
+    if (mask == 0xffffffffu) {
+        const uint64_t d = address[1] - address[0];
+        uint64_t bad = 0;
+        for (unsigned i = 1; i < VG_LANES; i++)
+            bad |= address[i] - address[i - 1] - d;
+        *step = (int64_t)d;
+        return bad == 0 && *step >= -65536 && *step <= 65536 * 64;
+    }
+    const uint32_t rest = mask & (mask - 1);
+    if (!rest) {
+        *step = 0;
+        return true;
+    }
+    const unsigned second = (unsigned)__builtin_ctz(rest);
+    const int64_t apart = (int64_t)(address[second] - address[first]), d = apart / (int64_t)(second - first);
+    *step = d;
+    if (d < -65536 || d > 65536 * 64)
+        return false;
+    for (uint32_t m = mask; m; m &= m - 1) {
+        const unsigned l = (unsigned)__builtin_ctz(m);
+        if (address[l] != address[first] + (uint64_t)(d * (int64_t)(l - first)))
+            return false;
+    }
+    return true;
+}
+
+void vg_race_disagree(vg_warp *w, const vg_inst *in, unsigned lane, unsigned other, uint64_t address, unsigned bytes) {
+    char where[120];
+    const vg_alloc *a = vg_page_alloc(w->block->launch->ctx->memory, address);
+    if (!a)
+        return;
+    snprintf(where, sizeof where, "at offset %llu of '%s'", (unsigned long long)(address - a->base), a->name);
+    race_report(w, in, lane, "race.global", address, bytes, 's', &(race_other){race_site(w, in), w->index * VG_LANES + other, w->block->linear, "writes"}, where,
+                "order");
+}
+
+// A read that adds nothing: every granule of [at, at + span) is one that two blocks have read, and nobody else's order matters.
+static bool adds_nothing(const vg_race *r, const uint32_t *cells, size_t at, size_t span) {
+    const vg_race_global *g = r->global;
+    const size_t first = at / GRANULE, last = (at + span - 1) / GRANULE;
+    const uint32_t one = cells[first];
+    if (r->knowledge || !is_state(one) || !is_live(g, one))
+        return false;
+    const uint8_t shared = state_at(g, one)->shared;
+    if (first == last)
+        return (shared >> at % GRANULE & ((1u << span) - 1)) == (1u << span) - 1;
+    uint32_t differ = 0;
+    for (size_t i = first; i <= last; i++)
+        differ |= cells[i] ^ one;
+    return !differ && shared == 0xff;
+}
+
+typedef struct span { vg_alloc *a; uint32_t *cells; size_t at, bytes; } span;
+static bool find_span(const vg_warp *w, uint64_t low, uint64_t bytes, span *s) {
+    vg_alloc *a = vg_region_alloc(w->block->launch->regions, low);
+    if (!a || low < a->base || low - a->base > a->bytes || bytes > a->bytes - (low - a->base))
+        return false;
+    *s = (span){a, granules_of(a), low - a->base, bytes};
+    return s->cells != NULL;
+}
+
+static access begin_row(vg_warp *w, const vg_inst *in, char kind) {
+    vg_race_global *g = w->block->race->global;
+    const race_warp *s = race_warp_of(w);
+    if (g->late.n)
+        judge_late(g);
+    if (record_bytes(g) > g->sweep_at || g->first_access + g->accesses.n >= ACCESSES_MAX)
+        sweep_records(g);
+    g->row_first = g->first_access + (uint32_t)g->accesses.n;
+    return (access){.block = w->block->race->block, .clock = s->now.v[w->index], .epoch = s->epoch, .site = race_site(w, in), .warp = (uint8_t)w->index,
+                    .flags = flags_of(in->src, kind)};
+}
+
+bool vg_race_run(vg_warp *w, const vg_inst *in, uint64_t address, uint64_t step, unsigned bytes, char kind) {
+    span t;
+    if (!find_span(w, address, step ? VG_LANES * (uint64_t)bytes : bytes, &t) || (!step && kind != 'l'))
+        return false;
+    if (kind == 'l' && !w->block->race->global->late.n && adds_nothing(w->block->race, t.cells, t.at, t.bytes))
+        return true;
+    access x = begin_row(w, in, kind);
+    x.base = (uint32_t)t.at;
+    x.step = step ? (int32_t)step : -1;
+    x.flags |= step ? 0 : ONE_PLACE;
+    cursor k = {.w = w, .in = in, .x = &x, .kind = kind, .a = t.a};
+    touch(&k, t.cells, t.at, t.at + t.bytes);
+    return true;
+}
+
+void vg_race_row(vg_warp *w, const vg_inst *in, const uint64_t address[VG_LANES], uint32_t mask, unsigned bytes, char kind) {
+    access x = begin_row(w, in, kind);
+    cursor k = {.w = w, .in = in, .x = &x, .kind = kind};
+    const unsigned first = (unsigned)__builtin_ctz(mask), last = 31 - (unsigned)__builtin_clz(mask);
+    int64_t step;
+    span t;
+    const bool linear = is_linear(address, mask, &step);
+    const bool overlap = linear && (step < 0 ? -step : step) < (int64_t)bytes && (step || (x.flags & WRITES && mask & (mask - 1)));
+    const uint64_t low = linear && step < 0 ? address[last] : address[first], reach = linear ? (step < 0 ? address[first] : address[last]) - low + bytes : 0;
+    if (!linear || overlap || !find_span(w, low, reach, &t)) {
+        for (uint32_t m = mask; m; m &= m - 1)
+            touch_lane(&k, &x, address[__builtin_ctz(m)], (unsigned)__builtin_ctz(m), bytes);
+    } else {
+        k.a = t.a;
+        x.base = (uint32_t)(address[first] - t.a->base - (uint64_t)(step * (int64_t)first));
+        x.step = step ? (int32_t)step : (int32_t)mask;
+        x.flags |= step ? 0 : ONE_PLACE;
+        const bool whole = !step || (step == (int64_t)bytes && (mask >> first & ((mask >> first) + 1)) == 0);
+        if (whole)
+            touch(&k, t.cells, t.at, t.at + t.bytes);
+        for (uint32_t m = whole ? 0 : mask; m; m &= m - 1) {
+            const size_t place = address[__builtin_ctz(m)] - t.a->base;
+            touch(&k, t.cells, place, place + bytes);
+        }
+    }
+    if (x.flags & STRONG)
+        objects(w, in, address, mask, kind);
+}

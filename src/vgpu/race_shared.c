@@ -1,0 +1,169 @@
+// race_shared: see race.h. Each 4-byte cell of shared memory keeps its last writers and readers with the bytes they touched; a record is
+// ordered before a later access when the accessing warp's vector clock has reached the record's clock, or within one warp when the lanes
+// synchronised since. A plain write over an unordered one is a race when it changes the bytes, so it is judged after it has happened.
+#include "vgpu/race_internal.h"
+#include <stdio.h>
+#include <string.h>
+
+enum { CELL = 4, BYTES_MAX = 16 };
+
+typedef struct record {
+    uint32_t clock, epoch, site;
+    uint16_t thread;                   // warp * 32 + lane
+    uint8_t mask;                      // bytes of the cell; 0: unused
+    bool strong : 1, is_volatile : 1;
+} record;
+typedef struct cell {
+    record writer[2];                  // [1]: another part of the cell, or a plain write before atomic ones
+    record reader[3];                  // latest; another lane of its warp; a lane of another warp
+} cell;
+typedef struct store {                 // a plain write over an unordered one
+    vg_warp *w;
+    const vg_inst *in;
+    size_t offset;
+    record other;
+    unsigned lane, bytes;
+    uint16_t conflict;                 // bytes in question
+    uint8_t old[BYTES_MAX];
+} store;
+struct race_cells {
+    cell *cells;
+    store last;                        // last.w NULL: none
+};
+
+race_cells *race_cells_new(size_t shared_bytes) {
+    race_cells *c = hone_calloc(1, sizeof *c);
+    if (c && (c->cells = hone_calloc((shared_bytes + CELL - 1) / CELL + 1, sizeof *c->cells)))
+        return c;
+    hone_free(c);
+    return NULL;
+}
+
+void race_cells_free(race_cells *c) {
+    if (c)
+        hone_free(c->cells);
+    hone_free(c);
+}
+
+static bool is_ordered(const race_warp *s, const record *p, uint32_t thread) {
+    const unsigned warp = p->thread / VG_LANES;
+    if (warp != thread / VG_LANES)
+        return p->clock <= s->now.v[warp];
+    return race_lanes_ordered(s, 1u << thread % VG_LANES, 1u << p->thread % VG_LANES, p->epoch);
+}
+
+static void report(vg_warp *w, const vg_inst *in, unsigned lane, size_t offset, unsigned bytes, char kind, const record *p, bool other_writes) {
+    char where[48];
+    snprintf(where, sizeof where, "at offset %zu of shared memory", offset);
+    const bool same_warp = p->thread / VG_LANES == w->index, rmw = p->strong && !p->is_volatile;
+    race_report(w, in, lane, "race.shared", VG_SHARED_WINDOW + offset, bytes, kind,
+                &(race_other){p->site, p->thread, w->block->linear, rmw ? "updates" : other_writes ? "writes" : "reads"}, where,
+                same_warp ? "__syncwarp or barrier" : "barrier");
+}
+
+// The store that waited has happened: another value is a race, the same one is not.
+void race_cells_flush(race_cells *c) {
+    if (!c || !c->last.w)
+        return;
+    store *s = &c->last;
+    const uint8_t *now = s->w->block->shared + s->offset;
+    bool changed = false;
+    for (unsigned i = 0; i < s->bytes; i++)
+        changed |= (s->conflict >> i & 1) && now[i] != s->old[i];
+    if (changed)
+        report(s->w, s->in, s->lane, s->offset, s->bytes, 's', &s->other, true);
+    s->w = NULL;
+}
+
+static void note_read(cell *c, const record *x) {
+    record *r = c->reader;
+    if (r[0].thread == x->thread && r[0].mask) {
+        const bool same = r[0].clock == x->clock && r[0].epoch == x->epoch;
+        const uint8_t mask = (uint8_t)((same ? r[0].mask : 0) | x->mask);
+        r[0] = *x;
+        r[0].mask = mask;
+        return;
+    }
+    if (r[0].thread / VG_LANES == x->thread / VG_LANES) {
+        r[1] = r[0];
+    } else {
+        r[2] = r[0];
+        r[1].mask = 0;
+    }
+    r[0] = *x;
+}
+
+static void note_write(cell *c, const record *x) {
+    record *k = c->writer;
+    if (k[0].mask & ~x->mask || (k[0].mask && x->strong && !k[0].strong))   // an update does not hide the plain write below it
+        k[1] = k[0];
+    else if (!x->strong && !(k[1].mask & ~x->mask))
+        k[1].mask = 0;
+    k[0] = *x;
+    for (unsigned i = 0; i < 3; i++)
+        c->reader[i].mask &= (uint8_t)~x->mask;
+}
+
+// Two strong accesses do not race; volatile ones within a warp do, unless a fence shows that they are meant to signal: warp-synchronous code
+// with volatile was never promised to work since Volta.
+static bool both_strong(const race_warp *s, const record *p, const record *x) {
+    return p->strong && x->strong && (p->thread / VG_LANES != x->thread / VG_LANES || s->fenced || !(p->is_volatile || x->is_volatile));
+}
+
+// The first record of the list that x races with, or NULL.
+static const record *conflict(const race_warp *s, const record *list, unsigned n, const record *x) {
+    for (unsigned i = 0; i < n; i++)
+        if (list[i].mask & x->mask && !both_strong(s, &list[i], x) && !is_ordered(s, &list[i], x->thread))
+            return &list[i];
+    return NULL;
+}
+
+static bool is_plain(const record *r) { return !r->strong || r->is_volatile; }
+
+typedef struct verdict { record found, over; bool has_found, found_writes; uint16_t conflict; } verdict;   // over: the write that a plain store covers
+
+static void judge(const race_warp *s, cell *c, const record *x, char kind, unsigned first_byte, unsigned n, verdict *v) {
+    const record *before = conflict(s, c->writer, 2, x), *reader = kind == 'l' || before ? NULL : conflict(s, c->reader, 3, x);
+    if (before && kind == 's' && is_plain(x) && is_plain(before)) {
+        v->over = v->conflict ? v->over : *before;
+        v->conflict |= (uint16_t)(((1u << n) - 1) << first_byte);
+    } else if (before || reader) {
+        v->found = before ? *before : *reader;
+        v->found_writes = before != NULL;
+        v->has_found = true;
+    }
+}
+
+void vg_race_access(vg_warp *w, const vg_inst *in, unsigned lane, size_t offset, unsigned bytes, char kind) {
+    vg_race *r = w->block->race;
+    race_cells_flush(r->cells);
+    if (!r->cells || !in->src || bytes > BYTES_MAX)
+        return;
+    race_warp *s = race_warp_of(w);
+    record x = {.clock = s->now.v[w->index], .epoch = s->epoch, .site = race_site(w, in), .thread = (uint16_t)(w->index * VG_LANES + lane),
+                .strong = race_is_strong(in->src), .is_volatile = race_is_volatile(in->src)};
+    verdict v = {.has_found = false};
+    if (kind != 's')
+        race_async_read(w, in, lane, offset, bytes);
+    for (size_t at = offset; at < offset + bytes && !v.has_found;) {
+        const size_t end = (at / CELL + 1) * CELL < offset + bytes ? (at / CELL + 1) * CELL : offset + bytes;
+        cell *c = &r->cells->cells[at / CELL];
+        x.mask = (uint8_t)(((1u << (end - at)) - 1) << at % CELL);
+        judge(s, c, &x, kind, (unsigned)(at - offset), (unsigned)(end - at), &v);
+        if (v.has_found)
+            break;
+        if (kind == 'l')
+            note_read(c, &x);
+        else
+            note_write(c, &x);
+        at = end;
+    }
+    if (v.has_found) {
+        report(w, in, lane, offset, bytes, kind, &v.found, v.found_writes);
+    } else if (v.conflict) {
+        r->cells->last = (store){.w = w, .in = in, .offset = offset, .other = v.over, .lane = lane, .bytes = bytes, .conflict = v.conflict};
+        memcpy(r->cells->last.old, w->block->shared + offset, bytes);
+    }
+    if (x.strong && in->src->op != PTX_OP_MBARRIER && in->src->op != PTX_OP_CP)
+        race_strong(w, in->src, r->objects, offset / CELL * CELL, 1u << lane, kind);
+}
