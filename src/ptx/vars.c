@@ -111,7 +111,7 @@ static hone_code put(ptx_parser *p, init *in, uint64_t value, const ptx_tok *at)
     if (in->at + in->elem > PTX_MAX_VAR_BYTES)
         return ptx_error(p, at, HONE_E_LIMIT, "initial values are too large at");
     for (unsigned i = 0; i < in->elem; i++)
-        if (!hone_vec_push(&in->bytes, i < 8 ? (uint8_t)(value >> (8 * i)) : 0))
+        if (!hone_vec_push(&in->bytes, (uint8_t)(i < 8 ? value >> (8 * i) : 0)))
             return ptx_nomem(p);
     in->at += in->elem;
     return HONE_OK;

@@ -71,10 +71,18 @@ static bool all_apart(const uint64_t address[VG_LANES], uint32_t mask) {
 
 static vg_linear_fn g_linear = vg_watch_linear_baseline;
 static void choose_linear(void) {
-#if defined(__x86_64__)
-    const char *isa = vg_isa_name();
-    g_linear = !strcmp(isa, "avx512") ? vg_watch_linear_avx512 : !strcmp(isa, "avx2") ? vg_watch_linear_avx2 : vg_watch_linear_baseline;
+    static const struct { const char *isa; vg_linear_fn linear; } builds[] = {
+        {"baseline", vg_watch_linear_baseline},
+#if defined(VG_WITH_AVX2)
+        {"avx2", vg_watch_linear_avx2},
 #endif
+#if defined(VG_WITH_AVX512)
+        {"avx512", vg_watch_linear_avx512},
+#endif
+    };
+    for (size_t i = 0; i < HONE_COUNT(builds); i++)
+        if (!strcmp(builds[i].isa, vg_isa_name()))
+            g_linear = builds[i].linear;
 }
 
 // Rows that are kept as base and stride (linear.h): their values are wanted now.
