@@ -119,8 +119,8 @@ endif()
 
 # Calibrating against the virtual GPU must give back the device file's own parameters.
 foreach(device h200 l4)
-  add_test(NAME calibrate/${device} COMMAND python3 ${CMAKE_SOURCE_DIR}/bench/calibrate/run.py --device virtual:${device} --check
-    --libdir $<TARGET_FILE_DIR:honegpu> --out ${CMAKE_BINARY_DIR}/calibrate_${device}.gpu)
+  add_test(NAME calibrate/${device} COMMAND sh -c "LD_PRELOAD=$HONE_ASAN_PRELOAD exec python3 ${CMAKE_SOURCE_DIR}/bench/calibrate/run.py \
+    --device virtual:${device} --check --libdir $<TARGET_FILE_DIR:honegpu> --out ${CMAKE_BINARY_DIR}/calibrate_${device}.gpu")
   set_tests_properties(calibrate/${device} PROPERTIES SKIP_RETURN_CODE 77)
 endforeach()
 
@@ -180,7 +180,7 @@ endif()
 get_property(all_tests DIRECTORY PROPERTY TESTS)
 foreach(test ${all_tests})
   set(asan allocator_may_return_null=1)
-  if(test MATCHES "^(cli/|exploits|unit/(api|compile|evaluate|propose)/)")
+  if(test MATCHES "^(cli/|calibrate/|exploits|unit/(api|compile|evaluate|propose)/)")
     string(APPEND asan ":intercept_strlen=0:intercept_strchr=0:intercept_strndup=0:replace_str=0:detect_leaks=0")
   endif()
   set(limit 300)

@@ -39,7 +39,7 @@ static hone_code read_entry(const uint8_t *p, size_t left, ptx_fat_entry *out, s
     if (header < ENTRY_HEADER || header > left || payload > left - header || packed > payload)
         return hone_fail(e, HONE_E_PARSE, 0, "fat binary: an entry of %zu + %llu bytes in %zu", header, (unsigned long long)payload, left);
     *out = (ptx_fat_entry){.kind = read_u16(p), .arch = read_u32(p + 28), .arch_specific = (flags & FLAG_ARCH_SPECIFIC) != 0, .data = p + header};
-    out->packing = flags & FLAG_ZSTD ? PTX_FAT_ZSTD : flags & FLAG_LZ4 ? PTX_FAT_LZ4 : PTX_FAT_PLAIN;
+    out->packing = flags & FLAG_ZSTD ? PTX_FAT_ZSTD : flags & FLAG_LZ4 ? PTX_FAT_LZ4 : packed && unpacked ? PTX_FAT_UNKNOWN : PTX_FAT_PLAIN;
     out->stored_bytes = out->packing != PTX_FAT_PLAIN && packed ? packed : (size_t)payload;
     out->text_bytes = out->packing != PTX_FAT_PLAIN ? (size_t)unpacked : (size_t)payload;
     if (!out->kind)
@@ -103,6 +103,8 @@ static hone_code unpack(const ptx_fat_entry *x, uint8_t *to, hone_err *e) {
 }
 
 hone_code ptx_fatbin_text(const ptx_fat_entry *x, char **text, size_t *len, hone_err *e) {
+    if (x->packing == PTX_FAT_UNKNOWN)
+        return hone_fail(e, HONE_E_UNSUPPORTED, 0, "fat binary: an entry is compressed in an unknown way");
     if (x->text_bytes > TEXT_MAX)
         return hone_fail(e, HONE_E_LIMIT, 0, "fat binary: an entry of %zu bytes", x->text_bytes);
     char *to = hone_malloc(x->text_bytes + 1);

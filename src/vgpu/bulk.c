@@ -299,12 +299,11 @@ static bool bind_address(vg_binder *b, const ptx_inst *in, const ptx_operand *o,
 }
 
 static bool bind_map(vg_binder *b, const ptx_inst *in, const ptx_operand *o, bulk *k) {
-    const ptx_operand *c = o->n_elems == 1 ? &o->elems[0] : NULL;
-    if (!c || (c->kind == PTX_O_VEC ? c->n_elems : 1u) != in->vec)
+    if (o->n_elems != in->vec)
         return vg_unsupported(b, in, "another number of coordinates than dimensions");
     k->rank = in->vec;
     for (unsigned i = 0; i < k->rank; i++)
-        k->coordinate[i] = vg_bind_row(b, c->kind == PTX_O_VEC ? &c->elems[i] : c, PTX_U32);
+        k->coordinate[i] = vg_bind_row(b, &o->elems[i], PTX_U32);
     return bind_address(b, in, o, true, &k->map);
 }
 

@@ -77,12 +77,8 @@ void vg_each_register(const ptx_inst *in, vg_touch_fn touch, void *self) {
                 touch(self, o->reg, write);
             for (unsigned j = 0; (o->kind == PTX_O_VEC || o->kind == PTX_O_ADDR) && j < o->n_elems; j++) {
                 const bool elem_write = write && o->kind == PTX_O_VEC;
-                const ptx_operand *e = &o->elems[j];
-                if (e->kind == PTX_O_REG && elem_write == (pass == 1))
-                    touch(self, e->reg, elem_write);
-                for (unsigned i = 0; e->kind == PTX_O_VEC && pass == 0 && i < e->n_elems; i++)   // coordinates: [map, {x, y}]
-                    if (e->elems[i].kind == PTX_O_REG)
-                        touch(self, e->elems[i].reg, false);
+                if (o->elems[j].kind == PTX_O_REG && elem_write == (pass == 1))
+                    touch(self, o->elems[j].reg, elem_write);
             }
         }
 }

@@ -66,13 +66,9 @@ static void each_read(const ptx_inst *in, bool addresses, reg_fn fn, void *self)
         const ptx_operand *o = &in->operand[k];
         if (o->kind == PTX_O_REG || (o->kind == PTX_O_ADDR && o->has_base && addresses))
             fn(self, o->reg);
-        for (unsigned j = 0; (o->kind == PTX_O_VEC || o->kind == PTX_O_ADDR) && j < o->n_elems; j++) {
+        for (unsigned j = 0; (o->kind == PTX_O_VEC || o->kind == PTX_O_ADDR) && j < o->n_elems; j++)
             if (o->elems[j].kind == PTX_O_REG)
                 fn(self, o->elems[j].reg);
-            for (unsigned i = 0; o->elems[j].kind == PTX_O_VEC && i < o->elems[j].n_elems; i++)   // coordinates: [map, {x, y}]
-                if (o->elems[j].elems[i].kind == PTX_O_REG)
-                    fn(self, o->elems[j].elems[i].reg);
-        }
     }
 }
 

@@ -13,7 +13,7 @@ typedef void *handle;
 typedef struct { int id; char pad[4]; union { char pad[64]; unsigned cluster[3]; int cooperative; } value; } attribute;
 typedef struct { unsigned grid[3], block[3], shared; handle stream; attribute *attributes; unsigned n_attributes; } config;
 #define FUNCTIONS(F)                                                                                                         \
-    F(cuInit, (unsigned)) F(cuDeviceGet, (int *, int)) F(cuDeviceGetAttribute, (int *, int, int)) F(cuCtxCreate_v2, (handle *, unsigned, int)) \
+    F(cuInit, (unsigned)) F(cuDeviceGet, (int *, int)) F(cuDeviceGetAttribute, (int *, int, int)) F(cuCtxCreate_v2, (handle *, unsigned, int)) F(cuCtxDestroy_v2, (handle)) \
     F(cuCtxSynchronize, (void)) F(cuModuleLoadDataEx, (handle *, const void *, unsigned, int *, void **))                    \
     F(cuModuleGetFunction, (handle *, handle, const char *)) F(cuFuncSetAttribute, (handle, int, int))                       \
     F(cuMemAlloc_v2, (CUdeviceptr *, size_t)) F(cuMemcpyHtoD_v2, (CUdeviceptr, const void *, size_t))                        \
@@ -220,6 +220,7 @@ int main(int argc, char **argv) {
         return printf("%s\n", log), 1;
     run_all(module);
     run_on_virtual(library, module);
+    OK(cuCtxDestroy_v2(context));
     printf("%s\n", failures ? "some checks failed" : "all passed");
     return failures != 0;
 }

@@ -3,20 +3,21 @@
 #include "ptx/fatbin.h"
 #include <string.h>
 
-enum { WRAPPER_MAGIC = 0x466243b1, WRAPPER_IMAGE_AT = 8 };   // what __cudaRegisterFatBinary receives: magic, version, address of the container
+#define WRAPPER_MAGIC 0x466243b1u
+enum { WRAPPER_IMAGE_AT = 8 };   // what __cudaRegisterFatBinary receives: magic, version, address of the container
 
-static uint32_t first_word(const void *image) {
-    uint32_t word;
-    memcpy(&word, image, sizeof word);
-    return word;
+// Byte by byte: a text may end before its fourth byte.
+static bool begins_with(const uint8_t *image, uint32_t magic) {
+    for (unsigned i = 0; i < 4; i++)
+        if (image[i] != (uint8_t)(magic >> (8 * i)))
+            return false;
+    return true;
 }
 
 vg_image_kind vg_image_kind_of(const void *image) {
-    switch (first_word(image)) {
-    case WRAPPER_MAGIC: return VG_IMAGE_WRAPPER;
-    case PTX_FATBIN_MAGIC: return VG_IMAGE_FATBIN;
-    default: return memcmp(image, "\177ELF", 4) == 0 ? VG_IMAGE_ELF : VG_IMAGE_TEXT;
-    }
+    enum { ELF_MAGIC = 0x464c457f };
+    return begins_with(image, WRAPPER_MAGIC) ? VG_IMAGE_WRAPPER : begins_with(image, PTX_FATBIN_MAGIC) ? VG_IMAGE_FATBIN
+           : begins_with(image, ELF_MAGIC) ? VG_IMAGE_ELF : VG_IMAGE_TEXT;
 }
 
 hone_code vg_fatbin_ptx(const void *image, unsigned cc, char **text, size_t *len, hone_err *e) {
