@@ -261,7 +261,7 @@ static hone_code stage_sanitize(hone_stage_run *x, hone_err *e) {
     hone_device_runner *runner = physical ? &s->sanitizer : &s->runner;
     HONE_TRY(hone_session_check_sizes(s, e));
     hone_report_set(x->r, "check_sizes", json_incref(s->check_notes));
-    accuse(x, runner, "sanitize", x->job->sanitize_flags ? x->job->sanitize_flags : (uint32_t)(HONE_VGPU_CHECK | HONE_VGPU_RACE));
+    accuse(x, runner, "sanitize", x->job->sanitize_flags ? x->job->sanitize_flags : (uint32_t)(HONE_VGPU_CHECK | HONE_VGPU_RACE | HONE_VGPU_RACE_GLOBAL));
     uint64_t budget = runner->max_warp_insts;
     runner->max_warp_insts = SANITIZE_WARP_INSTS;
     hone_code c = sanitize_with(x, runner, e);
