@@ -15,8 +15,8 @@ as_root() {
     fi
 }
 
-packages="gcc g++ libc6-dev cmake ninja-build pkg-config libjansson-dev libsqlite3-dev libzstd-dev libssl-dev libseccomp-dev libcmocka-dev libmpfr-dev python3
-          clang libclang-rt-14-dev"
+packages="gcc g++ libc6-dev cmake ninja-build pkg-config libjansson-dev libsqlite3-dev libzstd-dev libssl-dev libseccomp-dev libcmocka-dev libmpfr-dev
+          libmicrohttpd-dev python3 python3-venv clang libclang-rt-14-dev"
 
 missing_packages() {
     for p in $packages; do

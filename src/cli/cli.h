@@ -13,6 +13,10 @@ enum {
 enum { CLI_MAX_PAIRS = 64, CLI_MAX_ARGS = 64 };
 typedef struct cli_options {
     bool help, json, quiet, force, source;
+    bool manual, approve, reject, comment, log, unreviewed, reward;
+    const char *progress, *reason, *by, *format, *root, *listen, *token_file;
+    bool has_port;
+    unsigned port, queue;
     const char *color, *device, *out, *certificate, *html, *import, *suppress, *checks;
     unsigned workers, evals, patience, batch, top, schedules;
     bool has_seed;

@@ -1,6 +1,10 @@
-// hone export: the best kernel of a result folder with loaders for C, Python and PyTorch. Everything comes from the folder; nothing is run.
+// hone export: the best kernel of a result folder with loaders for C, Python and PyTorch. Everything comes from the folder; nothing is run. A person has
+// to have approved that very text (approval.h). `hone export rollouts` is in rollouts.c.
 #include "cli/archive.h"
+#include "cli/approval.h"
+#include "cli/rollouts.h"
 #include "export/export.h"
+#include <string.h>
 
 enum { MAX_BINARY_BYTES = 256 << 20, MAX_TEXT_BYTES = 16 << 20 };
 
@@ -57,7 +61,9 @@ static void print_done(const cli_options *o, const json_t *files) {
 
 int cmd_export(const cli_options *o) {
     hone_err e = {0};
-    if (o->n_args != 2) {
+    if (o->n_args > 1 && !strcmp(o->args[0], "rollouts"))
+        return cli_export_rollouts(o);
+    if (o->n_args != 2 || o->out || o->format) {
         hone_fail(&e, HONE_E_USAGE, 0, "'hone export' needs a result folder and the folder to write");
         hone_hint(&e, "hone export matmul.hone out/");
         return cli_error(o, &e);
@@ -65,6 +71,8 @@ int cmd_export(const cli_options *o) {
     export_job x = {0};
     json_t *files = NULL;
     hone_code c = load(o->args[0], &x, &e);
+    if (c == HONE_OK)
+        c = cli_need_approval(o, o->args[0], x.task->text, x.task->len, x.result, &e);
     if (c == HONE_OK) {
         hone_export_input in = {.task = x.task,
                                 .result = x.result,

@@ -15,12 +15,14 @@ typedef struct optimize {
     hone_outcome *artifacts;
     json_t *json;
     char dir[4096], device[512];
+    hone_manual *manual;
 } optimize;
 
 static void optimize_free(optimize *x) {
     json_decref(x->json);
     hone_outcome_free(x->artifacts);
     hone_search_result_free(x->result);
+    hone_manual_close(x->manual);
     if (x->pool)
         hone_pool_close(x->pool);
     if (x->store)
@@ -35,6 +37,13 @@ static hone_code result_folder(optimize *x, hone_err *e) {
     return HONE_OK;
 }
 
+static hone_code open_manual(optimize *x, hone_err *e) {
+    char *dir = hone_path_join(x->dir, "manual");
+    hone_code c = dir ? hone_manual_open(dir, x->task, &x->manual, e) : hone_fail(e, HONE_E_NOMEM, 0, "out of memory");
+    hone_free(dir);
+    return c;
+}
+
 static hone_code open_everything(optimize *x, hone_err *e) {
     HONE_TRY(cli_load_task(x->o->args[0], &x->task, e));
     HONE_TRY(result_folder(x, e));
@@ -42,18 +51,19 @@ static hone_code open_everything(optimize *x, hone_err *e) {
     HONE_TRY(cli_open_pool(x->o, 0, &x->pool, e));
     const char *spec = json_string_value(json_object_get(hone_pool_device(x->pool), "spec"));
     snprintf(x->device, sizeof x->device, "%s", spec ? spec : x->o->device ? x->o->device : "auto");
-    return HONE_OK;
+    return x->o->manual ? open_manual(x, e) : HONE_OK;
 }
 
 static hone_code search(optimize *x, hone_err *e) {
     const cli_options *o = x->o;
     cli_progress progress;
     cli_progress_start(&progress, o);
+    hone_inbox inbox = x->manual ? hone_manual_inbox(x->manual) : (hone_inbox){0};
     bool any = o->evals || o->time_s > 0 || o->patience;
     hone_search_config c = {
         .task = x->task, .device = x->device, .evaluator = hone_evaluator_of_pool(x->pool), .store = x->store, .seed = o->has_seed ? o->seed : 1,
         .batch = o->batch, .evals = any ? o->evals : DEFAULT_EVALS, .time_s = o->time_s, .patience = o->patience, .job_time_limit_s = o->limit_s,
-        .interrupt = &cli_interrupted, .progress = cli_progress_show, .progress_self = &progress,
+        .inbox = x->manual ? &inbox : NULL, .interrupt = &cli_interrupted, .progress = cli_progress_show, .progress_self = &progress,
     };
     hone_code code = hone_search_run(&c, &x->result, e);
     cli_progress_end(&progress);

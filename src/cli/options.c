@@ -117,6 +117,19 @@ TEXT(import)
 TEXT(suppress)
 TEXT(checks)
 COUNT(schedules)
+FLAG(manual)
+FLAG(approve)
+FLAG(reject)
+FLAG(comment)
+FLAG(log)
+FLAG(unreviewed)
+FLAG(reward)
+TEXT(reason)
+TEXT(by)
+TEXT(root)
+TEXT(listen)
+TEXT(token_file)
+COUNT(queue)
 COUNT(workers)
 COUNT(evals)
 COUNT(patience)
@@ -134,6 +147,25 @@ SETTER(color) {
     if (strcmp(v, "auto") && strcmp(v, "always") && strcmp(v, "never"))
         return bad(name, v, "auto, always or never", e);
     o->color = v;
+    return HONE_OK;
+}
+SETTER(progress) {
+    if (strcmp(v, "json"))
+        return bad(name, v, "'json'", e);
+    o->progress = v;
+    return HONE_OK;
+}
+SETTER(format) {
+    if (strcmp(v, "sft") && strcmp(v, "preference") && strcmp(v, "grpo"))
+        return bad(name, v, "sft, preference or grpo", e);
+    o->format = v;
+    return HONE_OK;
+}
+SETTER(port) {
+    uint64_t x;
+    HONE_TRY(parse_u64(name, v, 65535, &x, e));
+    o->has_port = true;
+    o->port = (unsigned)x;
     return HONE_OK;
 }
 SETTER(launch) {

@@ -10,7 +10,7 @@ static unsigned terminal_width(void) {
 }
 
 void cli_progress_start(cli_progress *p, const cli_options *o) {
-    *p = (cli_progress){.live = isatty(STDERR_FILENO) && !o->quiet, .clock = hone_clock_monotonic(), .style = cli_style_for(o, stderr)};
+    *p = (cli_progress){.live = isatty(STDERR_FILENO) && !o->quiet && !o->progress, .lines = o->progress != NULL, .clock = hone_clock_monotonic(), .style = cli_style_for(o, stderr)};
     p->width = terminal_width();
 }
 
@@ -51,9 +51,32 @@ static void compose(hone_str *s, const hone_search_progress *p) {
         hone_str_addf(s, "  %s", p->note && *p->note ? p->note : p->move);
 }
 
+static void show_line(cli_progress *me, const hone_search_progress *p) {
+    double now = hone_now_s(&me->clock);
+    if (me->shown && now - me->last_s < 0.2)
+        return;
+    me->last_s = now;
+    me->shown = 1;
+    json_t *j = json_pack("{s:s, s:I, s:I, s:I, s:f, s:b, s:b}", "schema", "hone.progress/1", "evaluations", (json_int_t)p->evaluations, "limit",
+                          (json_int_t)p->evaluations_limit, "refused", (json_int_t)p->refused, "elapsed_s", p->elapsed_s, "replaying", (int)p->replaying,
+                          "confirming", (int)p->confirming);
+    if (p->has_baseline)
+        json_object_set_new(j, "baseline_us", json_real(p->baseline_us));
+    if (p->has_best)
+        json_object_update_new(j, json_pack("{s:f, s:f, s:I}", "best_us", p->best_us, "speedup", p->speedup, "best", (json_int_t)p->best_id));
+    if (p->note)
+        json_object_set_new(j, "note", json_string(p->note));
+    if (json_dumpf(j, stderr, JSON_COMPACT | JSON_REAL_PRECISION(9)) == 0)
+        fputc('\n', stderr);
+    fflush(stderr);
+    json_decref(j);
+}
+
 void cli_progress_show(void *self, const hone_search_progress *p) {
     cli_progress *me = self;
     double now = hone_now_s(&me->clock);
+    if (me->lines)
+        show_line(me, p);
     if (!me->live || (me->shown && now - me->last_s < 0.1))
         return;
     me->last_s = now;
@@ -67,7 +90,7 @@ void cli_progress_show(void *self, const hone_search_progress *p) {
 }
 
 void cli_progress_end(cli_progress *p) {
-    if (p->shown)
+    if (p->shown && p->live)
         fprintf(stderr, "\r\033[K");
     p->shown = 0;
 }

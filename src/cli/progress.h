@@ -4,7 +4,8 @@
 #include "cli/cli.h"
 #include "search/search.h"
 
-typedef struct cli_progress { bool live; int shown; double last_s; hone_clock clock; cli_style style; unsigned width; } cli_progress;
+// With --progress json: one object per line instead (schema "hone.progress/1"), at most five a second.
+typedef struct cli_progress { bool live, lines; int shown; double last_s; hone_clock clock; cli_style style; unsigned width; } cli_progress;
 void cli_progress_start(cli_progress *p, const cli_options *o);
 void cli_progress_show(void *self, const hone_search_progress *p);   // hone_search_config.progress
 void cli_progress_end(cli_progress *p);                              // clears the line

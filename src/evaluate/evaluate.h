@@ -85,6 +85,8 @@ hone_code hone_pool_submit(hone_pool *p, const hone_job *j, hone_err *e);       
 // The next finished job, in order of completion. HONE_E_TIMEOUT after timeout_ms. A worker that hangs or dies yields an outcome with a
 // finding (run.timeout, run.crash), not an error. errors: HONE_E_INTERRUPTED when *interrupt becomes non-zero (may be NULL).
 hone_code hone_pool_wait(hone_pool *p, int timeout_ms, const volatile int *interrupt, hone_outcome **out, hone_err *e);
+// Ends a job that is being evaluated, with its worker, which is replaced; no outcome comes of it. A job that is not running any more is left alone.
+void hone_pool_cancel(hone_pool *p, uint64_t id);
 // What the device is: {"name","kind":"virtual|physical","sms",…,"driver","nvrtc"}; borrowed.
 const json_t *hone_pool_device(const hone_pool *p);
 // Main loop of a worker process: jobs on fd 0, outcomes on fd 1.

@@ -262,6 +262,17 @@ hone_code hone_pool_submit(hone_pool *p, const hone_job *j, hone_err *e) {
     return c;
 }
 
+void hone_pool_cancel(hone_pool *p, uint64_t id) {
+    for (unsigned i = 0; i < p->n; i++) {
+        slot *s = &p->slots[i];
+        if (s->state != SLOT_BUSY || s->job != id)
+            continue;
+        hone_proc_kill(&s->proc);
+        s->state = SLOT_DEAD;
+        start(p, s, NULL);   // a failure shows at the next submit
+    }
+}
+
 // ---- waiting
 
 static hone_code stub(slot *s, double seconds, hone_verdict v, hone_finding_kind kind, json_t *evidence, const char *message,

@@ -34,12 +34,16 @@ hone_code hone_generation_arms(search *s, hone_err *e) {
             if (!(names[a] = hone_arena_printf(s->arena, "%s/%s", all[i]->name, all[i]->moves[k])))
                 return hone_fail(e, HONE_E_NOMEM, 0, "out of memory in the search");
         }
+    s->arms[s->n_arms] = (search_arm){&hone_proposer_manual, hone_proposer_manual.moves[0]};
+    s->stats[s->n_arms] = (hone_move_stats){.proposer = hone_proposer_manual.name, .move = hone_proposer_manual.moves[0]};
     hone_bandit_options o = {.min_share = 0.01};
     s->bandit = hone_bandit_new(names, s->n_arms, &o);
     if (!s->bandit)
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory in the search");
     return s->c->bandit_prior ? hone_bandit_load(s->bandit, s->c->bandit_prior, false, e) : HONE_OK;
 }
+
+bool hone_generation_is_inbox(const search *s, const entry *x) { return x->arm == (int)s->n_arms; }
 
 // ---- parents
 
@@ -188,7 +192,7 @@ hone_code hone_generation_build(search *s, generation *g, hone_err *e) {
                            .history = s->history.v,
                            .n_history = s->history.n,
                            .tune_cache = s->tune_cache};
-    hone_code c = HONE_OK;
+    hone_code c = hone_inbox_fill(s, g, arena, &b.ctx, batch, e);
     for (size_t attempt = 0; c == HONE_OK && attempt < 16 * batch && g->n < batch && s->n_population; attempt++)
         c = one_try(&b, batch, e);
     hone_arena_free(arena);

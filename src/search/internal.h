@@ -1,4 +1,4 @@
-// search, inside. Who does what: run.c drives generations against the evaluator and the store; generation.c proposes; state.c applies
+// search, inside. Who does what: inbox.c takes candidates from outside; run.c drives generations against the evaluator and the store; generation.c proposes; state.c applies
 // outcomes and keeps population, texts, duplicates and statistics; facts.c reads an outcome; replay.c reads the archive; confirm.c
 // re-evaluates the best; result.c hands over.
 #ifndef HONE_SEARCH_INTERNAL_H
@@ -61,6 +61,9 @@ typedef struct stored_row {
     uint64_t duplicate_of;
     bool duplicate;
     char *outcome;
+    char *text;   // of a candidate from the inbox: it cannot be proposed again; NULL otherwise
+    char *note;
+    size_t len;
     double seconds;
 } stored_row;
 
@@ -74,7 +77,7 @@ typedef struct search {
     hone_map sources, keys, text_map, kinds;   // normalised source + tuning; PTX key; text sha; finding kinds
     entry *population[HONE_SEARCH_POPULATION];
     size_t n_population;
-    search_arm *arms;
+    search_arm *arms;   // n_arms of the bandit, and after them the inbox's
     size_t n_arms;
     hone_move_stats *stats;
     hone_bandit *bandit;
@@ -128,6 +131,7 @@ typedef struct generation {
 // state).
 hone_code hone_generation_build(search *s, generation *g, hone_err *e);
 hone_code hone_generation_arms(search *s, hone_err *e);
+bool hone_generation_is_inbox(const search *s, const entry *x);   // it came from outside: the bandit had no part in it
 
 // ---- state.c
 hone_code hone_state_init(search *s, hone_err *e);
@@ -145,7 +149,15 @@ double hone_state_speedup(const search *s);
 void hone_facts_read(const hone_outcome *o, hone_facts *f);
 hone_code hone_timing_read(const hone_task *t, const hone_outcome *o, hone_timing *out, hone_err *e);   // HONE_E_WRONG: no time in it
 
+// ---- inbox.c
+// Takes candidates from outside into g, first of all; while the archive is replayed, those that it holds.
+hone_code hone_inbox_fill(search *s, generation *g, hone_arena *arena, const hone_context *ctx, size_t batch, hone_err *e);
+void hone_inbox_tell(search *s, const entry *x);   // its outcome was applied
+// With nothing left to propose: whether to wait for the inbox. false at the end of the time budget, and without one.
+bool hone_inbox_wait(search *s);
+
 // ---- replay.c
+void hone_replay_drop_rows(search *s);
 hone_code hone_replay_open(search *s, hone_err *e);   // finds or starts the run, loads its rows
 const stored_row *hone_replay_row(search *s, uint64_t seq, const char *hash, hone_err *e, hone_code *c);   // NULL: evaluate it
 hone_code hone_replay_append(search *s, const entry *x, const char *outcome, hone_err *e);                 // outcome NULL: a duplicate

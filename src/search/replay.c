@@ -34,6 +34,18 @@ static char *options_json(const search *s, uint64_t continues, uint64_t at) {
 
 // ---- rows
 
+static void free_row(stored_row *r) {
+    hone_free(r->outcome);
+    hone_free(r->text);
+    hone_free(r->note);
+}
+
+void hone_replay_drop_rows(search *s) {
+    for (size_t i = 0; i < s->rows.n; i++)
+        free_row(&s->rows.v[i]);
+    s->rows.n = 0;
+}
+
 typedef struct loading {
     search *s;
     hone_code c;
@@ -53,8 +65,13 @@ static int load_row(void *ctx, const hone_row *row) {
         l->c = HONE_E_NOMEM;
         return 1;
     }
-    if (!hone_vec_push(&l->s->rows, r)) {
-        hone_free(r.outcome);
+    if (row->proposer && !strcmp(row->proposer, HONE_INBOX_PROPOSER)) {
+        r.text = hone_strndup(row->text, row->len);
+        r.note = hone_strdup(row->note ? row->note : "");
+        r.len = row->len;
+    }
+    if ((r.text && !r.note) || !hone_vec_push(&l->s->rows, r)) {
+        free_row(&r);
         l->c = HONE_E_NOMEM;
         return 1;
     }
@@ -65,12 +82,6 @@ static hone_code load_rows(search *s, hone_err *e) {
     loading l = {s, HONE_OK};
     HONE_TRY(hone_store_each(s->c->store, s->run, load_row, &l, e));
     return l.c == HONE_OK ? HONE_OK : nomem(e);
-}
-
-static void drop_rows(search *s) {
-    for (size_t i = 0; i < s->rows.n; i++)
-        hone_free(s->rows.v[i].outcome);
-    s->rows.n = 0;
 }
 
 static hone_code begin(search *s, hone_err *e) {
@@ -122,14 +133,14 @@ static hone_code diverge(search *s, uint64_t seq, hone_err *e) {
     }
     hone_free(s->options);
     s->options = options;
-    drop_rows(s);
+    hone_replay_drop_rows(s);
     HONE_TRY(begin(s, e));
     if (s->rows.n >= seq)
         return HONE_OK;   // an earlier sitting copied them already
     copying k = {s, s->run, s->rows.n, seq, HONE_OK, e};
     HONE_TRY(hone_store_each(s->c->store, old, copy_row, &k, e));
     HONE_TRY(k.c);
-    drop_rows(s);
+    hone_replay_drop_rows(s);
     return load_rows(s, e);
 }
 

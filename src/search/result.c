@@ -49,7 +49,7 @@ static bool fill_arrays(search *s, hone_search_result *r) {
     if (r->findings)
         qsort(r->findings, r->n_findings, sizeof *r->findings, by_count);
     r->moves = s->stats;
-    r->n_moves = s->n_arms;
+    r->n_moves = s->n_arms + (s->stats[s->n_arms].tried > 0);   // the inbox stands after them
     hone_str state;
     hone_str_init(&state, 1 << 20);
     hone_bandit_dump(s->bandit, &state);

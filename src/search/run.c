@@ -231,6 +231,8 @@ static hone_code apply_slot(search *s, slot *w, hone_err *e) {
     if (c == HONE_OK && live)
         c = hone_replay_append(s, w->e, text, e);
     hone_free(text);
+    if (c == HONE_OK && hone_generation_is_inbox(s, w->e))
+        hone_inbox_tell(s, w->e);
     s->live_evaluations += live && !same;
     hone_outcome_free(w->outcome);
     w->outcome = NULL;
@@ -348,6 +350,11 @@ static hone_code run_generations(search *s, hone_err *e) {
     while (c == HONE_OK && !s->stopped) {
         generation g;
         c = hone_generation_build(s, &g, e);
+        if (c == HONE_OK && g.n == 0 && s->barren >= HONE_SEARCH_EXHAUSTED && hone_inbox_wait(s)) {
+            budget_spent(s);
+            c = hone_search_interrupted(s) ? HONE_E_INTERRUPTED : HONE_OK;
+            continue;
+        }
         if (c == HONE_OK && g.n == 0 && s->barren >= HONE_SEARCH_EXHAUSTED) {
             s->stop = HONE_STOP_EXHAUSTED;
             s->stopped = true;

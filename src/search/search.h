@@ -5,6 +5,7 @@
 #ifndef HONE_SEARCH_H
 #define HONE_SEARCH_H
 #include "evaluate/evaluate.h"
+#include "propose/inbox.h"
 #include "propose/propose.h"
 #include "store/store.h"
 
@@ -51,6 +52,7 @@ typedef struct hone_search_config {
     unsigned patience;               // stop after that many evaluations without improvement; 0 = none
     unsigned timing_samples;         // as hone_job; 0 = default
     double job_time_limit_s;         // as hone_job; 0 = default
+    const hone_inbox *inbox;         // candidates from outside, taken before each generation; NULL: none
     bool no_confirm;                 // skip the final confirmation (tests, benches)
     const char *bandit_prior;        // state of an earlier run (hone_search_result.bandit), or NULL
     const hone_clock *clock;         // NULL: the monotonic clock

@@ -286,6 +286,8 @@ static hone_code credit_line(search *s, const entry *x, double reward, hone_err 
         if (p->arm < 0)
             return HONE_OK;
         weight *= 0.5;
+        if (hone_generation_is_inbox(s, p))
+            continue;
         HONE_TRY(hone_bandit_update(s->bandit, p->context, (size_t)p->arm, reward, weight, e));
     }
     return HONE_OK;
@@ -318,6 +320,8 @@ static hone_code reward(search *s, const entry *x, const hone_outcome *o, hone_e
         m->gain_log_sum += gain;
         HONE_TRY(credit_line(s, x, r, e));
     }
+    if (hone_generation_is_inbox(s, x))
+        return HONE_OK;
     return hone_bandit_update(s->bandit, x->context, (size_t)x->arm, r, x->pub.duplicate ? 0.5 : 1, e);
 }
 
@@ -455,8 +459,7 @@ void hone_state_free(search *s) {
     hone_vec_free(&s->texts);
     hone_vec_free(&s->convergence);
     hone_vec_free(&s->findings);
-    for (size_t i = 0; i < s->rows.n; i++)
-        hone_free(s->rows.v[i].outcome);
+    hone_replay_drop_rows(s);
     hone_vec_free(&s->rows);
     hone_map_free(&s->sources);
     hone_map_free(&s->keys);
