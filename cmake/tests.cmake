@@ -128,6 +128,17 @@ endforeach()
 add_test(NAME ptx_coverage COMMAND hone-ptx-coverage --min 100 ${CMAKE_SOURCE_DIR}/tests/data/ptx_opcodes.tsv)
 add_test(NAME ptx_support_page COMMAND sh -c "$<TARGET_FILE:hone-ptx-coverage> --support | diff -u ${CMAKE_SOURCE_DIR}/docs/ptx-support.md -")
 set_property(GLOBAL APPEND PROPERTY hone_test_targets hone-ptx-coverage)
+
+# The MCP server: golden transcripts, and a whole optimisation through the public client SDK; the reward server through HTTP.
+file(GLOB transcripts CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/mcp/*.txt)
+foreach(script ${transcripts})
+  get_filename_component(name ${script} NAME_WE)
+  add_test(NAME mcp/${name} COMMAND python3 ${CMAKE_SOURCE_DIR}/tests/mcp/transcript.py $<TARGET_FILE:hone> ${CMAKE_SOURCE_DIR} ${script})
+endforeach()
+add_test(NAME mcp/sdk COMMAND ${CMAKE_SOURCE_DIR}/tests/mcp/sdk.sh $<TARGET_FILE:hone> ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
+set_tests_properties(mcp/sdk PROPERTIES SKIP_RETURN_CODE 77)
+add_test(NAME serve/reward COMMAND python3 ${CMAKE_SOURCE_DIR}/tests/serve/reward.py $<TARGET_FILE:hone> ${CMAKE_SOURCE_DIR})
+
 add_test(NAME layering COMMAND python3 ${CMAKE_SOURCE_DIR}/tests/layering.py ${CMAKE_SOURCE_DIR})
 
 # Fuzz targets: tests/fuzz/fuzz_ROOM_WHAT.c with clang's libFuzzer; a bounded number of runs over the corpus in tests/fuzz/corpus/fuzz_ROOM_WHAT.
@@ -182,11 +193,11 @@ endif()
 get_property(all_tests DIRECTORY PROPERTY TESTS)
 foreach(test ${all_tests})
   set(asan allocator_may_return_null=1)
-  if(test MATCHES "^(cli/|calibrate/|exploits|unit/(api|compile|evaluate|propose)/)")
+  if(test MATCHES "^(cli/|calibrate/|exploits|mcp/|serve/|unit/(api|compile|evaluate|propose)/)")
     string(APPEND asan ":intercept_strlen=0:intercept_strchr=0:intercept_strndup=0:replace_str=0:detect_leaks=0")
   endif()
   set(limit 300)
-  if(test MATCHES "^cudart/")   # nvcc takes its time over templates
+  if(test MATCHES "^(cudart/|mcp/sdk)")   # nvcc takes its time over templates; the SDK comes from PyPI first
     set(limit 900)
   endif()
   set_tests_properties(${test} PROPERTIES TIMEOUT ${limit} ENVIRONMENT "ASAN_OPTIONS=${asan};UBSAN_OPTIONS=print_stacktrace=1;HONE_ASAN_PRELOAD=${preload}")

@@ -200,6 +200,12 @@ static hone_code record(review *r, hone_review_action action, const char *by, co
     return hone_review_read(r->o->args[0], &r->log, e);
 }
 
+static void print_recorded(const review *r, hone_review_action action, const char *by) {
+    printf("candidate %llu: %s by ", (unsigned long long)r->row->id, hone_review_action_name(action));
+    print_visible(by);
+    printf(" is recorded; the text is %s\n", standing(r));
+}
+
 static int interactive(review *r) {
     char choice[16], reason[MAX_ANSWER], name[HONE_REVIEW_MAX_NAME + 2], question[256];
     hone_err e = {0};
@@ -217,7 +223,7 @@ static int interactive(review *r) {
     }
     if (record(r, (hone_review_action)(at - "arc"), name, reason, &e) != HONE_OK)
         return cli_error(r->o, &e);
-    printf("recorded: %s\n", standing(r));
+    print_recorded(r, (hone_review_action)(at - "arc"), name);
     return EXIT_FINE;
 }
 
@@ -231,7 +237,7 @@ static int decide(review *r) {
     if (o->json)
         cli_print_json(review_json(r, hone_review_action_name(action)));
     else
-        printf("candidate %llu: %s, by %s\n", (unsigned long long)r->row->id, standing(r), by);
+        print_recorded(r, action, by);
     return EXIT_FINE;
 }
 

@@ -209,6 +209,14 @@ const json_t *hone_review_decision(const hone_review_log *l, const char *text_sh
     return NULL;
 }
 
+static void rejected(const char *dir, const json_t *x, hone_err *e) {
+    char *by = hone_review_visible(text_of(x, "by"), strlen(text_of(x, "by")));
+    char *why = hone_review_visible(text_of(x, "reason"), strlen(text_of(x, "reason")));
+    hone_fail(e, HONE_E_USAGE, 0, "the kernel in '%s' was rejected by %.128s: %.300s", dir, by ? by : "", why ? why : "");
+    hone_free(by);
+    hone_free(why);
+}
+
 static hone_code judge(const hone_review_log *l, const char *dir, const char *text_sha256, const char *task_hash, hone_err *e) {
     if (l->broken_line) {
         hone_fail(e, HONE_E_CORRUPT, 0, "the review log of '%s' is broken at line %zu: %s", dir, l->broken_line, l->why);
@@ -218,7 +226,7 @@ static hone_code judge(const hone_review_log *l, const char *dir, const char *te
     if (x && !strcmp(text_of(x, "action"), "approve"))
         return HONE_OK;
     if (x)
-        hone_fail(e, HONE_E_USAGE, 0, "the kernel in '%s' was rejected by %.64s: %.300s", dir, text_of(x, "by"), text_of(x, "reason"));
+        rejected(dir, x, e);
     else
         hone_fail(e, HONE_E_USAGE, 0, "nobody has reviewed the kernel in '%s'", dir);
     return hone_hint(e, "'hone review %s' shows what to look at and takes the decision; --accept-unreviewed goes without", dir);

@@ -37,16 +37,17 @@ hone_code mcp_path(const mcp *m, const char *name, char out[MCP_PATH], hone_err 
 
 hone_code mcp_new_path(const mcp *m, const char *name, char out[MCP_PATH], hone_err *e) {
     char joined[MCP_PATH], parent[MCP_PATH];
-    hone_err ignored = {0};
-    if (access(name[0] == '/' ? name : (join(m, name, joined, &ignored), joined), F_OK) == 0)
-        return mcp_path(m, name, out, e);
+    hone_err why = {0};
     HONE_TRY(join(m, name, joined, e));
+    if (access(joined, F_OK) == 0)
+        return mcp_path(m, name, out, e);
     char *slash = strrchr(joined, '/');
     const char *last = slash + 1;
     if (!*last || !strcmp(last, ".") || !strcmp(last, ".."))
         return hone_fail(e, HONE_E_USAGE, 0, "'%.300s' names no file or folder", name);
     *slash = 0;
-    HONE_TRY(mcp_path(m, *joined ? joined : "/", parent, e));
+    if (mcp_path(m, *joined ? joined : "/", parent, &why) != HONE_OK)
+        return why.sub == EACCES ? outside(m, name, e) : hone_fail(e, HONE_E_USAGE, why.sub, "there is no folder for '%.300s'", name);
     int n = snprintf(out, MCP_PATH, "%s/%s", parent, last);
     return n < 0 || n >= MCP_PATH ? hone_fail(e, HONE_E_USAGE, ENAMETOOLONG, "a path is too long") : HONE_OK;
 }
