@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 enum { MAX_CONNECTIONS = 64, MAX_PER_ADDRESS = 64, IDLE_TIMEOUT_S = 30, WORK_MS = 20, IDLE_MS = 200, GRACE_S = 600 };
 
@@ -204,7 +205,7 @@ static hone_code loop(server *s, hone_err *e) {
             ends = now + GRACE_S;
             MHD_socket listening = MHD_quiesce_daemon(s->daemon);
             if (listening != MHD_INVALID_SOCKET)
-                shutdown(listening, SHUT_RDWR);
+                close(listening);
         }
         MHD_run(s->daemon);
         look_after(s);
