@@ -60,6 +60,15 @@ async def judge(client):
     expect(loose["verdict"] == "fail" and loose["findings"][0]["kind"] == "static.contract", "a changed tolerance is refused")
     timed = need(await client.call_tool("benchmark_candidate", {"task": "rows.cu", "candidate": WARP, "device": "virtual:h200"}), "benchmark_candidate")
     expect(timed["rows"][1]["verdict"] == "fast", "a good candidate is fast")
+    draft = need(await client.call_tool("draft_task", {"source": TASK[TASK.index('extern "C"'):], "sizes": {"N": 64, "C": 32}, "launches": ["rows<<<cdiv(N,128), 128>>>(x, y, N, C)"]}),
+                 "draft_task")
+    expect("#pragma hone in" in draft["task"] and "#pragma hone out" in draft["task"], "a drafted task")
+    try:
+        async with asyncio.timeout(0.2):
+            await client.call_tool("benchmark_candidate", {"task": "rows.cu", "candidate": WARP, "device": "virtual:h200", "seed": 77})
+        expect(False, "no evaluation takes so little")
+    except TimeoutError:
+        pass   # the SDK sends notifications/cancelled
     outside = await client.call_tool("describe_task", {"task": "../../../etc/passwd"})
     expect(outside.is_error, "a path outside the folder is refused")
 
