@@ -82,7 +82,7 @@ class Server:
 
 def who_may_ask(s):
     item = {"task": "rows", "text": WARP}
-    for token in (None, "wrong", TOKEN + "x", TOKEN[:-1], ""):
+    for token in (None, "wrong", TOKEN + "x", TOKEN[:-1], "b" + TOKEN[1:], TOKEN[:-1] + "x", ""):
         r, a = s.ask("POST", "/v1/reward", {"items": [item]}, token=token)
         expect(r.status == 401 and r.getheader("WWW-Authenticate") == "Bearer" and a["schema"] == "hone.error/1", f"token {token!r} is refused")
     expect(s.ask("GET", "/v1/reward")[0].status == 405, "reward takes POST")
@@ -147,12 +147,13 @@ def until(s, what, test):
 
 def pressure(folder):
     s = Server("--queue", "3", folder=folder)
-    k = send_and_leave(s, [{"task": "rows", "text": t} for t in variants(4)])
+    k = send_and_leave(s, [{"task": "rows", "text": t} for t in variants(12)])
     until(s, "candidates wait", lambda h: h["waiting"] >= 2)
-    r, a = s.ask("POST", "/v1/reward", {"items": [{"task": "rows", "text": t} for t in variants(8)[4:]]})
+    r, a = s.ask("POST", "/v1/reward", {"items": [{"task": "rows", "text": t} for t in variants(16)[12:]]})
     expect(r.status == 429 and int(r.getheader("Retry-After")) >= 1 and a["error"]["code"] == "busy", f"more than the queue takes: {r.status}")
     k.close()
     until(s, "work for a client that went away is given up", lambda h: h["waiting"] == 0 and h["running"] == 0)
+    expect(s.health()["evaluated"] < 12, f"most of it was not evaluated: {s.health()}")
     expect(s.rewards({"task": "rows", "text": TASK})["rewards"] == [1.3], "it goes on serving")
     slow = socket.create_connection(("127.0.0.1", s.port))
     slow.sendall(b"POST /v1/reward HTTP/1.1\r\nHost: x\r\nAuthor")   # never finished: others are served meanwhile
