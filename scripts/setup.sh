@@ -15,7 +15,7 @@ as_root() {
     fi
 }
 
-packages="gcc g++ libc6-dev cmake ninja-build pkg-config libjansson-dev libsqlite3-dev libzstd-dev libssl-dev libseccomp-dev libcmocka-dev libmpfr-dev python3
+packages="gcc g++ libc6-dev cmake ninja-build pkg-config libjansson-dev libsqlite3-dev libzstd-dev libssl-dev libseccomp-dev libcurl4-openssl-dev libcmocka-dev libmpfr-dev python3
           clang libclang-rt-14-dev"
 
 missing_packages() {
