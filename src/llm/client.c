@@ -201,7 +201,8 @@ static void count_reply(hone_llm *l, const hone_llm_reply *r) {
 
 static hone_code close_model(endpoint *x, hone_llm_reply *r, const char *why) {
     x->closed = true;
-    snprintf(x->why, sizeof x->why, "%s", why);
+    if (why != x->why)
+        snprintf(x->why, sizeof x->why, "%s", why);
     snprintf(r->why, sizeof r->why, "%s", why);
     r->end = HONE_LLM_CLOSED;
     return HONE_OK;

@@ -62,7 +62,7 @@ hone_retry hone_retry_of(const hone_http_result *r, const hone_sink *s) {
     int word = code != WORD_NONE ? code : type;
     if (word == WORD_CREDIT || type == WORD_CREDIT || (s->has_error && r->status >= 400 && r->status < 500 && speaks_of_credit(s->error)))
         return HONE_RETRY_CREDIT;
-    if (r->status >= 400)   // the status is firmer than the words
+    if (r->status != 200)   // the status is firmer than the words
         return r->no_retry && of_status(r) == HONE_RETRY_BUSY ? HONE_RETRY_REQUEST : of_status(r);
     if (word == WORD_KEY)   // an error inside a stream that began with 200
         return HONE_RETRY_KEY;

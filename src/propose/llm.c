@@ -267,7 +267,7 @@ static bool judge(const question *q, const hone_answer *a, verdict *v) {
     else if (hone_task_same_contract(q->w->c.task, t, &why) != HONE_OK)
         v->name = "static.contract";
     const char *detail = v->name && !strcmp(v->name, "task.syntax") && diags.n && diags.v[0].msg ? diags.v[0].msg : why.msg;
-    snprintf(v->detail, sizeof v->detail, "%s", v->name ? detail : "");
+    snprintf(v->detail, sizeof v->detail, "%.239s", v->name ? detail : "");
     hone_task_free(t);
     return v->name == NULL;
 }
@@ -284,7 +284,7 @@ static hone_code note(const question *q, const hone_answer *a, const verdict *v,
     asked x = {.arm = q->arm, .generation = w->generation, .parent_cost = q->parent->ok ? q->parent->cost : q->ctx->history[0]->cost, .repairs = q->repairs};
     memcpy(n.key, a->key, sizeof n.key);
     snprintf(n.outcome, sizeof n.outcome, "%s", outcome);
-    snprintf(n.detail, sizeof n.detail, "%s", v ? v->detail : a->why);
+    snprintf(n.detail, sizeof n.detail, "%.239s", v ? v->detail : a->why);
     if (v && !v->name && !(x.text = hone_strndup(v->file.s, x.len = v->file.n)))
         return nomem(e);
     x.settled = x.text == NULL;

@@ -10,6 +10,7 @@ Usage: llm_server.py SCRIPT PORT_FILE LOG [CERT KEY]. SCRIPT is JSON: a list of 
   {"do": "cut", "after": N}      N bytes of a reply, then the connection is closed
   {"do": "status", "code": C, "body": {...} or text, "headers": {...}}
   {"do": "malformed"} {"do": "type", "type": T} {"do": "flood", "bytes": N} {"do": "endless-line", "bytes": N} {"do": "error-in-stream"}
+It ends when its standard input does.
 LOG gets one JSON line per request (path, headers, body, what was billed); the last line of a served script can be summed."""
 import http.server
 import json
@@ -185,6 +186,12 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
         pass
 
 
+def end_with_parent():
+    sys.stdin.read()
+    os._exit(0)
+
+
+threading.Thread(target=end_with_parent, daemon=True).start()
 server = Server(("127.0.0.1", 0), Handler)
 if len(sys.argv) > 5:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
