@@ -139,6 +139,7 @@ set(fuzz_rooms_task base cuda task)
 set(fuzz_rooms_store base store)
 set(fuzz_rooms_import base import)
 set(fuzz_rooms_vgpu base ptx)   # and the virtual GPU's own sources, below
+set(fuzz_rooms_llm base)
 if(FUZZ_CC)
   foreach(source ${fuzz_targets})
     get_filename_component(name ${source} NAME_WE)

@@ -23,7 +23,7 @@ import json
 task = open("scale.cu").read()
 def reply(words, text, **more):
     return dict({"do": "reply", "text": words + "\n\n```cuda\n" + text + "```\n", "in": 1000, "out": 200}, **more)
-wide = task.replace("cdiv(n, 32), 32", "cdiv(n, B), B").replace("#pragma hone launch", "#pragma hone tune B={128,256}\n#pragma hone launch")
+wide = task.replace("cdiv(n, 32), 32", "cdiv(n, B), B").replace("#pragma hone launch", "#pragma hone tune B={64,128,256,512}\n#pragma hone launch")
 vector = task.replace("cdiv(n, 32), 32", "cdiv(n, 1024), 256").replace("""    int i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i < n)
         y[i] = a * x[i];""", """    int i = 4 * (blockIdx.x * blockDim.x + threadIdx.x);
@@ -49,7 +49,7 @@ json.dump({"models": {"openai:m": {"price": {"input": 2.0, "output": 8.0}}}, "li
 PY
 python3 "$TESTS/fault/llm_server.py" script.json port log < <(sleep 250) 2>/dev/null &
 server=$!
-trap 'kill $server 2>/dev/null' EXIT
+trap 'kill $server 2>/dev/null || true' EXIT
 until [ -f port ]; do sleep 0.1; done
 url=http://127.0.0.1:$(cat port)
 hone doctor --device virtual:h200 --model openai:m@$url | grep openai

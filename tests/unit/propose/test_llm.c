@@ -312,6 +312,8 @@ static void repairs(void **state) {
         assert_non_null(strstr(b.fake.heard.s, "\"element\":3"));
         assert_int_equal(strstr(b.fake.heard.s, cases[i].message) != NULL, cases[i].told);
         assert_null(strstr(b.fake.heard.s, "0.123456"));
+        const char *said = strstr(b.fake.heard.s, cases[i].message);
+        assert_true(!said || (!memcmp(said - 10, ": message]\n" + 1, 10) && strstr(said, "[end of data ")));   // a compiler's words are data too
         assert_false(hone_proposer_llm.applies(&b.ctx, b.history[0], "repair"));   // once
         hone_free(first);
         hone_free(second);
