@@ -153,8 +153,10 @@ hone_code hone_exchange_save(const hone_recording *r, const char *model, const h
                               (int)a->attempts);
     if (a->has_cost)
         json_object_set_new(reply, "cost", json_real(a->cost));
+    json_t *why = json_string(a->why);   // NULL when it was cut inside a character
     if (a->end != HONE_LLM_OK)
-        json_object_set_new(reply, "failed", json_string(a->why));
+        json_object_set_new(reply, "failed", why ? json_incref(why) : json_string("failed"));
+    json_decref(why);
     json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "schema", SCHEMA, "key", a->key, "model", model, "tag", q->tag ? q->tag : "", "request",
                           request_json(q), "reply", reply);
     hone_code c = path_of(r, name, &path, e);

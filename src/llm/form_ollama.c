@@ -1,5 +1,5 @@
 // llm/form_ollama: Ollama's own chat form: one JSON object per line, the last with done = true and the counts. Ollama cuts a prompt that does not fit its
-// context without a word; the context is therefore asked for, large enough for prompt and reply, and a prompt count at that bound is an error.
+// context without a word; the context is therefore asked for, large enough for prompt and reply at two bytes to a token.
 #include "llm/internal.h"
 #include <string.h>
 

@@ -361,6 +361,7 @@ static hone_code run_generations(search *s, hone_err *e) {
     if (c == HONE_E_INTERRUPTED) {
         s->stop = HONE_STOP_INTERRUPTED;
         s->stopped = true;
+        hone_err_clear(e);
         c = HONE_OK;
     }
     return c;
