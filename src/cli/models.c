@@ -103,7 +103,7 @@ static hone_code open_llm(const cli_options *o, const char *dir, cli_models *m, 
     char *config = o->model_config ? hone_strdup(o->model_config) : config_file("models.json"), *store = dir ? hone_path_join(dir, "exchanges") : NULL;
     hone_llm_config c = {.models = o->models, .n_models = o->n_models, .config_path = config, .store = store,
                          .budget = {o->max_cost, o->max_tokens, o->max_requests}, .seed = o->has_seed ? o->seed : 1, .interrupt = &cli_interrupted,
-                         .progress = show, .progress_self = m};
+                         .limits = {.retries = dir ? 0 : 1 /* a test does not insist */}, .progress = show, .progress_self = m};
     hone_code code = hone_llm_open(&c, &m->llm, e);
     hone_free(config);
     hone_free(store);

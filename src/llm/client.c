@@ -106,6 +106,22 @@ static hone_code open_models(hone_llm *l, hone_err *e) {
     return hone_recording_begin(&l->recording, names, l->n, e);
 }
 
+// What the caller sets stands above the configuration file.
+static void overlay(hone_llm_limits *l, const hone_llm_limits *c) {
+#define TAKE(field) l->field = c->field > 0 ? c->field : l->field
+    TAKE(text_bytes);
+    TAKE(body_bytes);
+    TAKE(event_bytes);
+    TAKE(connect_s);
+    TAKE(idle_s);
+    TAKE(total_s);
+    TAKE(retries);
+    TAKE(backoff_s);
+    TAKE(backoff_max_s);
+    TAKE(max_tokens);
+#undef TAKE
+}
+
 hone_code hone_llm_open(const hone_llm_config *c, hone_llm **out, hone_err *e) {
     *out = NULL;
     hone_llm *l = hone_calloc(1, sizeof *l);
@@ -114,11 +130,11 @@ hone_code hone_llm_open(const hone_llm_config *c, hone_llm **out, hone_err *e) {
     l->c = *c;
     l->clock = c->clock ? *c->clock : hone_clock_monotonic();
     hone_rng_init(&l->rng, c->seed, 0x11c4a57e);
-    l->limits = c->limits;
     l->totals.has_cost = true;
     hone_code code = hone_llm_settings_read(c->config_path, &l->settings, e);
     if (code == HONE_OK) {
         hone_llm_settings_limits(&l->settings, &l->limits);
+        overlay(&l->limits, &c->limits);
         hone_llm_limits_default(&l->limits);
         code = open_models(l, e);
     }

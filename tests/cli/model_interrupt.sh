@@ -12,7 +12,9 @@ extern "C" __global__ void scale(const float *x, float *y, int n)
         y[i] = 2.0f * x[i];
 }
 TASK
-export no_proxy=127.0.0.1
+export no_proxy=127.0.0.1 XDG_CONFIG_HOME=$PWD/config
+mkdir -p config/hone
+echo '{"limits": {"backoff_s": 0.05}}' > config/hone/models.json
 echo '[{"do": "stall", "after": 100, "delay": 200, "text": "x"}]' > script.json
 python3 "$TESTS/fault/llm_server.py" script.json port log < <(sleep 250) 2>/dev/null &
 server=$!
