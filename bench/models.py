@@ -35,11 +35,11 @@ def run(task, model):
 
 
 def us(t):
-    return "%.3g µs" % t if t < 1000 else "%.3g ms" % (t / 1000)
+    return "%.4g µs" % t if t < 1000 else "%.4g ms" % (t / 1000)
 
 
 rows, worse = [], 0
-print("| task | baseline | best without | best with | with ÷ without | answers → candidates | refused by name |\n|---|---:|---:|---:|---:|---:|---|")
+print("| task | baseline | best without | best with | gain | answers → candidates | refused by name |\n|---|---:|---:|---:|---:|---:|---|")
 for task in tasks:
     without, with_ = run(task, False), run(task, True)
     base = with_["baseline"]["time_us"]
@@ -50,7 +50,7 @@ for task in tasks:
     worse += times[1] >= times[0]
     rows.append({"task": task, "baseline_us": base, "without_us": times[0], "with_us": times[1], "evaluations": [without["evaluations"], with_["evaluations"]],
                  "confirmed": [without["confirmed"], with_["confirmed"]], "refused": refused})
-    print("| %s | %s | %s | %s | %.2f× faster | %d → %d | %s |" % (task, us(base), us(times[0]), us(times[1]), times[0] / times[1], len(exchanges), used, ", ".join(refused)), flush=True)
+    print("| %s | %s | %s | %s | %.4g× | %d → %d | %s |" % (task, us(base), us(times[0]), us(times[1]), times[0] / times[1], len(exchanges), used, ", ".join(refused)), flush=True)
 if a.json:
     pathlib.Path(a.json).write_text(json.dumps(rows, indent=1) + "\n")
 sys.exit(1 if worse else 0)
