@@ -16,7 +16,7 @@ as_root() {
 }
 
 packages="gcc g++ libc6-dev cmake ninja-build pkg-config libjansson-dev libsqlite3-dev libzstd-dev libssl-dev libseccomp-dev libcmocka-dev libmpfr-dev
-          libmicrohttpd-dev python3 python3-venv clang libclang-rt-14-dev"
+          libcurl4-openssl-dev libmicrohttpd-dev python3 python3-venv clang libclang-rt-14-dev"
 
 missing_packages() {
     for p in $packages; do

@@ -25,6 +25,10 @@ typedef struct cli_options {
     hone_binding params[CLI_MAX_PAIRS]; size_t n_params;
     hone_binding sizes[CLI_MAX_PAIRS]; size_t n_sizes;
     const char *launches[CLI_MAX_PAIRS]; size_t n_launches;
+    const char *models[CLI_MAX_PAIRS]; size_t n_models;
+    const char *model_config, *prompts;
+    unsigned max_tokens, max_requests;
+    double max_cost;
     const char *args[CLI_MAX_ARGS]; size_t n_args;      // what is no option
     char **rest;                                        // `hone run`: the program and its arguments, NULL at the end
     char command[1024];                                 // the command line as given, for provenance

@@ -1,5 +1,5 @@
 // hone doctor: what is here and what is missing. Opens each kind of device in a worker, as a run would.
-#include "cli/cli.h"
+#include "cli/models.h"
 #include "gpu/toolkit.h"
 #include <string.h>
 
@@ -46,11 +46,14 @@ int cmd_doctor(const cli_options *o) {
     const char *specs[] = {o->device ? o->device : "virtual:h200", o->device ? NULL : "cuda:0"};
     for (size_t i = 0; i < HONE_COUNT(specs) && specs[i]; i++)
         json_array_append_new(list, device_json(o, specs[i]));
-    bool usable = ok(toolkit) && ok(json_array_get(list, 0));
+    json_t *models = cli_models_test(o), *m;
+    bool usable = ok(toolkit) && ok(json_array_get(list, 0)), answer = true;
+    size_t k;
+    json_array_foreach(models, k, m) answer &= ok(m);
     if (o->json) {
-        cli_print_json(json_pack("{s:s, s:s, s:b, s:o, s:o}", "schema", "hone.doctor/1", "version", HONE_VERSION, "usable", usable, "toolkit", toolkit,
-                                 "devices", list));
-        return usable ? EXIT_FINE : EXIT_NO_DEVICE;
+        cli_print_json(json_pack("{s:s, s:s, s:b, s:o, s:o, s:o}", "schema", "hone.doctor/1", "version", HONE_VERSION, "usable", usable, "toolkit", toolkit,
+                                 "devices", list, "models", models));
+        return !usable ? EXIT_NO_DEVICE : answer ? EXIT_FINE : EXIT_USAGE;
     }
     cli_style st = cli_style_for(o, stdout);
     print_line(&st, ok(toolkit), "toolkit", ok(toolkit) ? text(toolkit, "root") : text(toolkit, "message"), text(toolkit, "hint"));
@@ -58,7 +61,9 @@ int cmd_doctor(const cli_options *o) {
         json_t *d = json_array_get(list, i);
         print_line(&st, ok(d), text(d, "spec"), ok(d) ? text(d, "name") : text(d, "message"), text(d, "hint"));
     }
+    json_array_foreach(models, k, m) print_line(&st, ok(m), text(m, "model"), text(m, "message"), text(m, "hint"));
     json_decref(toolkit);
     json_decref(list);
-    return usable ? EXIT_FINE : EXIT_NO_DEVICE;
+    json_decref(models);
+    return !usable ? EXIT_NO_DEVICE : answer ? EXIT_FINE : EXIT_USAGE;
 }

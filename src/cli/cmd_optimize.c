@@ -1,4 +1,5 @@
 // hone optimize: the main job. Opens the archive and the workers, runs the search, writes the result folder, prints a summary.
+#include "cli/models.h"
 #include "cli/progress.h"
 #include "export/export.h"
 #include "report/report.h"
@@ -13,6 +14,7 @@ typedef struct optimize {
     hone_pool *pool;
     hone_search_result *result;
     hone_outcome *artifacts;
+    cli_models models;
     json_t *json;
     char dir[4096], device[512];
     hone_manual *manual;
@@ -23,6 +25,7 @@ static void optimize_free(optimize *x) {
     hone_outcome_free(x->artifacts);
     hone_search_result_free(x->result);
     hone_manual_close(x->manual);
+    cli_models_close(&x->models);
     if (x->pool)
         hone_pool_close(x->pool);
     if (x->store)
@@ -51,6 +54,7 @@ static hone_code open_everything(optimize *x, hone_err *e) {
     HONE_TRY(cli_open_pool(x->o, 0, &x->pool, e));
     const char *spec = json_string_value(json_object_get(hone_pool_device(x->pool), "spec"));
     snprintf(x->device, sizeof x->device, "%s", spec ? spec : x->o->device ? x->o->device : "auto");
+    HONE_TRY(cli_models_open(x->o, x->task, hone_pool_device(x->pool), x->dir, &x->models, e));
     return x->o->manual ? open_manual(x, e) : HONE_OK;
 }
 
@@ -63,6 +67,7 @@ static hone_code search(optimize *x, hone_err *e) {
     hone_search_config c = {
         .task = x->task, .device = x->device, .evaluator = hone_evaluator_of_pool(x->pool), .store = x->store, .seed = o->has_seed ? o->seed : 1,
         .batch = o->batch, .evals = any ? o->evals : DEFAULT_EVALS, .time_s = o->time_s, .patience = o->patience, .job_time_limit_s = o->limit_s,
+        .proposers = x->models.writer ? hone_proposers_with_model : NULL, .writer = x->models.writer, .writer_identity = x->models.identity,
         .inbox = x->manual ? &inbox : NULL, .interrupt = &cli_interrupted, .progress = cli_progress_show, .progress_self = &progress,
     };
     hone_code code = hone_search_run(&c, &x->result, e);
@@ -85,7 +90,10 @@ static hone_code write_results(optimize *x, hone_err *e) {
     const cli_options *o = x->o;
     hone_report_input in = {.task = x->task, .result = x->result, .device = hone_pool_device(x->pool), .command = o->command,
                             .seed = o->has_seed ? o->seed : 1, .evals = o->evals, .patience = o->patience, .batch = o->batch, .time_s = o->time_s};
+    json_t *model = cli_models_json(&x->models);
+    in.model = model;
     x->json = hone_report_json(&in);
+    json_decref(model);
     if (!x->json)
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for the result");
     const hone_search_entry *best = x->result->best;
@@ -99,10 +107,11 @@ static hone_code write_results(optimize *x, hone_err *e) {
 
 // The object promised for `--json`: the result document without the bulk, plus where files are.
 static json_t *summary_json(const optimize *x) {
-    static const char *const keys[] = {"task", "device", "baseline", "speedup", "verdict", "evaluations", "seconds", "stopped", "kind"};
+    static const char *const keys[] = {"task", "device", "baseline", "speedup", "verdict", "evaluations", "seconds", "stopped", "kind", "model"};
     json_t *j = json_pack("{s:s}", "schema", "hone.optimize/1");
     for (size_t i = 0; i < HONE_COUNT(keys); i++)
-        json_object_set(j, keys[i], json_object_get(x->json, keys[i]));
+        if (json_object_get(x->json, keys[i]))
+            json_object_set(j, keys[i], json_object_get(x->json, keys[i]));
     json_t *best = json_object_get(x->json, "best");
     if (json_is_object(best)) {
         json_t *b = json_pack("{s:O, s:O, s:o}", "id", json_object_get(best, "id"), "time_us", json_object_get(best, "time_us"), "path",

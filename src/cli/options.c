@@ -130,6 +130,10 @@ TEXT(root)
 TEXT(listen)
 TEXT(token_file)
 COUNT(queue)
+TEXT(model_config)
+TEXT(prompts)
+COUNT(max_tokens)
+COUNT(max_requests)
 COUNT(workers)
 COUNT(evals)
 COUNT(patience)
@@ -172,6 +176,23 @@ SETTER(launch) {
     if (o->n_launches == CLI_MAX_PAIRS)
         return hone_fail(e, HONE_E_LIMIT, 0, "more than %d options '--%s'", CLI_MAX_PAIRS, name);
     o->launches[o->n_launches++] = v;
+    return HONE_OK;
+}
+
+SETTER(model) {
+    if (o->n_models == CLI_MAX_PAIRS)
+        return hone_fail(e, HONE_E_LIMIT, 0, "more than %d options '--%s'", CLI_MAX_PAIRS, name);
+    if (!*v)
+        return bad(name, v, "a model", e);
+    o->models[o->n_models++] = v;
+    return HONE_OK;
+}
+SETTER(max_cost) {
+    char *end;
+    double x = strtod(v, &end);
+    if (end == v || *end || !isfinite(x) || !(x > 0))
+        return bad(name, v, "an amount above 0", e);
+    o->max_cost = x;
     return HONE_OK;
 }
 

@@ -15,6 +15,8 @@ typedef struct hone_candidate {          // what is evaluated: a text and values
     double time_us;                      // when ok
     const struct hone_facts *facts;      // when ok: what the evaluation saw; may be NULL
     double cost;                         // when ok: what the search minimises; equals time_us for `objective time`
+    const char *finding_kind, *finding_message;   // when refused: the first finding; may be NULL
+    const char *finding_evidence;        // its places and sizes as JSON, without any value that an output has or should have; may be NULL
 } hone_candidate;
 
 typedef struct hone_facts {              // bottleneck context for moves and the bandit; all relative shares in 0..1
@@ -33,9 +35,14 @@ typedef struct hone_context {
     unsigned phase;                      // 0 explore, 1 exploit
     const hone_candidate *const *history; size_t n_history;         // every candidate with an outcome, failed ones too, in the order applied
     struct hone_tune_cache *tune_cache;  // parsed tuning spaces, so that asking again is cheap (propose/tune.h); NULL: none
+    struct hone_writer *writer;          // the state of the proposer "llm" (propose/llm.h); NULL: there is no model
+    uint64_t generation;
 } hone_context;
 
-typedef struct hone_proposal { const char *text; size_t len; const hone_binding *tuning; size_t n_tuning; const char *move, *note; } hone_proposal;
+typedef struct hone_proposal {
+    const char *text; size_t len; const hone_binding *tuning; size_t n_tuning; const char *move, *note;
+    const hone_candidate *parents[2]; unsigned n_parents;   // 0: the candidate that was asked about
+} hone_proposal;
 typedef struct hone_proposer {
     const char *name;
     // moves[i] NULL-terminated: arms of the bandit
@@ -44,6 +51,7 @@ typedef struct hone_proposer {
     hone_code (*propose)(const hone_context *ctx, const hone_candidate *parent, const char *move, size_t n, hone_proposal *out, size_t *got, hone_err *e);
     // Whether a move can apply to this parent at all (cheap); NULL: always.
     bool (*applies)(const hone_context *ctx, const hone_candidate *parent, const char *move);
+    bool fresh;   // what applies says changes while the parent does not, and a parent may be asked about again and again
 } hone_proposer;
 extern const hone_proposer hone_proposer_tune, hone_proposer_rewrite;
 extern const hone_proposer *const hone_proposers[];      // NULL-terminated

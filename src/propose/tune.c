@@ -200,7 +200,8 @@ static hone_code to_proposal(const hone_context *ctx, const hone_candidate *pare
         b[i] = (hone_binding){hone_arena_strdup(ctx->arena, t->task->tunes[i].name), values[i]};
         hone_str_addf(&note, "%s%s=%lld", i ? " " : "", t->task->tunes[i].name, (long long)values[i]);
     }
-    *p = (hone_proposal){parent->text, parent->len, b, n, "parameters", hone_arena_strdup(ctx->arena, note.s)};
+    *p = (hone_proposal){.text = parent->text, .len = parent->len, .tuning = b, .n_tuning = n, .move = "parameters",
+                         .note = hone_arena_strdup(ctx->arena, note.s)};
     hone_str_free(&note);
     return b && p->note ? HONE_OK : hone_fail(e, HONE_E_NOMEM, 0, "out of memory in the tune proposer");
 }
@@ -266,4 +267,4 @@ static bool applies(const hone_context *ctx, const hone_candidate *parent, const
 }
 
 static const char *const moves[] = {"parameters", NULL};
-const hone_proposer hone_proposer_tune = {"tune", moves, propose, applies};
+const hone_proposer hone_proposer_tune = {.name = "tune", .moves = moves, .propose = propose, .applies = applies};

@@ -367,6 +367,8 @@ static void fill(builder *b, json_t *o) {
     put_verdict(b, o);
     put_counts(b, o);
     put(b, o, "budgets", budgets_json(b));
+    if (b->in->model)
+        put(b, o, "model", json_deep_copy(b->in->model));
     put(b, o, "lineage", lineage_json(b));
     put(b, o, "convergence", convergence_json(b));
     put(b, o, "moves", moves_json(b));

@@ -169,6 +169,7 @@ static hone_code put_body(const json_t *r, hone_str *out, hone_err *e) {
     hone_table_checks(r, out);
     hone_table_findings(r, out);
     hone_table_moves(r, out);
+    hone_table_model(r, out);
     hone_table_candidates(r, out);
     hone_table_provenance(r, out);
     return HONE_OK;

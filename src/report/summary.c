@@ -143,6 +143,29 @@ static void put_search(const painter *p) {
                   hone_doc_number(p->r, "refused"), same, same == 1 ? "" : "s", hone_stop_words(hone_doc_text(p->r, "stopped")));
 }
 
+// "openai:x: 5 requests, 12034 tokens in, 845 out, cost 0.0123; 3 of 5 answers became candidates"
+static void put_model(const painter *p) {
+    const json_t *m = json_object_get(p->r, "model"), *x;
+    size_t i, used = 0, n = json_array_size(json_object_get(m, "exchanges"));
+    if (!m)
+        return;
+    label(p, "model");
+    json_array_foreach((json_t *)(uintptr_t)hone_doc_list(m, "models"), i, x) hone_str_addf(p->out, "%s%s", i ? ", " : "", hone_doc_text(x, "name"));
+    json_array_foreach((json_t *)(uintptr_t)hone_doc_list(m, "exchanges"), i, x) used += json_object_get(x, "candidate") != NULL;
+    double requests = hone_doc_number(m, "requests");
+    hone_str_addf(p->out, ": %.0f request%s, %.0f tokens in, %.0f out", requests, requests == 1 ? "" : "s", hone_doc_number(m, "input_tokens"),
+                  hone_doc_number(m, "output_tokens"));
+    if (hone_doc_has_number(m, "cost"))
+        hone_str_addf(p->out, ", cost %.4g", hone_doc_number(m, "cost"));
+    if (json_is_true(json_object_get(m, "estimated")))
+        hone_str_add(p->out, " (partly estimated)");
+    hone_str_addf(p->out, "; %zu of %zu answers became candidates\n", used, n);
+    json_array_foreach((json_t *)(uintptr_t)hone_doc_list(m, "models"), i, x) {
+        if (*hone_doc_text(x, "closed"))
+            hone_str_addf(p->out, "  %-10s%s%s: %s%s\n", "", p->yellow, hone_doc_text(x, "name"), hone_doc_text(x, "closed"), p->off);
+    }
+}
+
 static void put_best(const painter *p) {
     put_arm(p, "best");
     put_speedup(p);
@@ -165,4 +188,5 @@ void hone_report_summary(const json_t *result, bool colour, hone_str *out) {
     else if (timed)
         put_why(&p);
     put_search(&p);
+    put_model(&p);
 }

@@ -106,6 +106,29 @@ void hone_table_moves(const json_t *result, hone_str *out) {
     tail(out);
 }
 
+// ---- models
+
+void hone_table_model(const json_t *result, hone_str *out) {
+    static const char *const columns[] = {"model", "move", "template", "outcome", "detail"};
+    json_t *list = hone_doc_list(json_object_get(result, "model"), "exchanges"), *x;
+    size_t i;
+    if (json_array_size(list) == 0)
+        return;
+    head(out, "What language models answered", "<th>model<th>move<th>template<th>outcome<th>detail<th class=num>candidate<th class=num>tokens");
+    json_array_foreach(list, i, x) {
+        hone_str_add(out, "<tr>");
+        for (size_t k = 0; k < HONE_COUNT(columns); k++)
+            put_text_cell(out, hone_doc_text(x, columns[k]));
+        if (hone_doc_has_number(x, "candidate"))
+            put_number_cell(out, hone_doc_number(x, "candidate"));
+        else
+            hone_str_add(out, "<td class=num>–");
+        put_number_cell(out, hone_doc_number(x, "tokens"));
+        hone_str_addc(out, '\n');
+    }
+    tail(out);
+}
+
 // ---- candidates
 
 static void put_candidate(const json_t *c, double baseline_cost, hone_str *out) {

@@ -7,6 +7,7 @@ void hone_table_machine(const json_t *result, hone_str *out);      // counters a
 void hone_table_checks(const json_t *result, hone_str *out);       // stages the best passed
 void hone_table_findings(const json_t *result, hone_str *out);
 void hone_table_moves(const json_t *result, hone_str *out);
+void hone_table_model(const json_t *result, hone_str *out);         // answers of language models
 void hone_table_candidates(const json_t *result, hone_str *out);
 void hone_table_provenance(const json_t *result, hone_str *out);
 #endif

@@ -80,6 +80,8 @@ static entry *by_rank(builder *b) {
 // ---- arms
 
 static bool arm_applies(builder *b, entry *parent, size_t a) {
+    if (b->s->arms[a].proposer->fresh)
+        return b->s->arms[a].proposer->applies(&b->ctx, &parent->cand, b->s->arms[a].move);
     if (!parent->applies[a]) {
         const hone_proposer *p = b->s->arms[a].proposer;
         parent->applies[a] = !p->applies || p->applies(&b->ctx, &parent->cand, b->s->arms[a].move) ? 1 : 2;
@@ -87,9 +89,23 @@ static bool arm_applies(builder *b, entry *parent, size_t a) {
     return parent->applies[a] == 1 && parent->fruitless[a] < 2;
 }
 
-static int pick_arm(builder *b, entry *parent, const char *context) {
-    for (size_t a = 0; a < b->s->n_arms; a++)
-        b->eligible[a] = arm_applies(b, parent, a);
+// A model costs money and time and is asked for what moves cannot do, so it gets a fixed share of the proposals instead of one arm among many. No draw is
+// made without a model: runs without one stay as they are.
+static bool model_turn(builder *b) {
+    double share = b->s->c->writer_share > 0 ? b->s->c->writer_share : 0.5;
+    return b->ctx.writer && hone_rng_unit(&b->rng) < share;
+}
+
+static int pick_arm(builder *b, entry *parent, const char *context, bool only_model) {
+    bool any = false;
+    for (size_t a = 0; a < b->s->n_arms; a++) {
+        bool is_model = b->ctx.writer && b->s->arms[a].proposer == &hone_proposer_llm;
+        b->eligible[a] = (!b->ctx.writer || is_model == only_model) && arm_applies(b, parent, a);
+        any |= b->eligible[a];
+    }
+    if (!any && only_model)   // no model answers now
+        for (size_t a = 0; a < b->s->n_arms; a++)
+            b->eligible[a] = b->s->arms[a].proposer != &hone_proposer_llm && arm_applies(b, parent, a);
     return hone_bandit_pick(b->s->bandit, context, b->eligible, &b->rng);
 }
 
@@ -131,7 +147,7 @@ static hone_code try_arm(builder *b, entry *parent, int a, size_t want, size_t b
     const search_arm *m = &b->s->arms[a];
     hone_err why = {0};
     hone_code c = m->proposer->propose(&b->ctx, &parent->cand, m->move, ask, p, &got, &why);
-    if (c == HONE_E_NOMEM || c == HONE_E_INTERNAL)
+    if (c == HONE_E_NOMEM || c == HONE_E_INTERNAL || c == HONE_E_INTERRUPTED || c == HONE_E_IO)
         return hone_fail(e, c, why.sub, "%s", why.msg);
     if (c != HONE_OK)
         got = 0;   // a move that fails on this text is one that does not apply
@@ -146,7 +162,8 @@ static hone_code try_arm(builder *b, entry *parent, int a, size_t want, size_t b
 }
 
 static hone_code one_try(builder *b, size_t batch, hone_err *e) {
-    entry *parent = b->tune_arm >= 0 && hone_rng_unit(&b->rng) < 0.4 ? undertuned(b) : NULL;
+    bool only_model = model_turn(b);
+    entry *parent = !only_model && b->tune_arm >= 0 && hone_rng_unit(&b->rng) < 0.4 ? undertuned(b) : NULL;
     size_t room = batch - b->g->n;
     if (parent)
         return try_arm(b, parent, b->tune_arm, room < 2 ? room : 2, batch, e);
@@ -154,7 +171,7 @@ static hone_code one_try(builder *b, size_t batch, hone_err *e) {
     const char *context = context_of(b->s, parent, b->ctx.phase);
     if (!context)
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory in the search");
-    int a = pick_arm(b, parent, context);
+    int a = pick_arm(b, parent, context, only_model);
     if (a < 0)
         return HONE_OK;
     return try_arm(b, parent, a, a == b->tune_arm ? (room < 2 ? room : 2) : 3, batch, e);
@@ -191,7 +208,9 @@ hone_code hone_generation_build(search *s, generation *g, hone_err *e) {
                            .phase = s->evaluations > 0 && s->since_best < 12,
                            .history = s->history.v,
                            .n_history = s->history.n,
-                           .tune_cache = s->tune_cache};
+                           .tune_cache = s->tune_cache,
+                           .writer = s->c->writer,
+                           .generation = s->generation};
     hone_code c = hone_inbox_fill(s, g, arena, &b.ctx, batch, e);
     for (size_t attempt = 0; c == HONE_OK && attempt < 16 * batch && g->n < batch && s->n_population; attempt++)
         c = one_try(&b, batch, e);

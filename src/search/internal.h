@@ -4,6 +4,7 @@
 #ifndef HONE_SEARCH_INTERNAL_H
 #define HONE_SEARCH_INTERNAL_H
 #include "learn/bandit.h"
+#include "propose/llm.h"
 #include "propose/tune.h"
 #include "search/search.h"
 

@@ -21,6 +21,8 @@ static char *options_json(const search *s, uint64_t continues, uint64_t at) {
         hone_sha256_hex(s->c->bandit_prior, strlen(s->c->bandit_prior), hex);
         json_object_set_new(o, "prior", json_string(hex));
     }
+    if (s->c->writer_identity)
+        json_object_set_new(o, "model", json_string(s->c->writer_identity));
     if (continues) {
         json_object_set_new(o, "continues", json_integer((json_int_t)continues));
         json_object_set_new(o, "from", json_integer((json_int_t)at));

@@ -368,6 +368,7 @@ static hone_code run_generations(search *s, hone_err *e) {
     if (c == HONE_E_INTERRUPTED) {
         s->stop = HONE_STOP_INTERRUPTED;
         s->stopped = true;
+        hone_err_clear(e);
         c = HONE_OK;
     }
     return c;
@@ -378,6 +379,8 @@ static hone_code run_all(search *s, hone_search_result **out, hone_err *e) {
     HONE_TRY(hone_state_init(s, e));
     HONE_TRY(hone_replay_open(s, e));
     HONE_TRY(run_generations(s, e));
+    if (s->c->writer)
+        HONE_TRY(hone_writer_settle(s->c->writer, s->history.v, s->history.n, UINT64_MAX, e));
     s->newest = NULL;
     HONE_TRY(hone_confirm_best(s, &k, e));
     HONE_TRY(remember_time(s, e));

@@ -54,6 +54,9 @@ typedef struct hone_search_config {
     double job_time_limit_s;         // as hone_job; 0 = default
     const hone_inbox *inbox;         // candidates from outside, taken before each generation; NULL: none
     bool no_confirm;                 // skip the final confirmation (tests, benches)
+    struct hone_writer *writer;      // the proposer "llm" (propose/llm.h), borrowed; NULL: none. Then `proposers` should hold it
+    const char *writer_identity;     // models and templates: part of the run's identity
+    double writer_share;             // of the proposals, while a model answers; 0 = 0.5
     const char *bandit_prior;        // state of an earlier run (hone_search_result.bandit), or NULL
     const hone_clock *clock;         // NULL: the monotonic clock
     const volatile int *interrupt;   // non-zero: finish at once with everything valid; may be NULL

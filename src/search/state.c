@@ -191,8 +191,9 @@ hone_code hone_state_admit(search *s, hone_arena *arena, const entry *parent, co
     if (c == HONE_OK && *out) {
         entry *x = *out;
         x->cand.id = id;
-        x->cand.parents[0] = parent->cand.id;
-        x->cand.n_parents = 1;
+        x->cand.n_parents = p->n_parents ? p->n_parents : 1;
+        for (unsigned i = 0; i < x->cand.n_parents; i++)
+            x->cand.parents[i] = p->n_parents ? p->parents[i]->id : parent->cand.id;
         x->arm = arm;
         x->cand.proposer = s->arms[arm].proposer->name;
         x->cand.move = s->arms[arm].move;
@@ -204,7 +205,7 @@ hone_code hone_state_admit(search *s, hone_arena *arena, const entry *parent, co
 
 hone_code hone_state_baseline(search *s, entry **out, hone_err *e) {
     const hone_task *t = s->c->task;
-    hone_proposal p = {t->text, t->len, NULL, 0, NULL, "baseline"};
+    hone_proposal p = {.text = t->text, .len = t->len, .note = "baseline"};
     bool invalid = false;
     *out = NULL;
     HONE_TRY(admit_parsed(s, t, &p, out, &invalid, e));
@@ -309,6 +310,8 @@ static hone_code reward(search *s, const entry *x, const hone_outcome *o, hone_e
     if (x->arm < 0)
         return HONE_OK;
     const entry *parent = s->entries.v[x->cand.parents[0]];
+    while (!parent->cand.ok && parent->arm >= 0)   // a repaired one is compared with what it was made from
+        parent = s->entries.v[parent->cand.parents[0]];
     double gain = x->cand.ok && parent->cand.ok && !x->pub.duplicate ? log(parent->cand.cost / x->cand.cost) : 0, r = 0;
     hone_move_stats *m = &s->stats[x->arm];
     m->evaluated += !x->pub.duplicate;
@@ -327,6 +330,23 @@ static hone_code reward(search *s, const entry *x, const hone_outcome *o, hone_e
 
 // ---- applying
 
+// Where something went wrong, for proposers that can use it. Only these members: what an output is or should be is not among them.
+static const char *evidence_of(search *s, const hone_finding *f) {
+    static const char *const keep[] = {"sizes", "input", "buffer", "element", "places", "metric", "error", "allowed", "offset", "hint", "kernel", "block",
+                                       "thread", "address", "bytes", "text"};
+    json_t *o = json_object();
+    for (size_t i = 0; i < HONE_COUNT(keep); i++)
+        if (json_object_get(f->evidence, keep[i]))
+            json_object_set(o, keep[i], json_object_get(f->evidence, keep[i]));
+    if (f->line)
+        json_object_set_new(o, "line", json_integer(f->line));
+    char *text = json_object_size(o) ? json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(4)) : NULL;
+    const char *own = text ? hone_arena_strdup(s->arena, text) : NULL;
+    free(text);
+    json_decref(o);
+    return own;
+}
+
 static hone_code count_findings(search *s, const hone_outcome *o, entry *x, hone_err *e) {
     for (size_t i = 0; i < o->n_findings; i++) {
         uint64_t at;
@@ -339,8 +359,9 @@ static hone_code count_findings(search *s, const hone_outcome *o, entry *x, hone
         s->findings.v[at].count++;
     }
     if (o->verdict != HONE_PASS && o->n_findings) {
-        x->pub.finding_kind = hone_arena_strdup(s->arena, o->findings[0].kind);
-        x->pub.finding_message = hone_arena_strdup(s->arena, o->findings[0].message);
+        x->pub.finding_kind = x->cand.finding_kind = hone_arena_strdup(s->arena, o->findings[0].kind);
+        x->pub.finding_message = x->cand.finding_message = hone_arena_strdup(s->arena, o->findings[0].message);
+        x->cand.finding_evidence = evidence_of(s, &o->findings[0]);
     }
     return HONE_OK;
 }

@@ -38,13 +38,13 @@ static hone_code fake_propose(const hone_context *ctx, const hone_candidate *par
         const char *at = strstr(parent->text, "level = ");
         const char *text =
             hone_arena_printf(ctx->arena, "%.*slevel = %d%s", (int)(at - parent->text), parent->text, level, strchr(at, ';'));
-        out[(*got)++] = (hone_proposal){text, strlen(text), parent->tuning, parent->n_tuning, move, move};
+        out[(*got)++] = (hone_proposal){.text = text, .len = strlen(text), .tuning = parent->tuning, .n_tuning = parent->n_tuning, .move = move, .note = move};
     }
     return HONE_OK;
 }
 
 static const char *const fake_moves[] = {"step", "jump", "nothing", NULL};
-static const hone_proposer fake = {"fake", fake_moves, fake_propose, NULL};
+static const hone_proposer fake = {.name = "fake", .moves = fake_moves, .propose = fake_propose};
 static const hone_proposer *const proposers[] = {&hone_proposer_tune, &fake, NULL};
 
 // ---- a simulated evaluator
