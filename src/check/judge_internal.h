@@ -32,6 +32,7 @@ struct hone_judge {
     const char *no_run_shadow;   // why the run's own shadow is not used; NULL when it is
     uint64_t rederived;          // in runs whose shadow is used
     bool asked_second;           // the source's shadow was compared with the run's
+    unsigned second_opinions;    // asked so far
     double second_ratio;         // baseline's error by the run's shadow / by the source's; 0: not known
     json_t *precision;           // by output buffer: the baseline's own rounding error, worst case so far; owned
     bool varying;                // the baseline's results vary from run to run
