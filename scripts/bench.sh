@@ -7,6 +7,7 @@ cmake --build "$build" --target benches >"$build/bench.log" 2>&1 || { tail -20 "
 title() { printf '\n== %s\n' "$*"; }
 title "virtual GPU: warp instructions per second, naive GEMM"; "$build/bench_vgpu_gemm" 512
 title "virtual GPU: matrix instructions"; "$build/bench_vgpu_mma"
+title "virtual GPU against OpenCL on the same cores (Debian: pocl-opencl-icd)"; "$build/bench_peers" bench/peers/kernels.inc
 title "PTX load, 20,000 lines"; "$build/bench_ptx_load"
 title "task file parse"; for t in matmul attention; do "$build/bench_task_load" "examples/$t.cu"; done
 [ ! -f bench/evaluate.py ] || { title "evaluation: start-up, compilation, duplicates, memory"; python3 bench/evaluate.py "$build/hone"; }

@@ -49,6 +49,9 @@ static inline bool vg_bits_all(const uint64_t *bits, size_t at, size_t bytes) {
     return all == ~0ull;
 }
 
+// The same of [lo, hi), where only parts of it matter: false for ranges too long to be worth a look.
+static inline bool vg_bits_all_near(const uint64_t *bits, size_t lo, size_t hi) { return hi - lo <= 2048 && vg_bits_all(bits, lo, hi - lo); }
+
 // Sets bits that several host threads may set at once: a whole word is stored, a part is or-ed in when it is not set already.
 static inline void vg_bits_or(uint64_t *word, uint64_t mask) {
     uint64_t old = __atomic_load_n(word, __ATOMIC_RELAXED);

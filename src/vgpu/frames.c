@@ -142,10 +142,14 @@ static uint64_t sreg_value(const vg_warp *w, unsigned s, unsigned lane) {
     }
 }
 
+static bool differs_by_lane(unsigned s) { return s <= PTX_SREG_TID_Z || s == PTX_SREG_LANEID || (s >= PTX_SREG_LANEMASK_EQ && s <= PTX_SREG_LANEMASK_GT); }
+
 static void fill_sreg(const vg_warp *w, const vg_frame *f, unsigned s) {
     const vg_code_full *full = vg_full(f->code);
+    const bool differs = differs_by_lane(s);
+    uint64_t v = sreg_value(w, s, 0);
     for (unsigned l = 0; l < VG_LANES; l++) {
-        const uint64_t v = sreg_value(w, s, l);
+        v = differs ? sreg_value(w, s, l) : v;
         if (f->code->sreg_row[s])
             ((uint32_t *)(void *)(f->file + f->code->sreg_row[s]))[l] = (uint32_t)v;
         if (full->sreg_wide_row[s])

@@ -163,8 +163,36 @@ static uint64_t one(vg_warp *w, const vg_inst *in, unsigned lane, vg_where where
     return old;
 }
 
+// 32-bit updates of shared memory whose lanes are all in order; false: lane by lane, below.
+static bool update_shared(vg_warp *w, const vg_inst *in, uint32_t mask, update f) {
+    const vg_block *b = w->block;
+    uint32_t off[VG_LANES], lo = ~0u, hi = 0, low_bits = 0;
+    for (uint32_t m = mask; m; m &= m - 1) {
+        const unsigned lane = (unsigned)__builtin_ctz(m);
+        const uint64_t at = (in->aux2 & A_WIDE ? vg_u64(w, in->a)[lane] : vg_u32(w, in->a)[lane]) + (uint64_t)in->imm;
+        off[lane] = (uint32_t)at;
+        hi = at >> 32 ? ~0u : off[lane] > hi ? off[lane] : hi;   // past the end: refused below
+        lo = off[lane] < lo ? off[lane] : lo;
+        low_bits |= off[lane];
+    }
+    if ((low_bits & 3) || hi > b->shared_open || 4 > b->shared_open - hi || (b->shared_shadow && !vg_bits_all_near(b->shared_shadow->bits, lo, hi + 4)))
+        return false;
+    uint32_t *to = in->aux2 & A_RETURNS ? vg_u32(w, in->d) : NULL;
+    const uint32_t *from = vg_u32(w, in->b);
+    for (uint32_t m = mask; m; m &= m - 1) {
+        const unsigned lane = (unsigned)__builtin_ctz(m);
+        uint32_t *p = (uint32_t *)(void *)(b->shared + off[lane]), old = *p;
+        *p = f == add32 ? old + from[lane] : (uint32_t)f(old, from[lane], 0);
+        if (to)
+            to[lane] = old;
+    }
+    return true;
+}
+
 VG_HANDLER(atom) {
     const operation *op = &operations[in->aux];
+    if (((in->aux2 >> A_WHERE_SHIFT) & A_WHERE) == VG_IN_SHARED && op->bytes == 4 && op->f != cas && op->f != exch && !w->count && update_shared(w, in, mask, op->f))
+        return;
     const bool wide = in->aux2 & A_WIDE, returns = in->aux2 & A_RETURNS;
     const vg_where where = (vg_where)((in->aux2 >> A_WHERE_SHIFT) & A_WHERE);
     uint64_t address[VG_LANES];

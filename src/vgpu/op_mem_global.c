@@ -51,10 +51,38 @@ static void count_split(vg_warp *w, const vg_inst *in, const uint64_t addr[VG_LA
         vg_count_global(w->count, in->index, addr, bytes, global, kind);
 }
 
+// The allocation that holds all active addresses, when they are aligned and nothing is counted; found by the first of them. Bounds as sign bits, which
+// every instruction set has for 64-bit lanes, unlike minima. NULL: the slow path finds out more.
+ALWAYS vg_alloc *all_near(vg_warp *w, const vg_inst *in, const uint64_t addr[VG_LANES], uint32_t mask, unsigned W) {
+    vg_alloc *a = w->count ? NULL : near_alloc(w, in, addr[__builtin_ctz(mask)], W);
+    if (!a)
+        return NULL;
+    const uint64_t base = a->base, room = a->bytes - W;
+    uint64_t bad = 0, low = 0;
+    if (mask == FULL)
+        for (unsigned l = 0; l < VG_LANES; l++) {
+            bad |= (addr[l] - base) | (room - (addr[l] - base));
+            low |= addr[l];
+        }
+    else
+        for (unsigned l = 0; l < VG_LANES; l++) {
+            const uint64_t on = 0 - (uint64_t)((mask >> l) & 1), at = (addr[l] - base) & on;
+            bad |= at | (room - at);
+            low |= addr[l] & on;
+        }
+    return (bad >> 63) || (low & (W - 1)) ? NULL : a;
+}
+ALWAYS bool known_written(const vg_warp *w, vg_alloc *a) { return !w->careful || atomic_load_explicit(&a->initialized, memory_order_relaxed); }
+
 ALWAYS void gather_global(vg_warp *w, const vg_inst *in, uint32_t mask, const uint64_t *r, unsigned E, unsigned V) {
     uint64_t addr[VG_LANES];
     for (unsigned l = 0; l < VG_LANES; l++)
         addr[l] = r[l] + (uint64_t)in->imm;
+    vg_alloc *near = all_near(w, in, addr, mask, E * V);
+    if (LIKELY(near && known_written(w, near))) {
+        put_gathered(w, in, near->host - near->base, addr, true, mask, E, V);
+        return;
+    }
     extent x = extent_of(addr, mask, E * V);
     if (x.windows && (in->aux2 & A_GENERIC)) {
         if (w->count)
@@ -71,19 +99,18 @@ ALWAYS void gather_global(vg_warp *w, const vg_inst *in, uint32_t mask, const ui
     }
     if (vg_checks(w) && !vg_tolerant(w) && !vg_alloc_written(a, x.lo - a->base, x.hi - x.lo + E * V))
         vg_report_uninitialized(w, in, addr, mask, VG_IN_GLOBAL, E * V);
-    const uint8_t *host = a->host - a->base;
-    for (uint32_t m = mask; m; m &= m - 1) {
-        unsigned lane = (unsigned)__builtin_ctz(m);
-        const uint8_t *p = host + addr[lane];
-        for (unsigned e = 0; e < V; e++)
-            put_lane(w, in, e, lane, load_raw(p + e * E, E), E);
-    }
+    put_gathered(w, in, a->host - a->base, addr, true, mask, E, V);
 }
 
 ALWAYS void scatter_global(vg_warp *w, const vg_inst *in, uint32_t mask, const uint64_t *r, unsigned E, unsigned V) {
     uint64_t addr[VG_LANES];
     for (unsigned l = 0; l < VG_LANES; l++)
         addr[l] = r[l] + (uint64_t)in->imm;
+    vg_alloc *near = all_near(w, in, addr, mask, E * V);
+    if (LIKELY(near && !near->read_only && atomic_load_explicit(&near->initialized, memory_order_relaxed))) {
+        get_scattered(w, in, near->host - near->base, addr, true, mask, E, V);
+        return;
+    }
     extent x = extent_of(addr, mask, E * V);
     if (x.windows && (in->aux2 & A_GENERIC)) {
         if (w->count)
@@ -98,16 +125,9 @@ ALWAYS void scatter_global(vg_warp *w, const vg_inst *in, uint32_t mask, const u
         store_slow(w, in, addr, mask, VG_IN_GLOBAL, E, V);
         return;
     }
-    uint8_t *host = a->host - a->base;
-    bool mark = !atomic_load_explicit(&a->initialized, memory_order_relaxed);
-    for (uint32_t m = mask; m; m &= m - 1) {
-        unsigned lane = (unsigned)__builtin_ctz(m);
-        uint8_t *p = host + addr[lane];
-        for (unsigned e = 0; e < V; e++)
-            store_raw(p + e * E, get_lane(w, in, e, lane, E), E);
-        if (mark)
-            vg_bits_set(a->init.bits, addr[lane] - a->base, E * V);
-    }
+    get_scattered(w, in, a->host - a->base, addr, true, mask, E, V);
+    for (uint32_t m = atomic_load_explicit(&a->initialized, memory_order_relaxed) ? 0 : mask; m; m &= m - 1)
+        vg_bits_set(a->init.bits, addr[__builtin_ctz(m)] - a->base, E * V);
 }
 
 // The fast paths; false: the caller takes the lane-by-lane path. mask is a constant FULL in the hot copies. Lane l's address is base + l * stride.

@@ -5,15 +5,16 @@
 ALWAYS void gather_shared(vg_warp *w, const vg_inst *in, uint32_t mask, const uint32_t off[VG_LANES], unsigned E, unsigned V) {
     const unsigned W = E * V;
     const vg_block *b = w->block;
-    uint32_t hi = 0, low_bits = 0;
+    uint32_t lo = FULL, hi = 0, low_bits = 0;
     for (unsigned l = 0; l < VG_LANES; l++) {
-        uint32_t at = VG_ON(l) ? off[l] : 0;
+        const uint32_t on = 0 - (mask >> l & 1), at = off[l] & on, from = off[l] | ~on;   // without branches: this loop is vectorised
         hi = at > hi ? at : hi;
+        lo = from < lo ? from : lo;
         low_bits |= at;
     }
     bool bad = (low_bits & (W - 1)) || hi > b->shared_open || W > b->shared_open - hi;
     const uint64_t *bits = b->shared_shadow ? b->shared_shadow->bits : NULL;
-    for (uint32_t m = mask; bits && m && !bad; m &= m - 1)
+    for (uint32_t m = bits && !bad && !vg_bits_all_near(bits, lo, hi + W) ? mask : 0; m && !bad; m &= m - 1)
         bad = ~bits[off[__builtin_ctz(m)] / 64] >> off[__builtin_ctz(m)] % 64 & ((1ull << W) - 1);   // aligned: never crosses a word
     if (bad) {
         uint64_t addr[VG_LANES];
@@ -22,12 +23,7 @@ ALWAYS void gather_shared(vg_warp *w, const vg_inst *in, uint32_t mask, const ui
         load_slow(w, in, addr, mask, VG_IN_SHARED, E, V);
         return;
     }
-    for (uint32_t m = mask; m; m &= m - 1) {
-        unsigned lane = (unsigned)__builtin_ctz(m);
-        const uint8_t *p = b->shared + off[lane];
-        for (unsigned e = 0; e < V; e++)
-            put_lane(w, in, e, lane, load_raw(p + e * E, E), E);
-    }
+    put_gathered(w, in, b->shared, off, false, mask, E, V);
 }
 
 ALWAYS void load_shared(vg_warp *w, const vg_inst *in, uint32_t mask, unsigned E, unsigned V) {
@@ -66,12 +62,12 @@ ALWAYS void store_shared(vg_warp *w, const vg_inst *in, uint32_t mask, unsigned 
     _Alignas(32) uint32_t tmp[VG_LANES], off[VG_LANES];
     const uint32_t *r = narrow_row(w, in, tmp);
     const unsigned first = (unsigned)__builtin_ctz(mask), last = 31 - (unsigned)__builtin_clz(mask);
-    uint32_t stride, hi = 0, low_bits = 0;
+    uint32_t stride, lo = FULL, hi = 0, low_bits = 0;
     for (unsigned l = 0; l < VG_LANES; l++) {
-        uint32_t at = r[l] + (uint32_t)in->imm;
-        off[l] = at;
-        at = VG_ON(l) ? at : 0;
+        off[l] = r[l] + (uint32_t)in->imm;
+        const uint32_t on = 0 - (mask >> l & 1), at = off[l] & on, from = off[l] | ~on;
         hi = at > hi ? at : hi;
+        lo = from < lo ? from : lo;
         low_bits |= at;
     }
     if (w->count)
@@ -90,14 +86,9 @@ ALWAYS void store_shared(vg_warp *w, const vg_inst *in, uint32_t mask, unsigned 
             vg_bits_set(bits, off[first], (size_t)(last - first + 1) * W);
         return;
     }
-    for (uint32_t m = mask; m; m &= m - 1) {
-        unsigned lane = (unsigned)__builtin_ctz(m);
-        uint8_t *p = b->shared + off[lane];
-        for (unsigned e = 0; e < V; e++)
-            store_raw(p + e * E, get_lane(w, in, e, lane, E), E);
-        if (bits)
-            bits[off[lane] / 64] |= ((1ull << W) - 1) << (off[lane] % 64);   // aligned: never crosses a word
-    }
+    get_scattered(w, in, b->shared, off, false, mask, E, V);
+    for (uint32_t m = bits && !vg_bits_all_near(bits, lo, hi + W) ? mask : 0; m; m &= m - 1)
+        bits[off[__builtin_ctz(m)] / 64] |= ((1ull << W) - 1) << (off[__builtin_ctz(m)] % 64);   // aligned: never crosses a word
 }
 
 // Addresses in a tagged row: uniform and unit-stride accesses of whole warps need no look at 32 offsets. false: the caller takes the way above.
