@@ -10,6 +10,7 @@ static pthread_mutex_t global_lock = PTHREAD_MUTEX_INITIALIZER;
 static bool initialized;
 static vg_device device;
 static struct CUctx_st *contexts, *primary;
+static pthread_mutex_t primary_lock = PTHREAD_MUTEX_INITIALIZER;   // of making, counting and dropping the primary context; taken before global_lock
 static unsigned primary_uses, primary_flags;
 static uint64_t next_context_id = 1;
 static honeVgpuOptions default_options = {.size = sizeof(honeVgpuOptions), .flags = HONE_VGPU_CHECK};
@@ -353,13 +354,17 @@ VG_API CUresult cuCtxGetFlags(unsigned *flags) {
 
 VG_API CUresult cuDevicePrimaryCtxRetain(CUcontext *out, CUdevice d) {
     CUresult r = check_device(out, d);
-    if (r == CUDA_SUCCESS && !primary)
-        r = context_new(primary_flags, &primary);
     if (r != CUDA_SUCCESS)
         return r;
-    primary_uses++;
-    *out = primary;
-    return CUDA_SUCCESS;
+    pthread_mutex_lock(&primary_lock);
+    if (!primary)
+        r = context_new(primary_flags, &primary);
+    if (r == CUDA_SUCCESS) {
+        primary_uses++;
+        *out = primary;
+    }
+    pthread_mutex_unlock(&primary_lock);
+    return r;
 }
 
 static void primary_drop(void) {
@@ -377,19 +382,23 @@ VG_API CUresult cuDevicePrimaryCtxRelease_v2(CUdevice d) {
     CUresult r = check_device(&d, d);
     if (r != CUDA_SUCCESS)
         return r;
+    pthread_mutex_lock(&primary_lock);
     if (!primary_uses)
-        return CUDA_ERROR_INVALID_CONTEXT;
-    if (--primary_uses == 0)
+        r = CUDA_ERROR_INVALID_CONTEXT;
+    else if (--primary_uses == 0)
         primary_drop();
-    return CUDA_SUCCESS;
+    pthread_mutex_unlock(&primary_lock);
+    return r;
 }
 VG_API CUresult cuDevicePrimaryCtxRelease(CUdevice d) { return cuDevicePrimaryCtxRelease_v2(d); }
 
 VG_API CUresult cuDevicePrimaryCtxReset_v2(CUdevice d) {
     CUresult r = check_device(&d, d);
     if (r == CUDA_SUCCESS) {
+        pthread_mutex_lock(&primary_lock);
         primary_uses = 0;
         primary_drop();
+        pthread_mutex_unlock(&primary_lock);
     }
     return r;
 }
