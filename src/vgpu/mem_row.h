@@ -261,22 +261,22 @@ ALWAYS void get_run(vg_warp *w, const vg_inst *in, uint8_t *to, uint32_t mask, u
 
 // Elements at scattered places: lane l's at from + offset l (offsets of 64 bits or of 32). Usual registers leave nothing to decide per lane.
 ALWAYS uint64_t offset_at(const void *off, bool wide, unsigned l) { return wide ? ((const uint64_t *)off)[l] : ((const uint32_t *)off)[l]; }
-ALWAYS void put_gathered(vg_warp *w, const vg_inst *in, const uint8_t *from, const void *off, bool wide, uint32_t mask, unsigned E, unsigned V) {
+ALWAYS void put_gathered(vg_warp *w, const vg_inst *in, uintptr_t from, const void *off, bool wide, uint32_t mask, unsigned E, unsigned V) {
     const bool usual = E == 4 && !(in->aux2 & A_REG64);
     for (unsigned e = 0; e < V; e++, from += E) {
         uint32_t *row = __builtin_assume_aligned(w->file + value_row(in, e), 64);
         if (usual && mask == FULL)
             for (unsigned l = 0; l < VG_LANES; l++)
-                row[l] = load_part(from + offset_at(off, wide, l), E);
+                row[l] = load_part((const uint8_t *)(from + offset_at(off, wide, l)), E);
         else if (usual)
             for (uint32_t m = mask; m; m &= m - 1)
-                row[__builtin_ctz(m)] = load_part(from + offset_at(off, wide, (unsigned)__builtin_ctz(m)), E);
+                row[__builtin_ctz(m)] = load_part((const uint8_t *)(from + offset_at(off, wide, (unsigned)__builtin_ctz(m))), E);
         else
             for (uint32_t m = mask; m; m &= m - 1)
-                put_lane(w, in, e, (unsigned)__builtin_ctz(m), load_raw(from + offset_at(off, wide, (unsigned)__builtin_ctz(m)), E), E);
+                put_lane(w, in, e, (unsigned)__builtin_ctz(m), load_raw((const uint8_t *)(from + offset_at(off, wide, (unsigned)__builtin_ctz(m))), E), E);
     }
 }
-ALWAYS void get_scattered(vg_warp *w, const vg_inst *in, uint8_t *to, const void *off, bool wide, uint32_t mask, unsigned E, unsigned V) {
+ALWAYS void get_scattered(vg_warp *w, const vg_inst *in, uintptr_t to, const void *off, bool wide, uint32_t mask, unsigned E, unsigned V) {
     const bool usual = E == 4 && !(in->aux2 & A_REG64);
     for (unsigned e = 0; e < V; e++, to += E) {
         const uint32_t *row = __builtin_assume_aligned(w->file + value_row(in, e), 64);
@@ -285,7 +285,7 @@ ALWAYS void get_scattered(vg_warp *w, const vg_inst *in, uint8_t *to, const void
                 *(u32a *)(void *)(to + offset_at(off, wide, (unsigned)__builtin_ctz(m))) = row[__builtin_ctz(m)];
         else
             for (uint32_t m = mask; m; m &= m - 1)
-                store_raw(to + offset_at(off, wide, (unsigned)__builtin_ctz(m)), get_lane(w, in, e, (unsigned)__builtin_ctz(m), E), E);
+                store_raw((uint8_t *)(to + offset_at(off, wide, (unsigned)__builtin_ctz(m))), get_lane(w, in, e, (unsigned)__builtin_ctz(m), E), E);
     }
 }
 

@@ -80,7 +80,7 @@ ALWAYS void gather_global(vg_warp *w, const vg_inst *in, uint32_t mask, const ui
         addr[l] = r[l] + (uint64_t)in->imm;
     vg_alloc *near = all_near(w, in, addr, mask, E * V);
     if (LIKELY(near && known_written(w, near))) {
-        put_gathered(w, in, near->host - near->base, addr, true, mask, E, V);
+        put_gathered(w, in, (uintptr_t)near->host - near->base, addr, true, mask, E, V);
         return;
     }
     extent x = extent_of(addr, mask, E * V);
@@ -99,7 +99,7 @@ ALWAYS void gather_global(vg_warp *w, const vg_inst *in, uint32_t mask, const ui
     }
     if (vg_checks(w) && !vg_tolerant(w) && !vg_alloc_written(a, x.lo - a->base, x.hi - x.lo + E * V))
         vg_report_uninitialized(w, in, addr, mask, VG_IN_GLOBAL, E * V);
-    put_gathered(w, in, a->host - a->base, addr, true, mask, E, V);
+    put_gathered(w, in, (uintptr_t)a->host - a->base, addr, true, mask, E, V);
 }
 
 ALWAYS void scatter_global(vg_warp *w, const vg_inst *in, uint32_t mask, const uint64_t *r, unsigned E, unsigned V) {
@@ -108,7 +108,7 @@ ALWAYS void scatter_global(vg_warp *w, const vg_inst *in, uint32_t mask, const u
         addr[l] = r[l] + (uint64_t)in->imm;
     vg_alloc *near = all_near(w, in, addr, mask, E * V);
     if (LIKELY(near && !near->read_only && atomic_load_explicit(&near->initialized, memory_order_relaxed))) {
-        get_scattered(w, in, near->host - near->base, addr, true, mask, E, V);
+        get_scattered(w, in, (uintptr_t)near->host - near->base, addr, true, mask, E, V);
         return;
     }
     extent x = extent_of(addr, mask, E * V);
@@ -125,7 +125,7 @@ ALWAYS void scatter_global(vg_warp *w, const vg_inst *in, uint32_t mask, const u
         store_slow(w, in, addr, mask, VG_IN_GLOBAL, E, V);
         return;
     }
-    get_scattered(w, in, a->host - a->base, addr, true, mask, E, V);
+    get_scattered(w, in, (uintptr_t)a->host - a->base, addr, true, mask, E, V);
     for (uint32_t m = atomic_load_explicit(&a->initialized, memory_order_relaxed) ? 0 : mask; m; m &= m - 1)
         vg_bits_set(a->init.bits, addr[__builtin_ctz(m)] - a->base, E * V);
 }

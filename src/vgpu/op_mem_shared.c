@@ -23,7 +23,7 @@ ALWAYS void gather_shared(vg_warp *w, const vg_inst *in, uint32_t mask, const ui
         load_slow(w, in, addr, mask, VG_IN_SHARED, E, V);
         return;
     }
-    put_gathered(w, in, b->shared, off, false, mask, E, V);
+    put_gathered(w, in, (uintptr_t)b->shared, off, false, mask, E, V);
 }
 
 ALWAYS void load_shared(vg_warp *w, const vg_inst *in, uint32_t mask, unsigned E, unsigned V) {
@@ -86,7 +86,7 @@ ALWAYS void store_shared(vg_warp *w, const vg_inst *in, uint32_t mask, unsigned 
             vg_bits_set(bits, off[first], (size_t)(last - first + 1) * W);
         return;
     }
-    get_scattered(w, in, b->shared, off, false, mask, E, V);
+    get_scattered(w, in, (uintptr_t)b->shared, off, false, mask, E, V);
     for (uint32_t m = bits && !vg_bits_all_near(bits, lo, hi + W) ? mask : 0; m; m &= m - 1)
         bits[off[__builtin_ctz(m)] / 64] |= ((1ull << W) - 1) << (off[__builtin_ctz(m)] % 64);   // aligned: never crosses a word
 }
