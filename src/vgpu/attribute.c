@@ -79,7 +79,7 @@ static double result_latency(const chain *s, const ptx_inst *in, const vg_inst_c
         return vg_dev(s->d, VG_DEV_SHARED_LATENCY) + (double)n->wavefronts / requests - 1;
     if (in->op == PTX_OP_ATOM)
         return s->miss_latency;
-    double missed = in->space == PTX_LOCAL ? 0 : fmin(1, ((double)n->sectors - (double)n->l1_hits) / requests);
+    double missed = in->space == PTX_LOCAL ? 0 : (double)n->waits / requests;
     return vg_dev(s->d, VG_DEV_L1_LATENCY) + missed * s->miss_latency;
 }
 

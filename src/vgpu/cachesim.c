@@ -5,7 +5,11 @@
 #include <string.h>
 
 enum { WAYS = 8 };
-typedef struct way { uint64_t line; uint32_t stamp; uint8_t sectors; } way;
+typedef struct way {
+    uint64_t line, touched;   // touched: warps that loaded it since its last fill, one bit each
+    uint32_t stamp;
+    uint8_t sectors;
+} way;
 struct vg_cache {
     way *ways;
     uint32_t sets;       // power of two or not: index by multiply-shift
@@ -44,21 +48,33 @@ static way *set_of(vg_cache *c, uint64_t line) {
     return c->ways + (size_t)((mixed * c->sets) >> 32) * WAYS;
 }
 
-unsigned vg_cache_load(vg_cache *c, uint64_t line, unsigned sectors) {
+static unsigned hit_way(way *w, unsigned sectors, uint64_t warp, bool *first) {
+    const unsigned hit = w->sectors & sectors;
+    *first = hit != sectors || !(w->touched & warp);
+    w->touched = hit == sectors ? w->touched | warp : warp;
+    w->sectors |= (uint8_t)sectors;
+    return hit;
+}
+
+unsigned vg_cache_load_by(vg_cache *c, uint64_t line, unsigned sectors, uint64_t warp, bool *first) {
     way *set = set_of(c, line), *victim = set;
     uint32_t now = ++c->clock;
     for (int i = 0; i < WAYS; i++) {
         if (set[i].stamp && set[i].line == line) {
-            unsigned hit = set[i].sectors & sectors;
-            set[i].sectors |= (uint8_t)sectors;
             set[i].stamp = now;
-            return hit;
+            return hit_way(&set[i], sectors, warp, first);
         }
         if (set[i].stamp < victim->stamp)
             victim = &set[i];
     }
-    *victim = (way){.line = line, .stamp = now, .sectors = (uint8_t)sectors};
+    *victim = (way){.line = line, .stamp = now, .sectors = (uint8_t)sectors, .touched = warp};
+    *first = true;
     return 0;
+}
+
+unsigned vg_cache_load(vg_cache *c, uint64_t line, unsigned sectors) {
+    bool first;
+    return vg_cache_load_by(c, line, sectors, 0, &first);
 }
 
 void vg_cache_drop(vg_cache *c, uint64_t line, unsigned sectors) {

@@ -17,6 +17,8 @@ typedef struct chain_state {
     double global_latency;       // of a load that misses L1, from issue to result
     interval *at;                // the one that code is in now
     double weight;               // executions of the current basic block per warp
+    double stored;               // when the last store that loads behind it may not overtake has issued
+    uint32_t stored_base;        // its base register
 } chain_state;
 
 static double memory_latency(const chain_state *s, const ptx_inst *in, const vg_inst_count *c) {
@@ -31,8 +33,7 @@ static double memory_latency(const chain_state *s, const ptx_inst *in, const vg_
         return vg_dev(d, VG_DEV_L1_LATENCY);
     if (in->op == PTX_OP_ATOM)
         return s->global_latency;
-    double missed = fmin(1, ((double)c->sectors - (double)c->l1_hits) / requests);   // the warp waits for its slowest sector
-    double wavefronts = (double)c->sectors / requests / 4;
+    double missed = (double)c->waits / requests, wavefronts = fmax((double)c->lines, (double)c->sectors / 4) / requests;
     return vg_dev(d, VG_DEV_L1_LATENCY) + fmax(0, wavefronts - 1) + missed * fmax(0, s->global_latency - vg_dev(d, VG_DEV_L1_LATENCY));
 }
 
@@ -66,6 +67,23 @@ static bool has_result(const ptx_inst *in) {
     }
 }
 
+static uint32_t base_of(const ptx_inst *in, unsigned k) {
+    return k < in->n_operands && in->operand[k].kind == PTX_O_ADDR && in->operand[k].has_base ? in->operand[k].reg : UINT32_MAX;
+}
+
+// The compiler keeps a load of global memory behind a store that it cannot tell apart from it: through another pointer, without __restrict__.
+static double after_stores(const chain_state *s, const ptx_inst *in, double at) {
+    const bool may_alias = in->op == PTX_OP_LD && (in->space == PTX_GLOBAL || in->space == PTX_GENERIC) && !(in->mods & PTX_M_NC);
+    return may_alias && base_of(in, 1) != s->stored_base ? fmax(at, s->stored) : at;
+}
+
+static void note_store(chain_state *s, const ptx_inst *in, double at) {
+    if (in->op != PTX_OP_ST || (in->space != PTX_GLOBAL && in->space != PTX_GENERIC))
+        return;
+    s->stored = fmax(s->stored, at);
+    s->stored_base = base_of(in, 0);
+}
+
 static double step(chain_state *s, const vg_inst *vi, const vg_inst_count *c, double *issued) {
     const ptx_inst *in = vi->src;
     vg_sass cost;
@@ -74,6 +92,8 @@ static double step(chain_state *s, const vg_inst *vi, const vg_inst_count *c, do
     bool result = has_result(in);
     for (unsigned k = result ? 1 : 0; k < in->n_operands; k++)
         each_source(&in->operand[k], s->ready, &at);
+    at = after_stores(s, in, at);
+    note_store(s, in, at);
     *issued += c->joined ? 0 : cost.issue;
     if (result)
         set_ready(&in->operand[0], s->ready, at + cost.latency + memory_latency(s, in, c));
@@ -89,6 +109,8 @@ static double run_straight(chain_state *s, size_t first, size_t stop) {
     for (size_t i = first; i < stop; i++)
         last = fmax(last, step(s, &s->f->code->insts[i], &s->f->insts[i], &issued));
     double length = fmax(last, issued);
+    s->stored = 0;
+    s->stored_base = UINT32_MAX;
     for (size_t r = 0; r < s->f->code->func->n_regs; r++)
         s->ready[r] = fmax(0, s->ready[r] - length);
     return length;
@@ -167,6 +189,7 @@ static vg_chain function_chain(const vg_device *d, const vg_func_count *f, const
         n += is_barrier(&f->code->insts[i]);
     chain_state s = {.device = d, .f = f, .blocks = (double)c->blocks_executed};
     s.global_latency = c->l2_hit_rate * vg_dev(d, VG_DEV_L2_LATENCY) + (1 - c->l2_hit_rate) * vg_dev(d, VG_DEV_DRAM_LATENCY);
+    s.stored_base = UINT32_MAX;
     s.ready = hone_calloc(f->code->func->n_regs, sizeof *s.ready);
     interval *intervals = s.at = hone_calloc(n, sizeof *intervals);
     if (s.ready && intervals && c->blocks_executed) {

@@ -28,12 +28,14 @@ static void add_range(line_set *s, uint64_t first, uint64_t bytes) {
     }
 }
 
-static void load_line(vg_counter_sink *s, vg_inst_count *c, uint64_t line, unsigned sectors, bool bypass) {
+// Whether the warp waits for L2.
+static bool load_line(vg_counter_sink *s, vg_inst_count *c, uint64_t line, unsigned sectors, bool bypass) {
     vg_count_state *st = s->state;
-    unsigned hit = bypass ? 0 : vg_cache_load(s->l1, line, sectors), miss = sectors & ~hit;
+    bool first = true;
+    unsigned hit = bypass ? 0 : vg_cache_load_by(s->l1, line, sectors, s->warp, &first), miss = sectors & ~hit;
     c->l1_hits += (unsigned)__builtin_popcount(hit);
     if (!miss)
-        return;
+        return first;
     st->l1_misses += (unsigned)__builtin_popcount(miss);
     unsigned written = vg_cache_probe(st->l2_write, line, miss);
     unsigned wanted = miss & ~written, pairs = wanted | (wanted & 5) << 1 | (wanted & 10) >> 1;   // DRAM gives 64 bytes at a time
@@ -44,6 +46,7 @@ static void load_line(vg_counter_sink *s, vg_inst_count *c, uint64_t line, unsig
         st->dram_reads += fetched;
         c->dram += fetched;
     }
+    return true;
 }
 
 static void store_line(vg_counter_sink *s, vg_inst_count *c, uint64_t line, unsigned sectors) {
@@ -58,10 +61,11 @@ static void store_line(vg_counter_sink *s, vg_inst_count *c, uint64_t line, unsi
 static void count_lines(vg_counter_sink *s, uint32_t inst, const line_set *set, uint64_t useful_bytes, char kind) {
     vg_inst_count *c = &s->insts[inst];
     unsigned sectors = 0;
+    bool waits = false;
     for (unsigned i = 0; i < set->n; i++) {
         sectors += (unsigned)__builtin_popcount(set->sectors[i]);
         if (kind != 's')
-            load_line(s, c, set->line[i], set->sectors[i], kind == 'a' || kind == 'b');
+            waits |= load_line(s, c, set->line[i], set->sectors[i], kind == 'a' || kind == 'b');
         if (kind == 's' || kind == 'a')
             store_line(s, c, set->line[i], set->sectors[i]);
         vg_footprint_mark(&s->state->all, set->line[i], set->sectors[i], &s->state->failed);
@@ -75,6 +79,7 @@ static void count_lines(vg_counter_sink *s, uint32_t inst, const line_set *set, 
         s->state->atomic_sectors += sectors;
     unsigned ideal = (unsigned)((useful_bytes + 31) / 32);
     c->requests++;
+    c->waits += waits;
     c->sectors += sectors;
     c->sectors_ideal += ideal < sectors ? ideal : sectors;
     c->lines += set->n;

@@ -12,6 +12,7 @@ typedef struct vg_inst_count {          // per static instruction
     uint64_t shared_requests;           // of them to shared memory
     uint64_t sectors, sectors_ideal, lines, wavefronts, wavefronts_ideal;
     uint64_t l1_hits;                   // sectors that hit L1
+    uint64_t waits;                     // requests that wait for L2: a sector misses L1, or another warp made it come (cachesim.h)
     uint64_t dram;                      // sectors that the SM's share of L2 did not have either
     uint64_t partial_lines;             // of stores that leave sectors partly written
     uint64_t local_sectors;
@@ -45,6 +46,7 @@ typedef struct vg_counter_sink {
     const vg_code *code;                // the function that runs now, whose arrays the next three are (vg_count_enter)
     vg_inst_count *insts;
     uint64_t *bb_warps, *bb_lanes;
+    uint64_t warp;                      // one bit: the warp that runs now, among those that share the SM
     vg_func_count *funcs; size_t n_funcs;
     uint64_t branches, divergent, barriers;
     vg_cache *l1;                       // of the modelled SM that runs now

@@ -298,6 +298,7 @@ static inline void count_block(vg_warp *w, uint32_t block) {
     if (c) {
         if (__builtin_expect(c->code != w->code, 0))
             vg_count_enter(c, w->code);
+        c->warp = 1ull << ((w->block->linear * w->block->n_warps + w->index) & 63);
         c->bb_warps[block]++;
         c->bb_lanes[block] += (uint64_t)__builtin_popcount(w->active);
     }
