@@ -50,8 +50,7 @@ bool hone_report_blame(hone_report *r, hone_code c, const hone_err *e) {
         {HONE_E_COMPILE, HONE_F_COMPILE_ERROR},  {HONE_E_USAGE, HONE_F_COMPILE_ERROR},  {HONE_E_LIMIT, HONE_F_COMPILE_RESOURCES},
         {HONE_E_PARSE, HONE_F_COMPILE_PLAN},     {HONE_E_WRONG, HONE_F_RUN_FAULT},
     };
-    enum { CU_OUT_OF_MEMORY = 2 };
-    if (c == HONE_E_DEVICE && e->sub == CU_OUT_OF_MEMORY)
+    if (c == HONE_E_DEVICE && (e->sub == CUDA_ERROR_OUT_OF_MEMORY || hone_result_is_loss(e->sub)))
         return false;   // nobody's fault
     for (size_t i = 0; i < HONE_COUNT(table); i++)
         if (table[i].code == c) {

@@ -1,6 +1,7 @@
 // The runner that check/ uses: programs of a task and runs over host images, on whatever device the table leads to. On the virtual GPU
 // every run is checked and its findings go to whoever is accused. Device addresses are kept per placement, as check.h asks.
 #include "evaluate/internal.h"
+#include <stdio.h>
 #include <string.h>
 
 enum { MAX_LAYOUTS = 16, GUARD_BYTES = 4096, TAKE = 16, MAX_LAYOUT_BYTES = 64 << 20 };
@@ -170,12 +171,12 @@ static hone_code make_layout(hone_device_runner *r, struct runner_layout *y, con
     }
     for (size_t i = 0; i < run->n_buffers; i++) {
         y->bytes[i] = run->buffers[i].image_bytes;
-        CUresult c = r->device->driver->MemAlloc(&y->at[i], y->bytes[i] ? y->bytes[i] : 1);
-        if (c != CUDA_SUCCESS) {
-            size_t wanted = y->bytes[i];
-            y->at[i] = 0;
+        char what[160];
+        snprintf(what, sizeof what, "'%.100s'", run->buffers[i].name);
+        hone_code c = hone_device_alloc(r->device, y->bytes[i], what, &y->at[i], e);
+        if (c != HONE_OK) {
             free_layout(r, y, true);
-            return hone_driver_fail(r->device->driver, c, e, "allocate %zu bytes for '%s'", wanted, run->buffers[i].name);
+            return c;
         }
         if (r->device->driver->vgpu.Name)
             r->device->driver->vgpu.Name(y->at[i], run->buffers[i].name);

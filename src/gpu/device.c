@@ -58,6 +58,8 @@ hone_code hone_device_describe(const hone_driver *drv, int ordinal, hone_device_
         return hone_driver_fail(drv, r, e, "ask device %d for its name", ordinal);
     if ((r = drv->DeviceTotalMem(&i->memory_bytes, dev)) != CUDA_SUCCESS)
         return hone_driver_fail(drv, r, e, "ask device %d for its memory", ordinal);
+    i->index = (uint32_t)ordinal;
+    i->count = (uint32_t)n;
     int major, minor;
     if (!attribute(drv, dev, CU_ATTR_CC_MAJOR, &major) || !attribute(drv, dev, CU_ATTR_CC_MINOR, &minor) || major <= 0)
         return hone_fail(e, HONE_E_NO_DEVICE, 0, "device %d ('%s') does not say its compute capability", ordinal, i->name);
@@ -113,15 +115,34 @@ static hone_code open_virtual(const char *spec, hone_device **out, hone_err *e) 
     return open_on(drv, false, 0, spec, out, e);
 }
 
-static hone_code open_cuda(const char *spec, hone_device **out, hone_err *e) {
+static hone_code ordinal_of(const char *spec, int *out, hone_err *e) {
     const char *digits = spec + strlen("cuda:");
     char *end;
     long n = strtol(digits, &end, 10);
     if (!isdigit((unsigned char)*digits) || *end || n > 1023)
         return hone_fail(e, HONE_E_USAGE, 0, "device '%s' is not cuda:N", spec), hone_hint(e, "for example cuda:0");
+    *out = (int)n;
+    return HONE_OK;
+}
+
+static hone_code open_cuda(const char *spec, hone_device **out, hone_err *e) {
     hone_driver *drv = NULL;
+    int n;
+    HONE_TRY(ordinal_of(spec, &n, e));
     HONE_TRY(hone_driver_load(false, NULL, &drv, e));
-    return open_on(drv, false, (int)n, spec, out, e);
+    return open_on(drv, false, n, spec, out, e);
+}
+
+hone_code hone_device_facts(const char *spec, hone_device_info *info, hone_err *e) {
+    hone_driver *drv = NULL;
+    int n;
+    HONE_TRY(ordinal_of(spec, &n, e));
+    HONE_TRY(hone_driver_load(false, NULL, &drv, e));
+    hone_code c = hone_device_describe(drv, n, info, e);
+    if (c == HONE_OK)
+        snprintf(info->spec, sizeof info->spec, "%s", spec);
+    hone_driver_free(drv);
+    return c;
 }
 
 hone_code hone_device_open(const char *spec, hone_device **out, hone_err *e) {

@@ -17,6 +17,7 @@ typedef struct hone_device_info {
     bool has_bandwidth; double bandwidth_gbs;   // peak, from memory clock and bus width
     bool cooperative;
     int driver_version;
+    uint32_t index, count;           // ordinal of this device, and how many the driver knows
     char pci_bus_id[32];             // physical: to find the same device through NVML; empty when unknown
 } hone_device_info;
 
@@ -36,6 +37,15 @@ hone_code hone_device_clone(hone_device *of, hone_device **out, hone_err *e);
 hone_code hone_device_reset(hone_device *d, hone_err *e);
 hone_code hone_device_use(hone_device *d, hone_err *e);      // makes its context current
 void hone_device_close(hone_device *d);
+// The facts of a physical device ("cuda:N") without a context on it: what a worker needs that only compiles for it.
+// errors: as hone_device_open.
+hone_code hone_device_facts(const char *spec, hone_device_info *info, hone_err *e);
+// Runs a kernel of one thread and reads what it wrote. errors: HONE_E_NO_DEVICE: the device does not compute any more.
+hone_code hone_device_health(hone_device *d, hone_err *e);
+// Device memory for `what` ("'x', set 2 of 16"). errors: HONE_E_DEVICE with sub CUDA_ERROR_OUT_OF_MEMORY, saying how much was needed and how
+// much is free.
+hone_code hone_device_alloc(hone_device *d, size_t bytes, const char *what, CUdeviceptr *out, hone_err *e);
+size_t hone_device_free_bytes(const hone_device *d);          // 0 when the driver does not say
 // Reads the facts of device `ordinal` without making a context.
 hone_code hone_device_describe(const hone_driver *drv, int ordinal, hone_device_info *info, hone_err *e);
 #endif

@@ -144,9 +144,23 @@ hone_code hone_driver_fail(const hone_driver *d, CUresult r, hone_err *e, const 
     return hone_fail(e, HONE_E_DEVICE, r, "cannot %s: %s (%d, %s)", what, hone_result_name(d, r), r, text);
 }
 
+static bool among(int r, const int *list, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (list[i] == r)
+            return true;
+    return false;
+}
+
+bool hone_result_is_loss(int r) {
+    static const int loss[] = {
+        CUDA_ERROR_DEINITIALIZED,      CUDA_ERROR_DEVICE_UNAVAILABLE,   CUDA_ERROR_NO_DEVICE,        CUDA_ERROR_INVALID_DEVICE,
+        CUDA_ERROR_ECC_UNCORRECTABLE,  CUDA_ERROR_NVLINK_UNCORRECTABLE, CUDA_ERROR_SYSTEM_NOT_READY,
+    };
+    return among(r, loss, HONE_COUNT(loss));
+}
+
 bool hone_result_is_sticky(int r) {
     static const int sticky[] = {
-        CUDA_ERROR_ECC_UNCORRECTABLE,
         CUDA_ERROR_ILLEGAL_ADDRESS,
         CUDA_ERROR_LAUNCH_TIMEOUT,
         CUDA_ERROR_ASSERT,
@@ -158,8 +172,5 @@ bool hone_result_is_sticky(int r) {
         CUDA_ERROR_LAUNCH_FAILED,
         CUDA_ERROR_UNKNOWN,
     };
-    for (size_t i = 0; i < HONE_COUNT(sticky); i++)
-        if (sticky[i] == r)
-            return true;
-    return false;
+    return hone_result_is_loss(r) || among(r, sticky, HONE_COUNT(sticky));
 }

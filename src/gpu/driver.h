@@ -33,5 +33,7 @@ void hone_driver_free(hone_driver *d);
 hone_code hone_driver_fail(const hone_driver *d, CUresult r, hone_err *e, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 // Whether a result leaves the context unusable until it is destroyed (illegal address, launch failure, assert …).
 bool hone_result_is_sticky(int r);
+// Whether a result says that the device itself is gone or broken: no kernel is to blame for it.
+bool hone_result_is_loss(int r);
 const char *hone_result_name(const hone_driver *d, int r);
 #endif

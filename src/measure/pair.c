@@ -31,7 +31,7 @@ static hone_code open_timer(timer *t, hone_err *e) {
     CU(t, t->drv->EventCreate(&t->to, CU_EVENT_DEFAULT_FLAG), "make an event");
     if (!t->cfg->warm_cache && !t->device->info.is_virtual && t->device->info.l2_bytes) {
         t->flush_bytes = 2 * t->device->info.l2_bytes;
-        CU(t, t->drv->MemAlloc(&t->flush, t->flush_bytes), "allocate %zu bytes to flush the L2 cache", t->flush_bytes);
+        HONE_TRY(hone_device_alloc(t->device, t->flush_bytes, "the buffer that flushes the L2 cache", &t->flush, e));
     }
     return HONE_OK;
 }

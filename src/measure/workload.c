@@ -2,15 +2,16 @@
 #include "measure/workload.h"
 #include "base/parallel.h"
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
-static hone_code alloc(hone_workload *w, size_t bytes, CUdeviceptr *out, hone_err *e) {
-    CUresult r = w->device->driver->MemAlloc(out, bytes ? bytes : 1);
-    if (r != CUDA_SUCCESS) {
-        *out = 0;
-        hone_driver_fail(w->device->driver, r, e, "allocate %zu bytes on '%s'", bytes, w->device->info.name);
-        return hone_hint(e, "smaller sizes in the task's `size` line need less memory");
-    }
+static hone_code alloc(hone_workload *w, size_t bytes, const char *name, unsigned set, CUdeviceptr *out, hone_err *e) {
+    char what[160];
+    if (w->n_sets > 1)
+        snprintf(what, sizeof what, "'%.100s' (set %u of %u)", name, set + 1, w->n_sets);
+    else
+        snprintf(what, sizeof what, "'%.100s'", name);
+    HONE_TRY(hone_device_alloc(w->device, bytes, what, out, e));
     w->bytes += bytes;
     return HONE_OK;
 }
@@ -72,11 +73,11 @@ static hone_code make_buffer(hone_workload *w, unsigned set, size_t i, hone_err 
     size_t k = set * w->base->n_buffers + i;
     if (b->arg->role == HONE_SCRATCH)
         return HONE_OK;
-    HONE_TRY(alloc(w, b->bytes, &w->at[k], e));
+    HONE_TRY(alloc(w, b->bytes, b->arg->name, set, &w->at[k], e));
     if (w->device->driver->vgpu.Name)
         w->device->driver->vgpu.Name(w->at[k], b->arg->name);
     if (b->arg->role == HONE_INOUT)
-        HONE_TRY(alloc(w, b->bytes, &w->pristine[k], e));
+        HONE_TRY(alloc(w, b->bytes, b->arg->name, set, &w->pristine[k], e));
     return b->arg->role == HONE_OUT ? HONE_OK : fill(w, set, i, e);
 }
 
@@ -141,7 +142,7 @@ static hone_code bind_buffer(hone_bound *b, size_t i, hone_err *e) {
     const hone_plan_buffer *p = &b->plan->buffers[i];
     if (p->arg->role == HONE_SCRATCH) {   // one for all sets
         CUdeviceptr at;
-        HONE_TRY(alloc(w, p->bytes, &at, e));
+        HONE_TRY(alloc(w, p->bytes, p->arg->name, 0, &at, e));
         for (unsigned s = 0; s < w->n_sets; s++)
             b->at[s * b->plan->n_buffers + i] = at;
         if (w->device->driver->vgpu.Name)

@@ -1,0 +1,365 @@
+// A libcuda.so.1 that presents the virtual GPU as physical devices, so that the paths for hardware run without any: measured time, paired
+// timing, workers of their own, recovery. Calls go to a second copy of libhonegpu.so (HONE_FAKE_GPU_LIBRARY, or libhonegpu_physical.so beside this
+// file); kernels compute for real, and a timeline of the device's own says how long they took. Cubins are refused with CUDA_ERROR_NO_BINARY_FOR_GPU, so
+// that the driver gets PTX. HONE_FAKE_GPU holds words:
+//   devices=N          how many there are; default 1
+//   other=NAME         the name of every device but the first
+//   time=US            what a launch takes; default: as long as the virtual GPU models
+//   noise=SHARE        of a launch's time, at random; default 0.001
+//   bias=SHARE         of a program's time, the same at every launch of it: what the model does not know
+//   memory=BYTES       of a device; more is CUDA_ERROR_OUT_OF_MEMORY
+//   fail=CALL:N:RESULT[:KERNEL]   the N-th call of CALL answers RESULT (a number, or `hang`), counted from when KERNEL was first looked up
+//   once=FILE          fail only while FILE does not exist, and make it
+//   lost=FILE          while FILE exists no context can be made (CUDA_ERROR_DEVICE_UNAVAILABLE)
+#include "gpu/cuda_abi.h"
+#include "hone_vgpu.h"
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define API __attribute__((visibility("default")))
+enum { MAX_ALLOCATIONS = 4096 };
+struct CUevent_st { double at_s; };
+
+static struct {
+    void *library;
+    int devices;
+    char other[64], fail_call[64], fail_kernel[64], once[256], lost[256];
+    double fixed_us, noise, bias;
+    size_t memory, used;
+    long fail_at, seen, launches;
+    int fail_with, poisoned, current;
+    bool armed;
+    double busy_until_s, emulated_s;
+    struct { CUdeviceptr at; size_t bytes; } allocations[MAX_ALLOCATIONS];
+} gpu = {.devices = 1, .noise = 0.001};
+enum { HANG = -1 };
+
+// ---- configuration
+
+static void set(const char *key, const char *value) {
+    if (!strcmp(key, "devices"))
+        gpu.devices = atoi(value);
+    else if (!strcmp(key, "other"))
+        snprintf(gpu.other, sizeof gpu.other, "%s", value);
+    else if (!strcmp(key, "time"))
+        gpu.fixed_us = atof(value);
+    else if (!strcmp(key, "noise"))
+        gpu.noise = atof(value);
+    else if (!strcmp(key, "bias"))
+        gpu.bias = atof(value);
+    else if (!strcmp(key, "memory"))
+        gpu.memory = strtoull(value, NULL, 0);
+    else if (!strcmp(key, "once"))
+        snprintf(gpu.once, sizeof gpu.once, "%s", value);
+    else if (!strcmp(key, "lost"))
+        snprintf(gpu.lost, sizeof gpu.lost, "%s", value);
+    else if (!strcmp(key, "fail")) {
+        char result[32] = "";
+        if (sscanf(value, "%63[^:]:%ld:%31[^:]:%63s", gpu.fail_call, &gpu.fail_at, result, gpu.fail_kernel) < 3)
+            fprintf(stderr, "HONE_FAKE_GPU: fail=%s is not CALL:N:RESULT\n", value), _exit(70);
+        gpu.fail_with = !strcmp(result, "hang") ? HANG : atoi(result);
+    } else
+        fprintf(stderr, "HONE_FAKE_GPU: '%s' is no word\n", key), _exit(70);
+}
+
+static void configure(void) {
+    char text[1024];
+    snprintf(text, sizeof text, "%s", getenv("HONE_FAKE_GPU") ? getenv("HONE_FAKE_GPU") : "");
+    for (char *save = NULL, *word = strtok_r(text, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+        char *eq = strchr(word, '=');
+        if (eq)
+            *eq = 0;
+        set(word, eq ? eq + 1 : "");
+    }
+    gpu.armed = !gpu.fail_kernel[0];
+}
+
+// ---- the library behind
+
+static void *real(const char *name) {
+    void *f = gpu.library ? dlsym(gpu.library, name) : NULL;
+    if (!f)
+        fprintf(stderr, "physical_driver: no '%s' behind it\n", name), _exit(70);
+    return f;
+}
+#define REAL(name, ...) ((CUresult(*)())real(#name))(__VA_ARGS__)
+
+static bool open_library(void) {
+    char path[1024];
+    Dl_info self;
+    const char *given = getenv("HONE_FAKE_GPU_LIBRARY");
+    if (gpu.library)
+        return true;
+    if (given)
+        snprintf(path, sizeof path, "%s", given);
+    else if (dladdr((void *)open_library, &self) && strrchr(self.dli_fname, '/'))
+        snprintf(path, sizeof path, "%.*s/libhonegpu_physical.so", (int)(strrchr(self.dli_fname, '/') - self.dli_fname), self.dli_fname);
+    gpu.library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!gpu.library)
+        fprintf(stderr, "physical_driver: %s\n", dlerror());
+    return gpu.library != NULL;
+}
+
+// ---- failures
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static bool may_fail(void) {
+    if (!gpu.once[0])
+        return true;
+    int fd = open(gpu.once, O_CREAT | O_EXCL | O_WRONLY, 0600);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
+static CUresult enter(const char *name) {
+    if (gpu.poisoned)
+        return gpu.poisoned;
+    if (!gpu.armed || strcmp(name, gpu.fail_call) != 0 || ++gpu.seen != gpu.fail_at || !may_fail())
+        return CUDA_SUCCESS;
+    if (gpu.fail_with == HANG)
+        for (;;)
+            pause();
+    if (gpu.fail_with != CUDA_ERROR_OUT_OF_MEMORY)
+        gpu.poisoned = gpu.fail_with;   // until the process ends
+    return gpu.fail_with;
+}
+#define ENTER                           \
+    do {                                \
+        CUresult r_ = enter(__func__);  \
+        if (r_ != CUDA_SUCCESS)         \
+            return r_;                  \
+    } while (0)
+
+// ---- devices
+
+API CUresult cuInit(unsigned flags) {
+    configure();
+    ENTER;
+    return open_library() ? REAL(cuInit, flags) : CUDA_ERROR_NO_DEVICE;
+}
+API CUresult cuDriverGetVersion(int *v) { return REAL(cuDriverGetVersion, v); }
+API CUresult cuGetErrorName(CUresult r, const char **s) { return REAL(cuGetErrorName, r, s); }
+API CUresult cuGetErrorString(CUresult r, const char **s) { return REAL(cuGetErrorString, r, s); }
+API CUresult cuDeviceGet(CUdevice *d, int i) {
+    *d = i;
+    return i >= 0 && i < gpu.devices ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
+}
+API CUresult cuDeviceGetCount(int *n) {
+    *n = gpu.devices;
+    return CUDA_SUCCESS;
+}
+API CUresult cuDeviceGetName(char *s, int n, CUdevice d) {
+    if (d > 0 && gpu.other[0]) {
+        snprintf(s, (size_t)n, "%s", gpu.other);
+        return CUDA_SUCCESS;
+    }
+    return REAL(cuDeviceGetName, s, n, 0);
+}
+API CUresult cuDeviceGetAttribute(int *v, int a, CUdevice d) {
+    (void)d;
+    return REAL(cuDeviceGetAttribute, v, a, 0);
+}
+API CUresult cuDeviceTotalMem_v2(size_t *n, CUdevice d) {
+    (void)d;
+    if (gpu.memory) {
+        *n = gpu.memory;
+        return CUDA_SUCCESS;
+    }
+    return REAL(cuDeviceTotalMem_v2, n, 0);
+}
+API CUresult cuDeviceGetPCIBusId(char *id, int n, CUdevice d) {
+    snprintf(id, (size_t)n, "0000:%02X:00.0", d + 1);
+    return CUDA_SUCCESS;
+}
+API CUresult cuCtxCreate_v2(CUcontext *c, unsigned f, CUdevice d) {
+    ENTER;
+    if (gpu.lost[0] && access(gpu.lost, F_OK) == 0)
+        return CUDA_ERROR_DEVICE_UNAVAILABLE;
+    gpu.current = d;
+    CUresult r = REAL(cuCtxCreate_v2, c, f, 0);
+    honeVgpuOptions o = {.size = sizeof o, .flags = gpu.fixed_us > 0 ? 0 : HONE_VGPU_COUNT};
+    return r == CUDA_SUCCESS ? ((CUresult(*)(const honeVgpuOptions *))real("honeVgpuSetOptions"))(&o) : r;
+}
+API CUresult cuCtxDestroy_v2(CUcontext c) { return REAL(cuCtxDestroy_v2, c); }
+API CUresult cuCtxSetCurrent(CUcontext c) { ENTER; return REAL(cuCtxSetCurrent, c); }
+
+// ---- modules
+
+API CUresult cuModuleLoadDataEx(CUmodule *m, const void *image, unsigned n, int *options, void **values) {
+    ENTER;
+    if (memcmp(image, "\177ELF", 4) == 0)
+        return CUDA_ERROR_NO_BINARY_FOR_GPU;
+    return REAL(cuModuleLoadDataEx, m, image, n, options, values);
+}
+API CUresult cuModuleUnload(CUmodule m) { return REAL(cuModuleUnload, m); }
+API CUresult cuModuleGetFunction(CUfunction *f, CUmodule m, const char *name) {
+    ENTER;
+    if (gpu.fail_kernel[0] && strstr(name, gpu.fail_kernel))
+        gpu.armed = true;
+    return REAL(cuModuleGetFunction, f, m, name);
+}
+API CUresult cuModuleGetGlobal_v2(CUdeviceptr *p, size_t *bytes, CUmodule m, const char *name) {
+    return REAL(cuModuleGetGlobal_v2, p, bytes, m, name);
+}
+API CUresult cuFuncGetAttribute(int *v, int a, CUfunction f) { return REAL(cuFuncGetAttribute, v, a, f); }
+API CUresult cuFuncSetAttribute(CUfunction f, int a, int v) { return REAL(cuFuncSetAttribute, f, a, v); }
+
+// ---- memory
+
+API CUresult cuMemGetInfo_v2(size_t *free_bytes, size_t *total) {
+    if (!gpu.memory)
+        return REAL(cuMemGetInfo_v2, free_bytes, total);
+    *total = gpu.memory;
+    *free_bytes = gpu.memory - gpu.used;
+    return CUDA_SUCCESS;
+}
+API CUresult cuMemAlloc_v2(CUdeviceptr *p, size_t n) {
+    ENTER;
+    if (gpu.memory && n > gpu.memory - gpu.used)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    CUresult r = ((CUresult(*)(CUdeviceptr *, size_t))real("cuMemAlloc_v2"))(p, n);
+    for (int i = 0; r == CUDA_SUCCESS && i < MAX_ALLOCATIONS; i++)
+        if (!gpu.allocations[i].bytes) {
+            gpu.allocations[i].at = *p;
+            gpu.allocations[i].bytes = n;
+            gpu.used += n;
+            break;
+        }
+    return r;
+}
+API CUresult cuMemFree_v2(CUdeviceptr p) {
+    for (int i = 0; i < MAX_ALLOCATIONS; i++)
+        if (gpu.allocations[i].bytes && gpu.allocations[i].at == p) {
+            gpu.used -= gpu.allocations[i].bytes;
+            gpu.allocations[i].bytes = 0;
+        }
+    return ((CUresult(*)(CUdeviceptr))real("cuMemFree_v2"))(p);
+}
+
+// ---- the timeline: work is computed when it is sent, while the device's clock stands still, and ends when the device would have done it
+
+static double device_now(void) { return now() - gpu.emulated_s; }
+
+static void works_for(double us) {
+    double t = device_now();
+    gpu.busy_until_s = (gpu.busy_until_s > t ? gpu.busy_until_s : t) + us * 1e-6;
+}
+
+static void wait_until(double at_s) {
+    double left = at_s - device_now();
+    if (left > 0)
+        nanosleep(&(struct timespec){(time_t)left, (long)((left - floor(left)) * 1e9)}, NULL);
+}
+
+static CUresult idle(void) {
+    wait_until(gpu.busy_until_s);
+    return CUDA_SUCCESS;
+}
+
+#define EMULATED(call)                        \
+    ({                                        \
+        double from_ = now();                 \
+        CUresult done_ = (call);              \
+        gpu.emulated_s += now() - from_;      \
+        done_;                                \
+    })
+
+static double unit(uint64_t x) {   // a number in [-1, 1) that depends on x alone
+    x ^= x >> 33;
+    x *= 0xff51afd7ed558ccdULL;
+    x ^= x >> 33;
+    x *= 0xc4ceb9fe1a85ec53ULL;
+    x ^= x >> 33;
+    return (double)(x >> 11) / 4503599627370496.0 - 1;
+}
+
+static double modelled_us(void) {
+    static honeVgpuLaunch launch[4];
+    uint32_t n = 0;
+    if (((CUresult(*)(honeVgpuLaunch *, uint32_t, uint32_t *))real("honeVgpuTakeLaunches"))(launch, 4, &n) != CUDA_SUCCESS || !n)
+        return 1;
+    double us = launch[(n < 4 ? n : 4) - 1].model.time_us;
+    uint64_t bits;
+    memcpy(&bits, &us, sizeof bits);
+    return us * exp(gpu.bias * unit(bits));
+}
+
+static CUresult launched(CUresult r) {
+    double us = r != CUDA_SUCCESS ? 0 : gpu.fixed_us > 0 ? gpu.fixed_us : modelled_us();
+    works_for(us * (1 + gpu.noise * unit((uint64_t)++gpu.launches)));
+    return r;
+}
+
+API CUresult cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned smem,
+                            CUstream q, void **params, void **extra) {
+    ENTER;
+    return launched(EMULATED(REAL(cuLaunchKernel, f, gx, gy, gz, bx, by, bz, smem, q, params, extra)));
+}
+API CUresult cuLaunchKernelEx(const CUlaunchConfig *c, CUfunction f, void **params, void **extra) {
+    ENTER;
+    return launched(EMULATED(REAL(cuLaunchKernelEx, c, f, params, extra)));
+}
+API CUresult cuMemcpyHtoD_v2(CUdeviceptr d, const void *s, size_t n) {
+    ENTER;
+    idle();
+    return EMULATED(((CUresult(*)(CUdeviceptr, const void *, size_t))real("cuMemcpyHtoD_v2"))(d, s, n));
+}
+API CUresult cuMemcpyDtoH_v2(void *d, CUdeviceptr s, size_t n) {
+    ENTER;
+    idle();
+    return EMULATED(((CUresult(*)(void *, CUdeviceptr, size_t))real("cuMemcpyDtoH_v2"))(d, s, n));
+}
+API CUresult cuMemcpyDtoD_v2(CUdeviceptr d, CUdeviceptr s, size_t n) {
+    ENTER;
+    works_for((double)n * 1e-6);   // 1 TB/s
+    return EMULATED(((CUresult(*)(CUdeviceptr, CUdeviceptr, size_t))real("cuMemcpyDtoD_v2"))(d, s, n));
+}
+API CUresult cuMemsetD8_v2(CUdeviceptr d, unsigned char v, size_t n) {
+    ENTER;
+    works_for((double)n * 1e-6);
+    return EMULATED(((CUresult(*)(CUdeviceptr, unsigned char, size_t))real("cuMemsetD8_v2"))(d, v, n));
+}
+API CUresult cuCtxSynchronize(void) { ENTER; return idle(); }
+API CUresult cuStreamCreate(CUstream *q, unsigned f) { ENTER; return REAL(cuStreamCreate, q, f); }
+API CUresult cuStreamDestroy_v2(CUstream q) { return REAL(cuStreamDestroy_v2, q); }
+API CUresult cuStreamSynchronize(CUstream q) { ENTER; (void)q; return idle(); }
+API CUresult cuEventCreate(CUevent *v, unsigned f) {
+    ENTER;
+    (void)f;
+    *v = calloc(1, sizeof **v);
+    return *v ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+}
+API CUresult cuEventDestroy_v2(CUevent v) {
+    free(v);
+    return CUDA_SUCCESS;
+}
+API CUresult cuEventRecord(CUevent v, CUstream q) {
+    ENTER;
+    (void)q;
+    double t = device_now();
+    v->at_s = gpu.busy_until_s > t ? gpu.busy_until_s : t;
+    return CUDA_SUCCESS;
+}
+API CUresult cuEventSynchronize(CUevent v) {
+    ENTER;
+    wait_until(v->at_s);
+    return CUDA_SUCCESS;
+}
+API CUresult cuEventElapsedTime(float *ms, CUevent a, CUevent b) {
+    ENTER;
+    *ms = (float)((b->at_s - a->at_s) * 1e3);
+    return CUDA_SUCCESS;
+}
