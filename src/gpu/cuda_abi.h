@@ -14,6 +14,9 @@ typedef struct CUmod_st *CUmodule;
 typedef struct CUfunc_st *CUfunction;
 typedef struct CUstream_st *CUstream;
 typedef struct CUevent_st *CUevent;
+typedef struct CUgraph_st *CUgraph;
+typedef struct CUgraphExec_st *CUgraphExec;
+enum { CU_STREAM_CAPTURE_RELAXED = 2 };   // CUstreamCaptureMode
 
 enum { // CUresult; the ones hone tells apart
     CUDA_SUCCESS = 0,

@@ -28,7 +28,9 @@ typedef struct hone_pair_config {
     unsigned per_visit;              // timed launches per visit of an arm within a block; 0: 5
     unsigned warmup_launches;        // per arm; 0: 10
     double warmup_s;                 // busy time before the first sample; <0: none; 0: 0.5
-    bool warm_cache;                 // leave L2 as it is; default: flushed before each sample
+    bool warm_cache;                 // a sample's sets fit in half of L2 and were run once just before; default: L2 flushed before each sample
+    bool no_graph;                   // short plans: launch by launch even where the driver has graphs
+    bool leave_outputs;              // last of all, arm b (or a alone) runs on set 0 once more in the very form that was timed
     double level;                    // of the interval; 0: 0.99
     unsigned bootstrap;              // resamples; 0: 2000
     uint64_t seed;
@@ -42,6 +44,8 @@ typedef struct hone_pair {
     size_t n;
     unsigned discarded;              // pairs dropped for clocks or throttling
     unsigned batch;                  // runs per sample (> 1 for short plans)
+    unsigned sets;                   // over so many sets
+    bool warm, graph;                // L2 left warm; samples were replays of a graph
     hone_interval a, b;              // medians with intervals, microseconds
     hone_interval ratio;             // a/b: speedup of b over a
     bool has_clock_mhz; double clock_mhz_lo, clock_mhz_hi;

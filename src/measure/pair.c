@@ -1,7 +1,7 @@
 // Paired timing by events, for physical devices: warm-up, ABBA blocks, cold L2 by flush and by rotation over sets, clocks read around every
 // block, median log ratio with a bootstrap interval. It runs on any driver; on the virtual GPU the events carry modelled time and one
 // sample suffices.
-#include "measure/measure.h"
+#include "measure/runs.h"
 #include <math.h>
 #include <string.h>
 
@@ -13,11 +13,12 @@ typedef struct timer {
     CUevent from, to;
     CUdeviceptr flush;
     size_t flush_bytes;
-    unsigned batch, next_set;
-    double lo_mhz, hi_mhz;
+    unsigned batch, next_set, span;   // runs per sample; the set of the next run; sets taken in turn
+    hone_runs replay[2];              // short plans, per arm: captured once
+    const hone_arm *arms[2];
 } timer;
 
-enum { SHORT_US = 10, DEFAULT_SAMPLES = 40, DEFAULT_VISIT = 5, DEFAULT_WARMUP = 10, DEFAULT_BOOTSTRAP = 2000 };
+enum { SHORT_US = 10, WARM_BATCH = 32, DEFAULT_SAMPLES = 40, DEFAULT_VISIT = 5, DEFAULT_WARMUP = 10, DEFAULT_BOOTSTRAP = 2000 };
 #define CU(t, call, ...)                                           \
     do {                                                           \
         CUresult cu_ = (call);                                     \
@@ -37,6 +38,8 @@ static hone_code open_timer(timer *t, hone_err *e) {
 }
 
 static void close_timer(timer *t) {
+    for (int i = 0; i < 2; i++)
+        hone_runs_free(&t->replay[i]);
     if (t->flush)
         t->drv->MemFree(t->flush);
     if (t->from)
@@ -56,41 +59,84 @@ static hone_code flush(timer *t, hone_err *e) {
     return HONE_OK;
 }
 
-// One sample: `batch` runs over consecutive sets between two events, microseconds per run. Resets are outside the timed stretch.
-static hone_code sample(timer *t, const hone_arm *arm, double *us, hone_err *e) {
-    unsigned sets = arm->bound->w->n_sets, first = t->next_set % sets;
-    for (unsigned i = 0; i < t->batch && i < sets; i++)
-        HONE_TRY(hone_bound_reset(arm->bound, (first + i) % sets, 0xff, e));
+// Sends a sample's runs: the captured graph when there is one.
+static hone_code send_runs(timer *t, const hone_arm *arm, unsigned first, hone_err *e) {
+    for (int i = 0; i < 2; i++)
+        if (t->replay[i].exec && t->arms[i] == arm && first == 0)
+            return hone_runs_send(&t->replay[i], e);
+    hone_runs r = {.arm = arm, .stream = t->stream, .first = first, .span = t->span, .n = t->batch};
+    return hone_runs_send(&r, e);
+}
+
+static hone_code reset_sets(timer *t, const hone_arm *arm, unsigned first, hone_err *e) {
+    for (unsigned i = 0; i < t->batch && i < t->span; i++)
+        HONE_TRY(hone_bound_reset(arm->bound, (first + i) % t->span, 0xff, e));
+    return HONE_OK;
+}
+
+// Warm: the sample's own runs once, untimed, and the buffers reset after them. Cold: buffers reset, then L2 overwritten.
+static hone_code prepare(timer *t, const hone_arm *arm, unsigned first, hone_err *e) {
+    HONE_TRY(reset_sets(t, arm, first, e));
+    if (t->cfg->warm_cache && !t->device->info.is_virtual) {
+        HONE_TRY(send_runs(t, arm, first, e));
+        CU(t, t->drv->StreamSynchronize(t->stream), "warm the L2 cache");
+        HONE_TRY(reset_sets(t, arm, first, e));
+    }
     HONE_TRY(flush(t, e));
     CU(t, t->drv->CtxSynchronize(), "prepare a timed run");
+    return HONE_OK;
+}
+
+// One sample: `batch` runs over consecutive sets between two events, microseconds per run. Resets are outside the timed stretch.
+static hone_code sample(timer *t, const hone_arm *arm, double *us, hone_err *e) {
+    unsigned first = t->next_set % t->span;
+    HONE_TRY(prepare(t, arm, first, e));
     CU(t, t->drv->EventRecord(t->from, t->stream), "record an event");
-    for (unsigned i = 0; i < t->batch; i++)
-        HONE_TRY(hone_program_launch(arm->program, arm->bound->plan, hone_bound_set(arm->bound, (first + i) % sets), t->stream, NULL, e));
+    HONE_TRY(send_runs(t, arm, first, e));
     CU(t, t->drv->EventRecord(t->to, t->stream), "record an event");
     CU(t, t->drv->EventSynchronize(t->to), "finish a timed run");
     float ms = 0;
     CU(t, t->drv->EventElapsedTime(&ms, t->from, t->to), "read the time between two events");
-    t->next_set = (first + t->batch) % sets;
+    t->next_set = (first + t->batch) % t->span;
     *us = (double)ms * 1e3 / t->batch;
     return HONE_OK;
 }
 
-static hone_code warm_up(timer *t, const hone_arm *arms[2], unsigned n_arms, hone_err *e) {
+// Sets whose buffers together take half of L2, so that all stay in it.
+static unsigned warm_sets(const hone_arm *arm) {
+    const hone_workload *w = arm->bound->w;
+    size_t one = arm->bound->plan->total_bytes ? arm->bound->plan->total_bytes : 1, fit = w->device->info.l2_bytes / 2 / one;
+    return fit < 1 ? 1 : fit < w->n_sets ? (unsigned)fit : w->n_sets;
+}
+
+// Short plans: a sample is many runs. Cold, each on data of its own; warm, the same few sets again and again, unless a run changes its inputs.
+static hone_code make_batches(timer *t, unsigned n_arms, hone_err *e) {
+    bool repeats = t->cfg->warm_cache && !hone_plan_has_inout(t->arms[0]->bound->plan);
+    t->batch = repeats && t->span < WARM_BATCH ? (WARM_BATCH + t->span - 1) / t->span * t->span : t->span;
+    t->next_set = 0;   // graphs begin with set 0
+    for (unsigned i = 0; i < n_arms && t->batch > 1 && !t->cfg->no_graph; i++)
+        HONE_TRY(hone_runs_make(t->arms[i], t->stream, t->span, t->batch, true, false, &t->replay[i], e));
+    if (n_arms == 2 && !t->replay[0].exec != !t->replay[1].exec)   // both arms in the same form
+        for (unsigned i = 0; i < n_arms; i++)
+            hone_runs_free(&t->replay[i]);
+    return HONE_OK;
+}
+
+static hone_code warm_up(timer *t, unsigned n_arms, hone_err *e) {
     unsigned least = t->cfg->warmup_launches ? t->cfg->warmup_launches : DEFAULT_WARMUP;
     double busy = t->cfg->warmup_s == 0 ? 0.5 : t->cfg->warmup_s, from = hone_now_s(&t->cfg->clock), shortest = INFINITY;
     bool is_virtual = t->device->info.is_virtual;
     for (unsigned i = 0; i < least || (!is_virtual && hone_now_s(&t->cfg->clock) - from < busy); i++) {
         for (unsigned a = 0; a < n_arms; a++) {
             double us;
-            HONE_TRY(sample(t, arms[a], &us, e));
+            HONE_TRY(sample(t, t->arms[a], &us, e));
             shortest = us < shortest ? us : shortest;
         }
         if (is_virtual)
             break;   // modelled time has nothing to warm up
     }
-    unsigned sets = arms[0]->bound->w->n_sets;
-    if (!is_virtual && shortest < SHORT_US && sets > 1)
-        t->batch = sets;   // every run of a batch finds other data
+    if (!is_virtual && shortest < SHORT_US)
+        return make_batches(t, n_arms, e);
     return HONE_OK;
 }
 
@@ -210,8 +256,14 @@ static hone_code compare_with_wall(timer *t, const hone_arm *a, hone_pair *out, 
     return HONE_OK;
 }
 
+// The outputs of set 0 as the timed form leaves them: the same graph, the same batch, L2 as it was for the samples.
+static hone_code leave_outputs(timer *t, const hone_arm *arm, hone_err *e) {
+    double us;
+    t->next_set = 0;
+    return sample(t, arm, &us, e);
+}
+
 static hone_code measure(timer *t, const hone_arm *a, const hone_arm *b, hone_pair *out, hone_err *e) {
-    const hone_arm *arms[2] = {a, b};
     bool is_virtual = t->device->info.is_virtual;
     unsigned visit = is_virtual ? 1 : t->cfg->per_visit ? t->cfg->per_visit : DEFAULT_VISIT;
     visit = visit > 32 ? 32 : visit;
@@ -223,11 +275,15 @@ static hone_code measure(timer *t, const hone_arm *a, const hone_arm *b, hone_pa
     if (!out->a_us || !out->b_us || !out->log_ratio)
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for %zu samples", cap);
     HONE_TRY(open_timer(t, e));
-    HONE_TRY(warm_up(t, arms, b ? 2 : 1, e));
+    HONE_TRY(warm_up(t, b ? 2 : 1, e));
     out->batch = t->batch;
+    out->sets = t->span;
+    out->warm = t->cfg->warm_cache;
+    out->graph = t->replay[0].exec != NULL;
     HONE_TRY(b ? collect_pairs(t, a, b, cap, visit, out, e) : collect_single(t, a, cap, out, e));
     summarise(t->cfg, b != NULL, out);
-    return compare_with_wall(t, b ? b : a, out, e);
+    HONE_TRY(compare_with_wall(t, b ? b : a, out, e));
+    return t->cfg->leave_outputs ? leave_outputs(t, b ? b : a, e) : HONE_OK;
 }
 
 hone_code hone_measure_pair(const hone_arm *a, const hone_arm *b, const hone_pair_config *c, hone_pair *out, hone_err *e) {
@@ -235,7 +291,8 @@ hone_code hone_measure_pair(const hone_arm *a, const hone_arm *b, const hone_pai
     hone_pair_config cfg = *c;
     if (!cfg.clock.now_s)
         cfg.clock = hone_clock_monotonic();
-    timer t = {.device = a->bound->w->device, .drv = a->bound->w->device->driver, .cfg = &cfg, .batch = 1};
+    timer t = {.device = a->bound->w->device, .drv = a->bound->w->device->driver, .cfg = &cfg, .batch = 1, .arms = {a, b}};
+    t.span = cfg.warm_cache && !t.device->info.is_virtual ? warm_sets(a) : a->bound->w->n_sets;
     hone_code code = measure(&t, a, b, out, e);
     close_timer(&t);
     if (code != HONE_OK)

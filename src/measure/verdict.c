@@ -47,6 +47,8 @@ json_t *hone_pair_json(const hone_pair *p, bool with_samples) {
                           interval_json(&p->a));
     if (!o)
         return NULL;
+    json_object_set_new(o, "l2", json_string(p->warm ? "warm" : "cold"));
+    json_object_set_new(o, "form", json_string(p->graph ? "graph" : p->batch > 1 ? "batch" : "launch"));
     if (paired) {
         json_object_set_new(o, "b_us", interval_json(&p->b));
         json_object_set_new(o, "ratio", interval_json(&p->ratio));

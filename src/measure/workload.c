@@ -203,6 +203,21 @@ hone_code hone_bound_reset(const hone_bound *b, unsigned set, uint8_t poison, ho
     return HONE_OK;
 }
 
+hone_code hone_bound_restore(const hone_bound *b, unsigned set, CUstream stream, hone_err *e) {
+    const hone_driver *drv = b->w->device->driver;
+    const hone_plan *base = b->w->base;
+    for (size_t i = 0; i < b->plan->n_buffers; i++) {
+        const hone_plan_buffer *p = &b->plan->buffers[i];
+        if (p->bytes == 0 || p->arg->role != HONE_INOUT)
+            continue;
+        CUdeviceptr from = b->w->pristine[(size_t)set * base->n_buffers + base_index(base, p->arg->name)];
+        CUresult r = drv->MemcpyDtoDAsync(hone_bound_set(b, set)[i], from, p->bytes, stream);
+        if (r != CUDA_SUCCESS)
+            return hone_driver_fail(drv, r, e, "restore buffer '%s'", p->arg->name);
+    }
+    return HONE_OK;
+}
+
 hone_code hone_bound_read(const hone_bound *b, unsigned set, size_t buffer, void **out, hone_err *e) {
     const hone_plan_buffer *p = &b->plan->buffers[buffer];
     void *host = hone_malloc(p->bytes ? p->bytes : 1);

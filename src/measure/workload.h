@@ -34,6 +34,8 @@ void hone_bound_free(hone_bound *b);
 const CUdeviceptr *hone_bound_set(const hone_bound *b, unsigned set);   // addresses in the plan's order
 // Outputs and scratch get the byte `poison`, inouts their first contents. Synchronous with respect to the default stream.
 hone_code hone_bound_reset(const hone_bound *b, unsigned set, uint8_t poison, hone_err *e);
+// Inouts get their first contents, in the stream. errors: HONE_E_DEVICE. The driver must have MemcpyDtoDAsync.
+hone_code hone_bound_restore(const hone_bound *b, unsigned set, CUstream stream, hone_err *e);
 // Copies one buffer of the plan to the host. owns: *out by hone_free.
 hone_code hone_bound_read(const hone_bound *b, unsigned set, size_t buffer, void **out, hone_err *e);
 #endif
