@@ -13,6 +13,10 @@ add_dependencies(physicaldriver honegpu)
 add_custom_command(TARGET physicaldriver POST_BUILD
   COMMAND ${CMAKE_COMMAND} -E copy_if_different $<TARGET_FILE:honegpu> ${CMAKE_BINARY_DIR}/fakegpu/libhonegpu_physical.so)
 set_property(GLOBAL APPEND PROPERTY hone_test_targets physicaldriver)
+add_library(fakenvml MODULE EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/tests/fault/fake_nvml.c)   # NVML as a test says; beside the physical driver
+target_link_libraries(fakenvml PRIVATE m)
+set_target_properties(fakenvml PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fakegpu PREFIX "" OUTPUT_NAME libnvidia-ml SUFFIX .so.1)
+set_property(GLOBAL APPEND PROPERTY hone_test_targets fakenvml)
 if(CMOCKA_FOUND)
   file(GLOB unit_tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/unit/*/test_*.c)
   find_library(MPFR mpfr)

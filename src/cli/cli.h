@@ -18,6 +18,10 @@ typedef struct cli_options {
     bool has_port;
     unsigned port, queue;
     const char *color, *device, *out, *certificate, *html, *import, *suppress, *checks;
+    bool energy, no_roofline;
+    const char *cache;
+    unsigned repeat, energy_blocks;
+    double energy_window_s;
     unsigned workers, evals, patience, batch, top, schedules;
     bool has_seed;
     uint64_t seed;

@@ -1,9 +1,9 @@
 // hone bench: times candidates against the task's baseline, in one session.
-#include "cli/cli.h"
+#include "cli/bench.h"
 #include "search/search.h"
 #include <string.h>
 
-typedef struct row { const char *path; hone_outcome *o; } row;
+typedef cli_bench_row row;
 
 static hone_timing timing_of(const hone_outcome *o) {
     return (hone_timing){o->time_us, o->time_lo_us, o->time_hi_us, o->time_is_modelled, o->error_band, o->time_us};
@@ -37,7 +37,9 @@ static void print_table(const cli_options *opt, const row *rows, size_t n, const
         printf("%-32s %*s  %-*s %7.2f×  %s\n", hone_path_base(rows[i].path), strstr(cli_time_text(o->time_us, t), "µ") ? 13 : 12, t,
                25 + (strstr(range, "µ") ? 1 : 0) + (strstr(hi, "µ") && strstr(lo, "µ") ? 1 : 0), range,
                rows[0].o->has_time ? rows[0].o->time_us / o->time_us : 0.0, verdict(&rows[0], &rows[i]));
+        cli_bench_details(&rows[i], i == 0, &st);
     }
+    cli_bench_ceilings(&rows[0], &st);
 }
 
 static json_t *row_json(const row *base, const row *r) {
@@ -53,6 +55,7 @@ static json_t *row_json(const row *base, const row *r) {
     json_t *time = json_object_get(o->json, "time");
     if (time)
         json_object_set(j, "detail", time);
+    cli_bench_json(r, j);
     return j;
 }
 
@@ -71,15 +74,39 @@ static int print_rows(const cli_options *opt, const row *rows, size_t n, const h
     return all ? EXIT_FINE : EXIT_WRONG;
 }
 
+static double limit_of(const cli_options *o, const hone_task *task, double window_s) {
+    return (o->limit_s > 0 ? o->limit_s : 300) + hone_job_energy_seconds(window_s, o->energy_blocks, task->n_sizes);
+}
+
+// The whole measurement once more, without the checks that the first one passed.
+static hone_code repeat(const cli_options *opt, hone_pool *pool, hone_job *j, row *out, hone_err *e) {
+    j->stages = HONE_STAGE_STATIC | HONE_STAGE_COMPILE | HONE_STAGE_TIME;
+    j->want_ceilings = false;
+    for (unsigned i = 1; i < opt->repeat && out->o->verdict == HONE_PASS; i++) {
+        hone_outcome *again = NULL;
+        HONE_TRY(cli_evaluate(pool, j, &again, e));
+        if (again->verdict == HONE_PASS && again->has_time)
+            out->repeats[out->n_repeats++] = (cli_bench_repeat){again->time_us, again->has_energy ? again->energy_mj : 0};
+        hone_outcome_free(again);
+    }
+    return HONE_OK;
+}
+
 static hone_code time_one(const cli_options *opt, hone_pool *pool, const hone_task *task, const char *path, uint64_t id, row *out, hone_err *e) {
     hone_task *candidate = NULL;
     if (id)
         HONE_TRY(cli_load_task(path, &candidate, e));
+    double window_s = opt->energy_window_s > 0 ? opt->energy_window_s : opt->energy || opt->energy_blocks ? 5 : 0;
     hone_job j = {.id = id, .task_path = task->path, .task_text = task->text, .candidate_text = candidate ? candidate->text : NULL,
-                  .tuning = opt->params, .n_tuning = id ? opt->n_params : 0, .seed = opt->has_seed ? opt->seed : 1, .stages = HONE_STAGE_ALL,
-                  .time_limit_s = opt->limit_s > 0 ? opt->limit_s : 300};
-    *out = (row){.path = path};
-    hone_code c = cli_evaluate(pool, &j, &out->o, e);
+                  .tuning = opt->params, .n_tuning = id ? opt->n_params : 0, .seed = opt->has_seed ? opt->seed : 1,
+                  .stages = HONE_STAGE_ALL | HONE_STAGE_PROFILE, .time_limit_s = limit_of(opt, task, window_s), .want_ceilings = id == 0 && !opt->no_roofline,
+                  .timing_warm = !opt->cache || strcmp(opt->cache, "cold") != 0, .energy_window_s = window_s, .energy_blocks = opt->energy_blocks};
+    *out = (row){.path = path, .task = task};
+    hone_code c = opt->repeat > CLI_BENCH_REPEATS ? hone_fail(e, HONE_E_LIMIT, 0, "at most %d repeats", CLI_BENCH_REPEATS) : HONE_OK;
+    if (c == HONE_OK)
+        c = cli_evaluate(pool, &j, &out->o, e);
+    if (c == HONE_OK)
+        c = repeat(opt, pool, &j, out, e);
     hone_task_free(candidate);
     return c;
 }
@@ -90,7 +117,7 @@ int cmd_bench(const cli_options *o) {
         hone_fail(&e, HONE_E_USAGE, 0, "'hone bench' needs a task file");
         return cli_error(o, &e);
     }
-    row rows[CLI_MAX_ARGS] = {{0}};
+    static row rows[CLI_MAX_ARGS];
     size_t n = 0;
     hone_task *task = NULL;
     hone_pool *pool = NULL;
@@ -99,6 +126,8 @@ int cmd_bench(const cli_options *o) {
         c = cli_open_pool(o, 1, &pool, &e);
     for (; c == HONE_OK && n < o->n_args; n += c == HONE_OK)
         c = time_one(o, pool, task, o->args[n], n, &rows[n], &e);
+    for (size_t i = 0; i < n; i++)
+        cli_bench_derive(&rows[i], json_object_get(rows[0].o->json, "ceilings"));
     int code = c == HONE_OK ? print_rows(o, rows, n, pool) : cli_error(o, &e);
     for (size_t i = 0; i < n; i++)
         hone_outcome_free(rows[i].o);

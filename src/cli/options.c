@@ -109,6 +109,17 @@ FLAG(json)
 FLAG(quiet)
 FLAG(force)
 FLAG(source)
+FLAG(energy)
+FLAG(no_roofline)
+COUNT(repeat)
+COUNT(energy_blocks)
+SETTER(energy_window) { return parse_seconds(name, v, &o->energy_window_s, e); }
+SETTER(cache) {
+    if (strcmp(v, "cold") && strcmp(v, "warm") && strcmp(v, "both"))
+        return bad(name, v, "cold, warm or both", e);
+    o->cache = v;
+    return HONE_OK;
+}
 TEXT(device)
 TEXT(out)
 TEXT(certificate)

@@ -30,8 +30,15 @@ typedef struct hone_job {
     uint32_t sanitize_flags;                     // HONE_VGPU_* of the sanitize stage; 0: the usual ones
     unsigned schedules;                          // seeded schedules that the sanitize stage compares; 0: none
     unsigned timing_samples;                     // physical: per arm; 0 = default
+    bool timing_warm;                            // physical: time with a warm L2 cache too, beside the cold one
+    double energy_window_s; unsigned energy_blocks;   // physical: measure energy with the time; window 0: no, blocks 0: 6
+    bool want_ceilings;                          // what a large copy and a chain of FMAs reach on this device, once per worker
     size_t memory_limit_bytes;                   // of the worker, beyond what it holds at the start of a task; 0 = pool default
 } hone_job;
+// What measuring energy adds to a job, at most: for its time limit.
+static inline double hone_job_energy_seconds(double window_s, unsigned blocks, size_t sizes) {
+    return window_s > 0 ? (10 + 4 * (window_s + 1.2) * 2 * (blocks ? blocks : 6)) * (double)(sizes ? sizes : 1) : 0;
+}
 
 typedef struct hone_finding {
     const char *kind;        // stable dotted name, see docs/findings.md
@@ -53,7 +60,7 @@ typedef struct hone_outcome {
     unsigned stages_passed;
     hone_finding *findings; size_t n_findings;
     bool has_time; double time_us, time_lo_us, time_hi_us; bool time_is_modelled; double error_band;
-    bool has_energy; double energy_mj;
+    bool has_energy; double energy_mj, energy_lo_mj, energy_hi_mj;   // per run of the plan
     bool has_resources; uint32_t registers, spill_bytes, static_shared_bytes;   // worst kernel
     char ptx_hash[HONE_HASH_HEX];                // of the PTX without debug lines and names of files; empty before compile
     char *ptx; size_t ptx_len; void *cubin; size_t cubin_len;                   // when wanted

@@ -88,6 +88,7 @@ typedef struct hone_session {
     json_t *check_notes;             // [{"sizes","derived","used","why"}]
     json_t *admission;               // findings about the task itself; NULL before they were looked for
     json_t *control;                 // physical: the A/A control of this session
+    json_t *ceilings;                // of the device, kept for the worker's life; NULL before they were asked for
 } hone_session;
 hone_code hone_session_open(const char *device, unsigned threads, hone_session **out, hone_err *e);
 void hone_session_close(hone_session *s);
@@ -105,7 +106,9 @@ const json_t *hone_session_admission(hone_session *s);
 void hone_session_drop_workloads(hone_session *s);
 
 // ---- outputs.c: what a program on the timing device computes from a size's inputs (set 0), against the baseline. Adds findings to f.
+// p NULL: b's outputs of set 0 lie in its buffers already, as a timed run left them. The baseline's must have been kept before.
 hone_code hone_compare_outputs(hone_session *s, size_t size, const hone_bound *b, hone_program *p, hone_findings *f, hone_err *e);
+hone_code hone_keep_outputs(hone_session *s, size_t size, hone_err *e);   // runs the baseline once, unless its outputs are kept
 void hone_size_forget_outputs(hone_size_state *z);
 
 // ---- report.c: one job's outcome while it grows
@@ -129,6 +132,9 @@ void hone_report_end(hone_report *r, unsigned stage, unsigned refused_before, ho
 // Turns a failed run into a finding of the candidate when the code can be blamed on it; false when it cannot (then it is an error).
 bool hone_report_blame(hone_report *r, hone_code c, const hone_err *e);
 json_t *hone_report_finish(hone_report *r);                              // caller owns
+
+// ---- ceilings.c: {"kind","copy_gbs","fma_tflops"}, measured (virtual: modelled) once per worker; {"reason"} when it cannot be. Borrowed.
+const json_t *hone_session_ceilings(hone_session *s);
 
 // ---- stages.c
 void hone_evaluate_job(hone_session *s, const hone_job *j, hone_report *r);

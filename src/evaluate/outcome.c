@@ -75,6 +75,8 @@ static void read_numbers(hone_outcome *o) {
         o->error_band = number(t, "error_band", &ignored);
     }
     o->energy_mj = number(en, "energy_mj", &o->has_energy);
+    o->energy_lo_mj = number(en, "lo_mj", &ignored);
+    o->energy_hi_mj = number(en, "hi_mj", &ignored);
     double registers = number(c, "registers", &o->has_resources);
     o->registers = (uint32_t)registers;
     o->spill_bytes = (uint32_t)number(c, "spill_bytes", &ignored);

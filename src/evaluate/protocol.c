@@ -1,5 +1,6 @@
 // Jobs and descriptions as JSON. The same bytes go through a pipe to a local worker or a queue to a remote one. Outcomes: outcome.c.
 #include "evaluate/internal.h"
+#include "measure/energy.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,12 @@ char *hone_job_dump(const hone_job *j) {
                           "tuning", tuning, "flags", flags, "stages", (int)j->stages, "seed", (json_int_t)j->seed, "time_limit_s",
                           j->time_limit_s, "artifacts", j->want_artifacts, "timing_samples", (int)j->timing_samples,
                           "memory_limit", (json_int_t)j->memory_limit_bytes, "sanitize_flags", (int)j->sanitize_flags, "schedules", (int)j->schedules);
+    if (o && j->timing_warm)
+        json_object_set_new(o, "timing_warm", json_true());
+    if (o && j->want_ceilings)
+        json_object_set_new(o, "ceilings", json_true());
+    if (o && j->energy_window_s > 0)
+        json_object_set_new(o, "energy", json_pack("{s:f,s:i}", "window_s", j->energy_window_s, "blocks", (int)j->energy_blocks));
     char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
     json_decref(o);
     char *own = text ? hone_strdup(text) : NULL;   // jansson's memory is not ours to hand out
@@ -76,6 +83,12 @@ static hone_code unpack(hone_job_message *m, hone_err *e) {
                         .schedules = (unsigned)schedules,
                         .timing_samples = (unsigned)samples,
                         .memory_limit_bytes = memory > 0 ? (size_t)memory : 0};
+    const json_t *energy = json_object_get(m->json, "energy");
+    json_int_t blocks = json_integer_value(json_object_get(energy, "blocks"));
+    m->job.timing_warm = json_is_true(json_object_get(m->json, "timing_warm"));
+    m->job.want_ceilings = json_is_true(json_object_get(m->json, "ceilings"));
+    m->job.energy_window_s = json_number_value(json_object_get(energy, "window_s"));
+    m->job.energy_blocks = blocks > 0 && blocks <= HONE_ENERGY_MAX_BLOCKS ? (unsigned)blocks : 0;
     return fill_lists(tuning, flags, m, e);
 }
 

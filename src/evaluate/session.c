@@ -114,6 +114,7 @@ void hone_session_close(hone_session *s) {
     hone_device_close(s->virtual_device);
     hone_device_close(s->device);
     json_decref(s->device_json);
+    json_decref(s->ceilings);
     hone_free(s);
 }
 

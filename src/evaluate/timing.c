@@ -1,6 +1,7 @@
 // The time and profile stages. Virtual: one sampled run per size, modelled. Physical: paired with the baseline, outputs of timed runs
 // compared, an A/A control once per session. Several sizes count equally: the outcome's time is the geometric mean of their times.
 #include "evaluate/stages.h"
+#include "measure/energy.h"
 #include <math.h>
 #include <string.h>
 
@@ -124,7 +125,76 @@ static double doubt(const hone_session *s) {
     return json_is_true(json_object_get(s->control, "void")) && median > 0 ? exp(10 * fabs(log(median))) : 1;
 }
 
-static hone_code pair_size(hone_stage_run *x, size_t i, total *t, hone_err *e) {
+// ---- energy
+
+typedef struct energy_total { double log_mj, log_lo, log_hi, log_ratio; size_t n; json_t *sizes; char why[300]; } energy_total;
+
+// A device without energy readings, or without a steady block, refuses nobody: the outcome says why there is none.
+static hone_code energy_size(hone_stage_run *x, size_t i, const hone_arm *candidate, energy_total *t, hone_err *e) {
+    hone_session *s = x->s;
+    hone_energy_config cfg = {.window_s = x->job->energy_window_s, .blocks = x->job->energy_blocks, .seed = x->job->seed};
+    hone_energy m;
+    hone_err why = {0};
+    hone_arm base = {&s->sizes[i].bound, s->sizes[i].program};
+    hone_code c = x->job->candidate_text ? hone_measure_energy(&base, candidate, s->nvml, &cfg, &m, &why)
+                                         : hone_measure_energy(candidate, NULL, s->nvml, &cfg, &m, &why);
+    if (c != HONE_OK) {
+        if (hone_result_is_sticky(why.sub))
+            return hone_fail(e, c, why.sub, "%s", why.msg);
+        snprintf(t->why, sizeof t->why, "%.299s", why.msg);
+        return HONE_OK;
+    }
+    json_t *entry = hone_energy_json(&m);
+    if (entry)
+        json_object_set_new(entry, "sizes", sizes_json(x->plans[i]->sizes));
+    json_array_append_new(t->sizes, entry);
+    t->log_mj += log(m.b.mid);
+    t->log_lo += log(m.b.lo);
+    t->log_hi += log(m.b.hi);
+    t->log_ratio += log(m.ratio.mid);
+    t->n++;
+    hone_energy_free(&m);
+    return HONE_OK;
+}
+
+// Several sizes count equally, as for time: geometric means.
+static json_t *energy_total_json(const energy_total *t) {
+    if (t->why[0] || !t->n)
+        return json_pack("{s:s,s:s}", "kind", "absent", "reason", t->why);
+    double n = (double)t->n;
+    json_t *first = json_array_get(t->sizes, 0);
+    return json_pack("{s:s,s:O,s:f,s:f,s:f,s:f,s:O}", "kind", "measured", "source", json_object_get(first, "source"), "energy_mj", exp(t->log_mj / n),
+                     "lo_mj", exp(t->log_lo / n), "hi_mj", exp(t->log_hi / n), "ratio", exp(t->log_ratio / n), "sizes", t->sizes);
+}
+
+typedef struct physical { total cold, warm; energy_total energy; } physical;
+
+// One mode of L2. The candidate's outputs are those of the form that was timed, replays of graphs included.
+static hone_code pair_mode(hone_stage_run *x, size_t i, const hone_arm *candidate, bool warm, total *t, hone_err *e) {
+    hone_session *s = x->s;
+    hone_pair pair = {0};
+    hone_pair_config cfg = pair_config(x);
+    cfg.warm_cache = warm;
+    cfg.leave_outputs = true;
+    HONE_TRY(hone_keep_outputs(s, i, e));
+    HONE_TRY(hone_measure_pair(&(hone_arm){&s->sizes[i].bound, s->sizes[i].program}, candidate, &cfg, &pair, e));
+    hone_code c = hone_compare_outputs(s, i, candidate->bound, NULL, &x->r->findings, e);
+    if (c == HONE_OK) {
+        double floor_us = hone_floor_us(x->plans[i], &s->device->info);
+        if (!warm && pair.b.mid < floor_us)
+            hone_findings_add(&x->r->findings, HONE_F_TIME_TOO_FAST, NULL, 0,
+                              json_pack("{s:f,s:f}", "time_us", pair.b.mid, "floor_us", floor_us),
+                              "takes %.3f µs, but writing the outputs alone takes %.3f µs at the memory's peak rate", pair.b.mid, floor_us);
+        json_t *entry = hone_pair_json(&pair, true);
+        if (entry)
+            json_object_set_new(entry, "sizes", sizes_json(x->plans[i]->sizes));
+        add_time(t, pair.b.mid, pair.b.lo / doubt(s), pair.b.hi * doubt(s), 0, entry);
+    }
+    hone_pair_free(&pair);
+    return c;
+}
+
+static hone_code pair_size(hone_stage_run *x, size_t i, physical *t, hone_err *e) {
     hone_session *s = x->s;
     hone_code c = hone_session_workload(s, i, e);
     if (c == HONE_OK)
@@ -135,50 +205,49 @@ static hone_code pair_size(hone_stage_run *x, size_t i, total *t, hone_err *e) {
     }
     hone_program *p = NULL;
     hone_bound b = {0};
-    hone_pair pair = {0};
-    hone_pair_config cfg = pair_config(x);
     c = hone_program_load(s->device, x->compiled, x->plans[i], &p, e);
     if (c == HONE_OK)
         c = hone_bound_make(s->sizes[i].workload, x->plans[i], &b, e);
+    hone_arm candidate = {&b, p};
     if (c == HONE_OK)
-        c = hone_measure_pair(&(hone_arm){&s->sizes[i].bound, s->sizes[i].program}, &(hone_arm){&b, p}, &cfg, &pair, e);
-    if (c == HONE_OK)
-        c = hone_compare_outputs(s, i, &b, p, &x->r->findings, e);
-    if (c == HONE_OK) {
-        double floor_us = hone_floor_us(x->plans[i], &s->device->info);
-        if (pair.b.mid < floor_us)
-            hone_findings_add(&x->r->findings, HONE_F_TIME_TOO_FAST, NULL, 0,
-                              json_pack("{s:f,s:f}", "time_us", pair.b.mid, "floor_us", floor_us),
-                              "takes %.3f µs, but writing the outputs alone takes %.3f µs at the memory's peak rate", pair.b.mid, floor_us);
-        json_t *entry = hone_pair_json(&pair, true);
-        if (entry)
-            json_object_set_new(entry, "sizes", sizes_json(x->plans[i]->sizes));
-        add_time(t, pair.b.mid, pair.b.lo / doubt(s), pair.b.hi * doubt(s), 0, entry);
-    }
-    hone_pair_free(&pair);
+        c = pair_mode(x, i, &candidate, false, &t->cold, e);
+    if (c == HONE_OK && x->job->timing_warm)
+        c = pair_mode(x, i, &candidate, true, &t->warm, e);
+    if (c == HONE_OK && x->job->energy_window_s > 0)
+        c = energy_size(x, i, &candidate, &t->energy, e);
     hone_bound_free(&b);
     hone_program_free(p);
     return c;
 }
 
 static hone_code pair_all(hone_stage_run *x, hone_err *e) {
-    total t = {.sizes = json_array()};
+    physical t = {.cold = {.sizes = json_array()}, .warm = {.sizes = json_array()}, .energy = {.sizes = json_array()}};
     hone_code c = hone_device_use(x->s->device, e);
     for (size_t i = 0; i < x->n_plans && c == HONE_OK; i++)
         c = pair_size(x, i, &t, e);
     if (c == HONE_OK) {
-        json_t *j = time_json(&t, "measured");
+        json_t *j = time_json(&t.cold, "measured");
         if (j && x->s->control)
             json_object_set_new(j, "control", json_deep_copy(x->s->control));
+        if (j && t.warm.n)
+            json_object_set_new(j, "warm", time_json(&t.warm, "measured"));
         hone_report_set(x->r, "time", j);
+        if (x->job->energy_window_s > 0)
+            hone_report_set(x->r, "energy", energy_total_json(&t.energy));
     } else {
         recover_timing(x->s, e);
     }
-    json_decref(t.sizes);
+    json_decref(t.cold.sizes);
+    json_decref(t.warm.sizes);
+    json_decref(t.energy.sizes);
     return c;
 }
 
 hone_code hone_stage_time(hone_stage_run *x, hone_err *e) {
+    if (x->job->want_ceilings)
+        hone_report_set(x->r, "ceilings", json_deep_copy(hone_session_ceilings(x->s)));
+    if (x->job->energy_window_s > 0 && x->s->device->info.is_virtual)
+        hone_report_set(x->r, "energy", json_pack("{s:s,s:s}", "kind", "absent", "reason", "the virtual GPU has no energy model"));
     if (!x->s->device->info.is_virtual)
         return pair_all(x, e);
     return model_all(x, (x->job->stages & HONE_STAGE_PROFILE) != 0, e);

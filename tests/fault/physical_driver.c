@@ -286,6 +286,9 @@ static double unit(uint64_t x) {   // a number in [-1, 1) that depends on x alon
     return (double)(x >> 11) / 4503599627370496.0 - 1;
 }
 
+static bool capturing;
+static unsigned captured;
+
 static double modelled_us(void) {
     static honeVgpuLaunch launch[4];
     uint32_t n = 0;
@@ -306,6 +309,10 @@ static CUresult launched(CUresult r) {
 API CUresult cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned smem,
                             CUstream q, void **params, void **extra) {
     ENTER;
+    if (capturing) {
+        captured++;
+        return REAL(cuLaunchKernel, f, gx, gy, gz, bx, by, bz, smem, q, params, extra);
+    }
     return launched(EMULATED(REAL(cuLaunchKernel, f, gx, gy, gz, bx, by, bz, smem, q, params, extra)));
 }
 API CUresult cuLaunchKernelEx(const CUlaunchConfig *c, CUfunction f, void **params, void **extra) {
@@ -362,4 +369,55 @@ API CUresult cuEventElapsedTime(float *ms, CUevent a, CUevent b) {
     ENTER;
     *ms = (float)((b->at_s - a->at_s) * 1e3);
     return CUDA_SUCCESS;
+}
+API CUresult cuEventQuery(CUevent v) { return v->at_s > device_now() ? CUDA_ERROR_NOT_READY : CUDA_SUCCESS; }
+API CUresult cuMemcpyDtoDAsync_v2(CUdeviceptr d, CUdeviceptr s, size_t n, CUstream q) {
+    (void)q;
+    return capturing ? ((CUresult(*)(CUdeviceptr, CUdeviceptr, size_t, CUstream))real("cuMemcpyDtoDAsync_v2"))(d, s, n, q) : cuMemcpyDtoD_v2(d, s, n);
+}
+
+// ---- graphs: captured and replayed by the library behind; a replay takes as long as its last launch models, times the launches in it
+
+API CUresult cuStreamBeginCapture_v2(CUstream q, int mode) {
+    ENTER;
+    CUresult r = REAL(cuStreamBeginCapture_v2, q, mode);
+    capturing = r == CUDA_SUCCESS;
+    captured = 0;
+    return r;
+}
+API CUresult cuStreamEndCapture(CUstream q, CUgraph *g) {
+    capturing = false;
+    return REAL(cuStreamEndCapture, q, g);
+}
+static struct { CUgraphExec exec; unsigned launches; } graphs[64];
+API CUresult cuGraphInstantiateWithFlags(CUgraphExec *x, CUgraph g, unsigned long long flags) {
+    CUresult r = ((CUresult(*)(CUgraphExec *, CUgraph, unsigned long long))real("cuGraphInstantiateWithFlags"))(x, g, flags);
+    for (int i = 0; r == CUDA_SUCCESS && i < 64; i++)
+        if (!graphs[i].exec) {
+            graphs[i].exec = *x;
+            graphs[i].launches = captured;
+            break;
+        }
+    return r;
+}
+API CUresult cuGraphLaunch(CUgraphExec x, CUstream q) {
+    ENTER;
+    CUresult r = EMULATED(REAL(cuGraphLaunch, x, q));
+    double us = gpu.fixed_us > 0 ? gpu.fixed_us : modelled_us();
+    for (int i = 0; i < 64; i++)
+        if (graphs[i].exec == x)
+            works_for(us * graphs[i].launches * (1 + gpu.noise * unit((uint64_t)++gpu.launches)));
+    return r;
+}
+API CUresult cuGraphExecDestroy(CUgraphExec x) {
+    for (int i = 0; i < 64; i++)
+        if (graphs[i].exec == x)
+            graphs[i].exec = NULL;
+    return REAL(cuGraphExecDestroy, x);
+}
+API CUresult cuGraphDestroy(CUgraph g) { return REAL(cuGraphDestroy, g); }
+
+// NVRTC 13 asks the driver that it finds for tables of its own and falls over one without this function.
+API CUresult cuGetExportTable(const void **table, const void *id) {
+    return open_library() ? ((CUresult(*)(const void **, const void *))real("cuGetExportTable"))(table, id) : CUDA_ERROR_NOT_FOUND;
 }
