@@ -25,6 +25,7 @@ vg_merge *vg_merge_shared_loads(const vg_code *code);
 typedef struct vg_alloc_sum {      // distinct sectors of one allocation
     const vg_alloc *alloc;
     double probe, first, last, all;   // in the probe block; summed over groups after their first and last set; union of all
+    double span;                        // from the first to the last sector, summed over groups
 } vg_alloc_sum;
 enum { MAX_SUMS = 64 };
 

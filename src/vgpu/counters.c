@@ -77,6 +77,26 @@ static double footprint_in(const vg_footprint *f, uint64_t base, size_t bytes) {
     return n;
 }
 
+// From the first touched sector of [base, base+bytes) to the last, in sectors; to 256 bytes.
+static double footprint_span(const vg_footprint *f, uint64_t base, size_t bytes) {
+    const uint64_t end = base - VG_DEVICE_BASE + bytes;
+    uint64_t first = UINT64_MAX, last = 0;
+    for (uint64_t at = base - VG_DEVICE_BASE; at < end; at += 256) {
+        const uint64_t chunk = at >> FP_CHUNK_SHIFT;
+        if (chunk >= FP_CHUNKS)
+            break;
+        if (!f->chunks[chunk]) {
+            at = ((chunk + 1) << FP_CHUNK_SHIFT) - 256;
+            continue;
+        }
+        if (!f->chunks[chunk][at >> 8 & (FP_CHUNK_BYTES - 1)])
+            continue;
+        first = at < first ? at : first;
+        last = at;
+    }
+    return first == UINT64_MAX ? 0 : (double)(last + 256 - first) / 32;
+}
+
 // ---- begin and end
 
 static void note_allocation(vg_count_state *st, const vg_alloc *a) {
@@ -224,8 +244,10 @@ void vg_counters_free(vg_counters *c) {
 static void close_group(vg_count_state *st) {
     if (!st->sets_in_group)
         return;
-    for (size_t i = 0; i < st->n_sums; i++)
+    for (size_t i = 0; i < st->n_sums; i++) {
         st->sums[i].last += footprint_in(&st->group, st->sums[i].alloc->base, st->sums[i].alloc->bytes);
+        st->sums[i].span += footprint_span(&st->group, st->sums[i].alloc->base, st->sums[i].alloc->bytes);
+    }
     st->last_blocks += st->group_blocks;
     st->groups++;
     footprint_clear(&st->group);
@@ -280,8 +302,9 @@ static double growth(double small, double n_small, double large, double n_large)
     return clamp(log(large / small) / log(n_large / n_small), 0, 1);
 }
 
-// Distinct sectors: of one SM's blocks, of a wave, of everything; and the part of the wave that lies in allocations too large to stay in L2.
-typedef struct grid_footprint { double set, wave, grid, wave_large; } grid_footprint;
+// Distinct sectors: of one SM's blocks, of a wave, of everything; and the part of the wave that lies in allocations too large to stay in L2. span: sectors
+// between the first and the last that a wave touches, summed over allocations; 0 when no group of blocks was sampled.
+typedef struct grid_footprint { double set, wave, grid, wave_large, span; } grid_footprint;
 
 static void add_allocation(const vg_count_state *st, const vg_alloc_sum *a, double waves, double wave_blocks, grid_footprint *out) {
     double groups = st->groups ? st->groups : 1, sectors = ceil((double)a->alloc->bytes / 32);
@@ -298,6 +321,7 @@ static void add_allocation(const vg_count_state *st, const vg_alloc_sum *a, doub
     double wave = fmin(sectors, per_group * pow(wave_blocks / blocks, within));
     out->set += fmin(sectors, per_set * pow(st->resident / set_blocks, within));
     out->wave += wave;
+    out->span += a->span / groups;
     double grid = fmin(sectors, fmax(wave * pow(waves, across), a->all));
     out->grid += grid;
     if (grid > 0.5 * vg_dev(st->device, VG_DEV_L2_BYTES) / 32)
@@ -305,7 +329,7 @@ static void add_allocation(const vg_count_state *st, const vg_alloc_sum *a, doub
 }
 
 static grid_footprint extrapolate_footprint(vg_count_state *st) {
-    grid_footprint f = {0, 0, 0, 0};
+    grid_footprint f = {0};
     double wave_blocks = fmin((double)st->n_blocks, (double)st->resident * st->active_sms);
     double waves = fmax(1, (double)st->n_blocks / wave_blocks);
     for (size_t i = 0; i < st->n_sums; i++) {
@@ -316,6 +340,13 @@ static grid_footprint extrapolate_footprint(vg_count_state *st) {
     return f;
 }
 
+// How much of what a wave reads again later waves find evicted. A wave whose accesses lie together (a plane of a stencil) shares with its neighbours in
+// time, and of those L2 holds some: three are enough. One that is spread over all of its data meets it again much later.
+static double evicted(const grid_footprint *f, double l2_sectors) {
+    const double extent = fmax(f->span, f->wave);
+    return f->span > 0 ? clamp((3 - l2_sectors / extent) / 2, 0, 1) : 1;
+}
+
 // DRAM sectors: per-SM misses times how much SMs share; never under the distinct sectors, and just those when everything stays in L2.
 static void finish_dram(vg_count_state *st, double scale, honeVgpuCounters *t) {
     grid_footprint f = extrapolate_footprint(st);
@@ -323,7 +354,7 @@ static void finish_dram(vg_count_state *st, double scale, honeVgpuCounters *t) {
     double shared = f.set > 0 ? clamp(f.wave / (f.set * st->active_sms), 0, 1) : 1;
     double reads = (double)st->dram_reads * scale * shared, writes = (double)st->dram_writes * scale * shared;
     double total = reads + writes, least = fmin(f.grid, (double)(st->dram_reads + st->dram_writes) * scale);
-    double spill = f.grid <= 0.8 * l2_sectors || f.wave <= 0 ? 0 : f.wave_large / f.wave;   // what later waves find evicted
+    double spill = f.grid <= 0.8 * l2_sectors || f.wave <= 0 ? 0 : f.wave_large / f.wave * evicted(&f, l2_sectors);
     double kept = least + spill * fmax(0, total - least);
     double factor = total > 0 ? kept / total : 0;
     t->dram_sectors_read = reads * factor;

@@ -2,6 +2,7 @@
 proposals, its best and lineage, cancellation, progress; in both protocol eras. Usage: sdk.py HONE TASK_FILE FOLDER."""
 import asyncio
 import json
+import os
 import pathlib
 import sys
 
@@ -105,7 +106,7 @@ async def cancel(client):
 
 
 async def main():
-    server = StdioServerParameters(command=hone, args=["mcp", "--root", str(root)])
+    server = StdioServerParameters(command=hone, args=["mcp", "--root", str(root)], env=dict(os.environ))
     async with Client(stdio_client(server), mode="2026-07-28") as client:
         expect(client.protocol_version == "2026-07-28", "the newer era")
         tools = (await client.list_tools()).tools
