@@ -284,7 +284,7 @@ static hone_code judge_case_once(trial *t, judge_case *k, const hone_plan *plan,
     check_guards(t, k, &im);
     check_inputs(t, k, &im);
     hone_code c = check_values(t, k, &im, e);
-    if (c == HONE_OK && k->first_of_size && t->f->refused == before)
+    if (c == HONE_OK && k->first_of_size && !t->j->sizes[k->size].heavy && t->f->refused == before)
         c = second_run(t, k, plan, &im, e);
     hone_images_free(&im);
     return c;

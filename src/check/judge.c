@@ -4,6 +4,7 @@
 #include <string.h>
 
 enum { ALL_VARIANTS_BELOW = 1 << 20, VARIANTS_ABOVE = 2 };
+static const double HEAVY = 1 << 22;   // hone_plan_work of a size: some tenths of a second on the virtual GPU
 
 static int by_bytes(const void *a, const void *b) {
     const judge_size *x = a, *y = b;
@@ -35,6 +36,7 @@ static hone_code make_sizes(hone_judge *j, hone_err *e) {
         j->sizes[i].sizes = &sizes[i];
         HONE_TRY(hone_plan_make(j->c.task, &sizes[i], j->c.tuning, &j->sizes[i].base, e));
         j->n_sizes++;
+        j->sizes[i].heavy = hone_plan_work(j->sizes[i].base) > HEAVY;
         j->sizes[i].conditioning = longest_input(j->sizes[i].base);
     }
     qsort(j->sizes, j->n_sizes, sizeof *j->sizes, by_bytes);
@@ -58,9 +60,23 @@ static bool only_task_inputs(const hone_task *t) {
     return false;
 }
 
+// Where every floating-point output is compared as it stands, no higher-precision run is asked; integer outputs ask one when they follow from
+// floats.
+static bool needs_truth(const hone_judge *j, const hone_plan *p) {
+    bool floats = false, integers = false, automatic = false;
+    for (size_t i = 0; i < p->n_buffers; i++) {
+        const hone_arg *a = p->buffers[i].arg;
+        const bool is_float = hone_dtype_is_float(a->type);
+        floats |= is_float && (a->role == HONE_IN || a->role == HONE_INOUT);
+        integers |= !is_float && hone_is_output(&p->buffers[i]);
+        automatic |= is_float && hone_is_output(&p->buffers[i]) && hone_task_tolerance(j->c.task, a->name).kind == HONE_TOL_AUTO;
+    }
+    return automatic || (integers && floats);
+}
+
 static void add_case(hone_judge *j, size_t size, unsigned nth, hone_input input) {
     uint64_t seed = j->c.seed * 1000003u + size * 64 + nth;
-    j->cases[j->n_cases++] = (judge_case){.size = size, .input = input, .seed = seed, .first_of_size = !nth};
+    j->cases[j->n_cases++] = (judge_case){.size = size, .input = input, .seed = seed, .first_of_size = !nth, .brief = !j->needs_truth || (nth && j->sizes[size].heavy)};
 }
 
 // Per size: the task's own distribution first, then the others that apply; never fewer than two cases, so that an answer to earlier inputs
@@ -69,8 +85,9 @@ static hone_code make_cases(hone_judge *j, hone_err *e) {
     j->cases = hone_arena_array(j->arena, j->n_sizes * (HONE_INPUT_COUNT + 1), sizeof *j->cases);
     if (!j->cases)
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for test cases");
+    j->needs_truth = needs_truth(j, j->sizes[0].base);
     for (size_t s = 0; s < j->n_sizes; s++) {
-        unsigned most = j->sizes[s].base->total_bytes > ALL_VARIANTS_BELOW ? VARIANTS_ABOVE : HONE_INPUT_COUNT, done = 0;
+        unsigned most = j->sizes[s].base->total_bytes > ALL_VARIANTS_BELOW || j->sizes[s].heavy ? VARIANTS_ABOVE : HONE_INPUT_COUNT, done = 0;
         if (j->c.variants && j->c.variants < most)
             most = j->c.variants;
         for (int v = 0; v < HONE_INPUT_COUNT && done < most; v++) {
