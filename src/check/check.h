@@ -51,6 +51,7 @@ typedef struct hone_run_buffer {
     hone_role role;
     uint8_t *image;
     size_t image_bytes, guard_bytes, bytes;
+    bool keep;                 // the device's contents stay as the run before, of equal plan and placement, left them
     bool undefined;            // contents are poison: on the virtual GPU call honeVgpuForget for them
 } hone_run_buffer;
 // The binary64 shadow of a run, by buffer; only buffers of float, half and bfloat16 have one.

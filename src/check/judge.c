@@ -4,7 +4,7 @@
 #include <string.h>
 
 enum { ALL_VARIANTS_BELOW = 1 << 20, VARIANTS_ABOVE = 2 };
-static const double HEAVY = 1 << 22;   // hone_plan_work of a size: some tenths of a second on the virtual GPU
+static const double SMALL = 1 << 17, HEAVY = 1 << 22;   // hone_plan_work of a size: some tenths of a second on the virtual GPU
 
 static int by_bytes(const void *a, const void *b) {
     const judge_size *x = a, *y = b;
@@ -40,6 +40,8 @@ static hone_code make_sizes(hone_judge *j, hone_err *e) {
         j->sizes[i].conditioning = longest_input(j->sizes[i].base);
     }
     qsort(j->sizes, j->n_sizes, sizeof *j->sizes, by_bytes);
+    for (size_t i = 0; i < n; i++)
+        j->sizes[i].small = hone_plan_work(j->sizes[i].base) <= SMALL || (i == 0 && !j->sizes[i].heavy);
     return HONE_OK;
 }
 

@@ -7,6 +7,7 @@ typedef struct judge_size {
     const hone_sizes *sizes;     // borrowed from the judge's arena
     hone_plan *base, *shadow;    // shadow NULL without one
     double conditioning;         // longest input dimension, for the bound without a shadow
+    bool small;                  // one run is next to nothing: many are made
     bool heavy;                  // one run is a lot of work: as few as possible
 } judge_size;
 typedef struct judge_case {
