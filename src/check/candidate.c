@@ -153,7 +153,12 @@ static void report_diff(trial *t, const judge_case *k, size_t buffer, const hone
         add_diff_evidence(ev, b, d, k->by_shadow);
     const char *file = t->candidate->path;
     bool wrong = d->kind == HONE_F_DIFF_WRONG || d->kind == HONE_F_DIFF_PRECISION || d->kind == HONE_F_DIFF_INTEGER;
-    if (wrong && is_stale(t, k, buffer, got))
+    const bool stale = wrong && is_stale(t, k, buffer, got);
+    char name[256];
+    hone_case_name(t->j, k, name);
+    if (ev && !stale)     // by itself it would not be stale
+        json_object_set_new(ev, "case", json_string(name));
+    if (stale)
         hone_findings_add(t->f, HONE_F_DIFF_STALE, file, 0, ev, "output '%s' is the answer to the inputs before", b->arg->name);
     else if (d->kind == HONE_F_DIFF_UNWRITTEN)
         hone_findings_add(t->f, d->kind, file, 0, ev, "output '%s' is not written at %s (%zu places)", b->arg->name, index, d->count);
@@ -334,12 +339,21 @@ static bool history_size(const hone_judge *j, size_t size) {
     return j->sizes[size].small && later < HISTORY_SIZES;
 }
 
+static bool is_wanted(const hone_judge *j, const judge_case *k) {
+    char name[256];
+    if (!j->only)
+        return true;
+    hone_case_name(j, k, name);
+    return strcmp(name, j->only) == 0;
+}
+
 static hone_code judge_cases(trial *t, size_t first, size_t end, const hone_plan *plan, hone_err *e) {
     const unsigned before = t->f->refused;
     hone_code c = HONE_OK;
     for (size_t i = first; c == HONE_OK && !t->stop && i < end && t->f->refused == before; i++)
-        c = judge_case_once(t, &t->j->cases[i], plan, e);
-    if (c == HONE_OK && !t->stop && t->f->refused == before && history_size(t->j, t->j->cases[first].size))
+        if (is_wanted(t->j, &t->j->cases[i]))
+            c = judge_case_once(t, &t->j->cases[i], plan, e);
+    if (c == HONE_OK && !t->j->only && !t->stop && t->f->refused == before && history_size(t->j, t->j->cases[first].size))
         c = hone_trial_histories(t, &t->j->cases[first], end - first, plan, e);
     return c;
 }
@@ -382,6 +396,14 @@ static bool load_candidate(trial *t, hone_code *c, hone_err *e) {
     return false;
 }
 
+static hone_code no_such_case(const hone_judge *j, hone_err *e) {
+    char name[256];
+    hone_fail(e, HONE_E_USAGE, 0, "no test case is called '%.200s'", j->only);
+    hone_case_name(j, &j->cases[j->n_cases - 1], name);
+    hone_hint(e, "the evidence of a finding names its case; this task has, among others, %s", name);
+    return HONE_E_USAGE;
+}
+
 hone_code hone_judge_candidate(hone_judge *j, const hone_task *candidate, const hone_env *tuning, bool float_atomics, hone_findings *f,
                                hone_judged *r, hone_err *e) {
     trial t = {.j = j, .candidate = candidate, .tuning = tuning, .float_atomics = float_atomics, .f = f, .r = r,
@@ -396,6 +418,8 @@ hone_code hone_judge_candidate(hone_judge *j, const hone_task *candidate, const 
         c = judge_size_once(&t, s, e);
     if (t.program)
         j->c.runner.unload(j->c.runner.self, t.program);
+    if (c == HONE_OK && j->only && !r->cases && f->refused == t.refused_before)
+        c = no_such_case(j, e);
     return c;
 }
 

@@ -1,5 +1,6 @@
 // The judge's life: sizes, variants, the baseline's program and its higher-precision shadow. The tests themselves are in candidate.c.
 #include "check/judge_internal.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -102,6 +103,18 @@ static hone_code make_cases(hone_judge *j, hone_err *e) {
     }
     return HONE_OK;
 }
+
+void hone_case_name(const hone_judge *j, const judge_case *k, char out[256]) {
+    const hone_sizes *s = j->sizes[k->size].sizes;
+    size_t n = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < s->n && n < 200; i++)
+        n += (size_t)snprintf(out + n, 256 - n, "%s%s=%lld", i ? "," : "", s->v[i].name, (long long)s->v[i].value);
+    if (n < 200)
+        snprintf(out + n, 256 - n, ":%s", hone_input_name(k->input));
+}
+
+void hone_judge_only(hone_judge *j, const char *only) { j->only = only; }
 
 static const char *why_not(hone_judge *j, const char *what, const hone_err *why) {
     const char *text = hone_arena_printf(j->arena, "%s: %.300s", what, why->msg);

@@ -41,7 +41,9 @@ struct hone_judge {
     bool needs_truth;            // some output is judged against a higher-precision run
     bool varying;                // the baseline's results vary from run to run
     json_t *facts;
+    const char *only;            // hone_judge_only
 };
+void hone_case_name(const hone_judge *j, const judge_case *k, char out[256]);
 // reference_run.c: references from the binary64 shadow of the baseline's own run. *usable false: there is none, and j->no_run_shadow says why.
 hone_code hone_case_run_shadow(hone_judge *j, judge_case *k, const hone_images *a, const hone_images *b, bool *usable, hone_err *e);
 // How many of the at most `most` runs with moved inputs this case gets.

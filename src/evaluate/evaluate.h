@@ -30,6 +30,8 @@ typedef struct hone_job {
     uint32_t sanitize_flags;                     // HONE_VGPU_* of the sanitize stage; 0: the usual ones
     unsigned schedules;                          // seeded schedules that the sanitize stage compares; 0: none
     unsigned timing_samples;                     // physical: per arm; 0 = default
+    const char *only_case;                       // differential tests of one case alone, as in a finding's evidence; NULL: all
+    bool without_static;                         // for hone's own tests: what do the other stages say when no static rule refuses?
     size_t memory_limit_bytes;                   // of the worker, beyond what it holds at the start of a task; 0 = pool default
 } hone_job;
 

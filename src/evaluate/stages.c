@@ -31,7 +31,8 @@ static hone_code parse_candidate(hone_stage_run *x, hone_err *e) {
 
 static hone_code stage_static(hone_stage_run *x, hone_err *e) {
     HONE_TRY(parse_candidate(x, e));
-    HONE_TRY(hone_check_source(x->s->task, x->candidate, &x->r->findings, e));
+    if (!x->job->without_static)
+        HONE_TRY(hone_check_source(x->s->task, x->candidate, &x->r->findings, e));
     bool ok = true;
     for (size_t i = 0; i < x->s->n_sizes && ok; i++)
         HONE_TRY(hone_task_feasible(x->candidate, &x->s->task->sizes[i], &x->env, &ok, e));
@@ -144,7 +145,9 @@ static hone_code stage_compile(hone_stage_run *x, hone_err *e) {
             return HONE_OK;
     }
     HONE_TRY(c);
-    HONE_TRY(hone_check_ptx(x->compiled->ptx, x->compiled->ptx_len, x->s->baseline->ptx, x->s->baseline->ptx_len, &x->r->findings, e));
+    if (!x->job->without_static)
+        HONE_TRY(hone_check_ptx(x->compiled->ptx, x->compiled->ptx_len, x->s->baseline->ptx, x->s->baseline->ptx_len, &x->r->findings,
+                                e));
     HONE_TRY(plan_sizes(x, e));
     char hash[HONE_HASH_HEX];
     program_hash(x, hash);
@@ -335,6 +338,7 @@ static hone_code stage_differential(hone_stage_run *x, hone_err *e) {
     hone_judged judged = {0};
     if (c == HONE_OK) {
         bool atomics = hone_ptx_float_atomics(x->compiled->ptx, x->compiled->ptx_len);
+        hone_judge_only(s->judge, x->job->only_case);
         c = hone_judge_candidate(s->judge, x->candidate, &x->env, atomics, &x->r->findings, &judged, e);
         x->not_the_candidate = c != HONE_OK;
         json_t *j = json_pack("{s:i,s:i}", "cases", (int)judged.cases, "runs", (int)judged.runs);
