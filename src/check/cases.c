@@ -1,5 +1,5 @@
 // References of one case: the baseline is run twice (different poison, addresses and schedule), its double-precision shadow once, and once
-// or twice more with inputs moved in their last bits. Without a usable shadow the baseline stands for itself, with a bound for reordered
+// or twice more with inputs moved in their last bits; fewer runs where one is a lot of work. Without a usable shadow the baseline stands for itself, with a bound for reordered
 // sums.
 #include "check/judge_internal.h"
 #include <math.h>
@@ -39,7 +39,19 @@ static double *as_doubles(const hone_plan_buffer *b, const hone_images *im, size
     return v;
 }
 
-typedef struct truth { hone_images ref, moved[MOVES]; const hone_plan *plan; } truth;   // runs that the references are made from
+typedef struct truth { hone_images ref, moved[MOVES]; size_t n_moved; const hone_plan *plan; } truth;   // runs that the references are made from
+
+static bool has_floats(const hone_plan *p) {
+    for (size_t i = 0; i < p->n_buffers; i++)
+        if (hone_dtype_is_float(p->buffers[i].arg->type) && p->buffers[i].arg->role != HONE_OUT && p->buffers[i].arg->role != HONE_SCRATCH)
+            return true;
+    return false;
+}
+
+size_t hone_case_moves(const hone_judge *j, const judge_case *k, size_t most) {
+    const judge_size *s = &j->sizes[k->size];
+    return k->brief || !has_floats(s->base) ? 0 : s->heavy ? 1 : most;
+}
 
 static void truth_free(truth *t) {
     hone_images_free(&t->ref);
@@ -51,9 +63,9 @@ static void truth_free(truth *t) {
 static hone_code truth_run(const hone_judge *j, const judge_case *k, void *program, const hone_plan *plan, double relative, bool want_ref,
                            truth *t, hone_err *e) {
     const hone_plan *base = j->sizes[k->size].base;
-    *t = (truth){.plan = plan};
+    *t = (truth){.plan = plan, .n_moved = hone_case_moves(j, k, MOVES)};
     hone_code c = want_ref ? run_once(j, program, plan, base, k->inputs, HONE_POISON_A, (hone_perturbation){0}, &t->ref, e) : HONE_OK;
-    for (size_t m = 0; c == HONE_OK && m < MOVES; m++)
+    for (size_t m = 0; c == HONE_OK && m < t->n_moved; m++)
         c = run_once(j, program, plan, base, k->inputs, HONE_POISON_A, (hone_perturbation){relative, k->seed + m + 1}, &t->moved[m], e);
     if (c != HONE_OK)
         truth_free(t);
@@ -71,12 +83,14 @@ static hone_code make_reference(const judge_size *s, size_t i, const hone_images
     const hone_plan_buffer *tb = &t->plan->buffers[at];
     if (by_shadow)
         shadow = as_doubles(tb, &t->ref, (size_t)at);
-    for (size_t m = 0; m < MOVES; m++)
-        moved[m] = as_doubles(tb, &t->moved[m], (size_t)at);
-    if ((by_shadow && !shadow) || !moved[0] || !moved[MOVES - 1])
+    bool missing = by_shadow && !shadow;
+    for (size_t m = 0; m < t->n_moved; m++)
+        missing |= (moved[m] = as_doubles(tb, &t->moved[m], (size_t)at)) == NULL;
+    if (missing)
         c = hone_fail(e, HONE_E_NOMEM, 0, "out of memory for the reference of '%s'", buffer->arg->name);
-    hone_ref_spec spec = {.buffer = buffer, .n = buffer->n_elems, .base = hone_image_data(&a->v[i]), .base2 = hone_image_data(&b->v[i]),
-                          .shadow = shadow, .moved = (const double *const *)moved, .n_moved = MOVES,
+    hone_ref_spec spec = {.buffer = buffer, .n = buffer->n_elems, .base = hone_image_data(&a->v[i]),
+                          .base2 = b->v ? hone_image_data(&b->v[i]) : NULL, .shadow = shadow, .moved = (const double *const *)moved,
+                          .n_moved = t->n_moved,
                           .bound = by_shadow ? 0 : hone_sum_bound(buffer->arg->type, s->conditioning)};
     if (c == HONE_OK)
         c = hone_reference_make(&spec, out, e);
@@ -167,7 +181,7 @@ static hone_code with_shadow(hone_judge *j, judge_case *k, const hone_images *a,
 
 // Once per task, at the first size with a rounding error, the source in binary64 is asked as well. Where bits of inexact floats were taken apart, the run's shadow may be too close to
 // the run: then it has to show at least half of the error that the source's shadow shows, and without one it is not used.
-enum { SECOND_OPINIONS = 8 };
+enum { SECOND_OPINIONS = 16 };
 static hone_code second_opinion(hone_judge *j, judge_case *k, const hone_images *a, const hone_images *b, hone_err *e) {
     const judge_size *s = &j->sizes[k->size];
     const double first = hone_case_error(s, k);
@@ -177,7 +191,7 @@ static hone_code second_opinion(hone_judge *j, judge_case *k, const hone_images 
     hone_code c = with_shadow(j, k, a, b, &usable, e);
     const double second = c == HONE_OK && usable ? hone_case_error(s, k) : 0;
     j->second_opinions++;
-    j->asked_second = !usable || second > 0 || j->second_opinions >= SECOND_OPINIONS;   // the smallest sizes may have no error to compare
+    j->asked_second = !usable || (first > 0 && second > 0) || j->second_opinions >= SECOND_OPINIONS;   // the smallest sizes may have no error to compare
     hone_case_free_refs(k, s->base->n_buffers);
     k->refs = refs;
     k->by_run = true;
@@ -214,6 +228,41 @@ static size_t held_bytes(const hone_plan *base, const judge_case *k) {
     return total;
 }
 
+// Whether an output still holds the poison somewhere: then only a second run tells what the baseline leaves unwritten.
+static bool holds_poison(const hone_plan *base, const hone_images *a) {
+    for (size_t i = 0; i < base->n_buffers; i++) {
+        const size_t size = hone_dtype_bytes(base->buffers[i].arg->type), n = base->buffers[i].n_elems;
+        const uint8_t *v = hone_image_data(&a->v[i]);
+        for (size_t x = 0; base->buffers[i].arg->role == HONE_OUT && x < n; x++)
+            if (v[x * size] == HONE_POISON_A && hone_is_poison(v + x * size, size, HONE_POISON_A))
+                return true;
+    }
+    return false;
+}
+
+// The baseline's own runs. At heavy sizes the second one, which shows what varies and what is left unwritten, is made only where smaller sizes
+// or the first run give cause.
+static hone_code base_runs(hone_judge *j, judge_case *k, hone_images *a, hone_images *b, hone_err *e) {
+    const judge_size *s = &j->sizes[k->size];
+    HONE_TRY(run_once(j, j->base_program, s->base, s->base, k->inputs, HONE_POISON_A, (hone_perturbation){0}, a, e));
+    if (s->heavy && !j->varying && !holds_poison(s->base, a))
+        return HONE_OK;
+    return run_once(j, j->base_program, s->base, s->base, k->inputs, HONE_POISON_B, (hone_perturbation){0}, b, e);
+}
+
+static hone_code truth_of(hone_judge *j, judge_case *k, const hone_images *a, const hone_images *b, bool *by_shadow, hone_err *e) {
+    *by_shadow = false;
+    if (!k->brief) {
+        HONE_TRY(hone_case_run_shadow(j, k, a, b, &k->by_run, e));
+        if (k->by_run && !j->asked_second)
+            HONE_TRY(second_opinion(j, k, a, b, e));
+        *by_shadow = k->by_run;
+        if (!*by_shadow)
+            HONE_TRY(with_shadow(j, k, a, b, by_shadow, e));
+    }
+    return *by_shadow ? HONE_OK : without_shadow(j, k, a, b, e);
+}
+
 hone_code hone_case_prepare(hone_judge *j, judge_case *k, hone_err *e) {
     if (k->ready)
         return HONE_OK;
@@ -222,18 +271,9 @@ hone_code hone_case_prepare(hone_judge *j, judge_case *k, hone_err *e) {
     bool by_shadow = false;
     hone_code c = hone_inputs_fill(base, k->input, k->seed, &k->inputs, e);
     if (c == HONE_OK)
-        c = run_once(j, j->base_program, base, base, k->inputs, HONE_POISON_A, (hone_perturbation){0}, &a, e);
+        c = base_runs(j, k, &a, &b, e);
     if (c == HONE_OK)
-        c = run_once(j, j->base_program, base, base, k->inputs, HONE_POISON_B, (hone_perturbation){0}, &b, e);
-    if (c == HONE_OK)
-        c = hone_case_run_shadow(j, k, &a, &b, &k->by_run, e);
-    if (c == HONE_OK && k->by_run && !j->asked_second)
-        c = second_opinion(j, k, &a, &b, e);
-    by_shadow = k->by_run;
-    if (c == HONE_OK && !by_shadow)
-        c = with_shadow(j, k, &a, &b, &by_shadow, e);
-    if (c == HONE_OK && !by_shadow)
-        c = without_shadow(j, k, &a, &b, e);
+        c = truth_of(j, k, &a, &b, &by_shadow, e);
     hone_images_free(&a);
     hone_images_free(&b);
     if (c != HONE_OK) {

@@ -51,6 +51,7 @@ typedef struct hone_run_buffer {
     hone_role role;
     uint8_t *image;
     size_t image_bytes, guard_bytes, bytes;
+    bool keep;                 // the device's contents stay as the run before, of equal plan and placement, left them
     bool undefined;            // contents are poison: on the virtual GPU call honeVgpuForget for them
 } hone_run_buffer;
 // The binary64 shadow of a run, by buffer; only buffers of float, half and bfloat16 have one.
@@ -109,6 +110,9 @@ void hone_judged_free(hone_judged *r);
 // errors: only when it could not be judged (out of memory, the baseline stopped running, device lost while running the baseline).
 hone_code hone_judge_candidate(hone_judge *j, const hone_task *candidate, const hone_env *tuning, bool float_atomics, hone_findings *f,
                                hone_judged *r, hone_err *e);
+// From now on only this case of a candidate is judged, without launch histories; NULL: all. A case is named as in findings' evidence:
+// "M=5,N=33:normal", the sizes and the input distribution. Borrowed until the next call.
+void hone_judge_only(hone_judge *j, const char *only);
 // One output buffer of a timed run against the baseline's, at any size, in pieces of whole rows and on several threads. Both come from the
 // same inputs. Uses the wider, reference-free bound of docs/verification.md ("Timed outputs"). Begin, every piece in order, end.
 typedef struct hone_output_check {

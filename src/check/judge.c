@@ -1,9 +1,11 @@
 // The judge's life: sizes, variants, the baseline's program and its higher-precision shadow. The tests themselves are in candidate.c.
 #include "check/judge_internal.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { ALL_VARIANTS_BELOW = 1 << 20, VARIANTS_ABOVE = 2 };
+static const double SMALL = 1 << 17, HEAVY = 1 << 22;   // hone_plan_work of a size: some tenths of a second on the virtual GPU
 
 static int by_bytes(const void *a, const void *b) {
     const judge_size *x = a, *y = b;
@@ -35,9 +37,12 @@ static hone_code make_sizes(hone_judge *j, hone_err *e) {
         j->sizes[i].sizes = &sizes[i];
         HONE_TRY(hone_plan_make(j->c.task, &sizes[i], j->c.tuning, &j->sizes[i].base, e));
         j->n_sizes++;
+        j->sizes[i].heavy = hone_plan_work(j->sizes[i].base) > HEAVY;
         j->sizes[i].conditioning = longest_input(j->sizes[i].base);
     }
     qsort(j->sizes, j->n_sizes, sizeof *j->sizes, by_bytes);
+    for (size_t i = 0; i < n; i++)
+        j->sizes[i].small = hone_plan_work(j->sizes[i].base) <= SMALL || (i == 0 && !j->sizes[i].heavy);
     return HONE_OK;
 }
 
@@ -58,9 +63,23 @@ static bool only_task_inputs(const hone_task *t) {
     return false;
 }
 
+// Where every floating-point output is compared as it stands, no higher-precision run is asked; integer outputs ask one when they follow from
+// floats.
+static bool needs_truth(const hone_judge *j, const hone_plan *p) {
+    bool floats = false, integers = false, automatic = false;
+    for (size_t i = 0; i < p->n_buffers; i++) {
+        const hone_arg *a = p->buffers[i].arg;
+        const bool is_float = hone_dtype_is_float(a->type);
+        floats |= is_float && (a->role == HONE_IN || a->role == HONE_INOUT);
+        integers |= !is_float && hone_is_output(&p->buffers[i]);
+        automatic |= is_float && hone_is_output(&p->buffers[i]) && hone_task_tolerance(j->c.task, a->name).kind == HONE_TOL_AUTO;
+    }
+    return automatic || (integers && floats);
+}
+
 static void add_case(hone_judge *j, size_t size, unsigned nth, hone_input input) {
     uint64_t seed = j->c.seed * 1000003u + size * 64 + nth;
-    j->cases[j->n_cases++] = (judge_case){.size = size, .input = input, .seed = seed, .first_of_size = !nth};
+    j->cases[j->n_cases++] = (judge_case){.size = size, .input = input, .seed = seed, .first_of_size = !nth, .brief = !j->needs_truth || (nth && j->sizes[size].heavy)};
 }
 
 // Per size: the task's own distribution first, then the others that apply; never fewer than two cases, so that an answer to earlier inputs
@@ -69,8 +88,9 @@ static hone_code make_cases(hone_judge *j, hone_err *e) {
     j->cases = hone_arena_array(j->arena, j->n_sizes * (HONE_INPUT_COUNT + 1), sizeof *j->cases);
     if (!j->cases)
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for test cases");
+    j->needs_truth = needs_truth(j, j->sizes[0].base);
     for (size_t s = 0; s < j->n_sizes; s++) {
-        unsigned most = j->sizes[s].base->total_bytes > ALL_VARIANTS_BELOW ? VARIANTS_ABOVE : HONE_INPUT_COUNT, done = 0;
+        unsigned most = j->sizes[s].base->total_bytes > ALL_VARIANTS_BELOW || j->sizes[s].heavy ? VARIANTS_ABOVE : HONE_INPUT_COUNT, done = 0;
         if (j->c.variants && j->c.variants < most)
             most = j->c.variants;
         for (int v = 0; v < HONE_INPUT_COUNT && done < most; v++) {
@@ -83,6 +103,18 @@ static hone_code make_cases(hone_judge *j, hone_err *e) {
     }
     return HONE_OK;
 }
+
+void hone_case_name(const hone_judge *j, const judge_case *k, char out[256]) {
+    const hone_sizes *s = j->sizes[k->size].sizes;
+    size_t n = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < s->n && n < 200; i++)
+        n += (size_t)snprintf(out + n, 256 - n, "%s%s=%lld", i ? "," : "", s->v[i].name, (long long)s->v[i].value);
+    if (n < 200)
+        snprintf(out + n, 256 - n, ":%s", hone_input_name(k->input));
+}
+
+void hone_judge_only(hone_judge *j, const char *only) { j->only = only; }
 
 static const char *why_not(hone_judge *j, const char *what, const hone_err *why) {
     const char *text = hone_arena_printf(j->arena, "%s: %.300s", what, why->msg);

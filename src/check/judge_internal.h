@@ -7,12 +7,15 @@ typedef struct judge_size {
     const hone_sizes *sizes;     // borrowed from the judge's arena
     hone_plan *base, *shadow;    // shadow NULL without one
     double conditioning;         // longest input dimension, for the bound without a shadow
+    bool small;                  // one run is next to nothing: many are made
+    bool heavy;                  // one run is a lot of work: as few as possible
 } judge_size;
 typedef struct judge_case {
     size_t size;                 // index into hone_judge.sizes
     hone_input input;
     uint64_t seed;
     bool first_of_size;
+    bool brief;                  // without a shadow: nobody asks for one, or an earlier case of this heavy size has it
     bool ready;
     bool by_shadow, by_run;      // a higher-precision reference; it is the binary64 shadow of the baseline's own run
     uint8_t **inputs;
@@ -35,11 +38,16 @@ struct hone_judge {
     unsigned second_opinions;    // asked so far
     double second_ratio;         // baseline's error by the run's shadow / by the source's; 0: not known
     json_t *precision;           // by output buffer: the baseline's own rounding error, worst case so far; owned
+    bool needs_truth;            // some output is judged against a higher-precision run
     bool varying;                // the baseline's results vary from run to run
     json_t *facts;
+    const char *only;            // hone_judge_only
 };
+void hone_case_name(const hone_judge *j, const judge_case *k, char out[256]);
 // reference_run.c: references from the binary64 shadow of the baseline's own run. *usable false: there is none, and j->no_run_shadow says why.
 hone_code hone_case_run_shadow(hone_judge *j, judge_case *k, const hone_images *a, const hone_images *b, bool *usable, hone_err *e);
+// How many of the at most `most` runs with moved inputs this case gets.
+size_t hone_case_moves(const hone_judge *j, const judge_case *k, size_t most);
 // Notes the baseline's rounding error in a case that has a higher-precision reference.
 void hone_case_note_precision(hone_judge *j, const judge_case *k);
 bool hone_case_diverges(const judge_size *s, const judge_case *k);

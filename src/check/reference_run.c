@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum { MOVES = 2 };
-typedef struct shadows { double **ref, **moved[MOVES]; uint64_t results, lost, rederived; } shadows;   // [buffer]
+typedef struct shadows { double **ref, **moved[MOVES]; size_t n_moved; uint64_t results, lost, rederived; } shadows;   // [buffer]
 // Where the source in binary64 has been seen to agree, cases with more results than this use it: it runs several times faster.
 enum { MANY_RESULTS = 1 << 19 };
 
@@ -71,7 +71,8 @@ static bool too_many(const hone_judge *j, const shadows *s) {
 
 static hone_code run_all(const hone_judge *j, const judge_case *k, shadows *s, hone_err *e) {
     HONE_TRY(run_one(j, k, (hone_perturbation){0}, &s->ref, s, e));
-    for (size_t m = 0; m < MOVES && !s->lost && !too_many(j, s); m++)
+    s->n_moved = hone_case_moves(j, k, MOVES);
+    for (size_t m = 0; m < s->n_moved && !s->lost && !too_many(j, s); m++)
         HONE_TRY(run_one(j, k, (hone_perturbation){0x1p-24, k->seed + m + 1}, &s->moved[m], s, e));
     return HONE_OK;
 }
@@ -83,11 +84,11 @@ static hone_code make_references(const judge_size *s, judge_case *k, const hone_
         const hone_plan_buffer *buffer = &s->base->buffers[i];
         if (!hone_is_output(buffer))
             continue;
-        const double *moved[MOVES];
-        for (size_t m = 0; m < MOVES; m++)
+        const double *moved[MOVES] = {NULL};
+        for (size_t m = 0; m < x->n_moved; m++)
             moved[m] = x->moved[m][i];
-        const hone_ref_spec spec = {.buffer = buffer, .n = buffer->n_elems, .base = hone_image_data(&a->v[i]), .base2 = hone_image_data(&b->v[i]),
-                                    .shadow = x->ref[i], .moved = moved, .n_moved = MOVES};
+        const hone_ref_spec spec = {.buffer = buffer, .n = buffer->n_elems, .base = hone_image_data(&a->v[i]),
+                                    .base2 = b->v ? hone_image_data(&b->v[i]) : NULL, .shadow = x->ref[i], .moved = moved, .n_moved = x->n_moved};
         c = hone_reference_make(&spec, &k->refs[i], e);
     }
     if (c != HONE_OK)

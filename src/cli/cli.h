@@ -17,7 +17,7 @@ typedef struct cli_options {
     const char *progress, *reason, *by, *format, *root, *listen, *token_file;
     bool has_port;
     unsigned port, queue;
-    const char *color, *device, *out, *certificate, *html, *import, *suppress, *checks;
+    const char *color, *device, *out, *certificate, *only_case, *html, *import, *suppress, *checks;
     bool energy, no_roofline;
     const char *cache;
     unsigned repeat, energy_blocks;

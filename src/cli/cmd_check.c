@@ -1,4 +1,5 @@
 // hone check: judges a candidate against its task, or the task's own baseline; or replays a certificate.
+#include "check/check.h"
 #include "cli/cli.h"
 #include "cli/replay.h"
 #include <string.h>
@@ -8,7 +9,57 @@ static json_t *stages_json(const hone_outcome *o) {
     return s ? json_incref(s) : json_array();
 }
 
-static void print_text(const cli_options *opt, const hone_outcome *o, const char *subject) {
+// The command that shows a finding again: the same files, inputs and parameters, and the case alone where the finding does not depend on the
+// ones before.
+static char *reproduce(const cli_options *opt, const hone_task *task, const hone_task *candidate, const hone_finding *f) {
+    hone_str s;
+    hone_str_init(&s, 4096);
+    hone_str_addf(&s, "hone check %s", task->path);
+    if (candidate)
+        hone_str_addf(&s, " %s", candidate->path);
+    if (opt->device)
+        hone_str_addf(&s, " --device %s", opt->device);
+    hone_str_addf(&s, " --seed %llu", opt->has_seed ? (unsigned long long)opt->seed : 1ull);
+    for (size_t i = 0; i < opt->n_params; i++)
+        hone_str_addf(&s, " -D%s=%lld", opt->params[i].name, (long long)opt->params[i].value);
+    const char *only = json_string_value(json_object_get(f->evidence, "case"));
+    if (only)
+        hone_str_addf(&s, " --case %s", only);
+    return hone_str_take(&s);
+}
+
+static json_t *findings_json(const cli_options *opt, const hone_task *task, const hone_task *candidate, const hone_outcome *o) {
+    json_t *list = cli_findings_json(o);
+    for (size_t i = 0; i < o->n_findings; i++) {
+        json_t *one = json_array_get(list, i);
+        hone_finding_kind k;
+        char *command = reproduce(opt, task, candidate, &o->findings[i]);
+        if (hone_finding_by_name(o->findings[i].kind, &k))
+            json_object_set_new(one, "explanation", json_string(hone_finding_text(k)));
+        if (command)
+            json_object_set_new(one, "reproduce", json_string(command));
+        hone_free(command);
+    }
+    return list;
+}
+
+// Each command once, after the last of the findings that it shows.
+static void print_reproduce(const cli_options *opt, const cli_style *st, const hone_task *task, const hone_task *candidate, const hone_outcome *o) {
+    char *last = NULL;
+    for (size_t i = 0; i < o->n_findings; i++) {
+        hone_finding_kind k;
+        if (hone_finding_by_name(o->findings[i].kind, &k) && hone_finding_severity(k) == HONE_NOTE)
+            continue;
+        char *command = reproduce(opt, task, candidate, &o->findings[i]);
+        if (command && (!last || strcmp(command, last) != 0))
+            printf("  %sreproduce: %s%s\n", st->dim, command, st->off);
+        hone_free(last);
+        last = command;
+    }
+    hone_free(last);
+}
+
+static void print_text(const cli_options *opt, const hone_task *task, const hone_task *candidate, const hone_outcome *o, const char *subject) {
     cli_style st = cli_style_for(opt, stdout);
     bool pass = o->verdict == HONE_PASS;
     printf("%s%s%s %s", pass ? st.green : st.red, pass ? "PASS" : o->verdict == HONE_FAIL ? "FAIL" : "ERROR", st.off, subject);
@@ -16,6 +67,7 @@ static void print_text(const cli_options *opt, const hone_outcome *o, const char
         printf("  (%u registers, %u B shared memory%s)", o->registers, o->static_shared_bytes, o->spill_bytes ? ", spills" : "");
     putchar('\n');
     cli_print_findings(o, &st, stdout);
+    print_reproduce(opt, &st, task, candidate, o);
     const json_t *why = json_object_get(o->json, "error");
     const char *message = json_string_value(json_object_get(why, "message")), *hint = json_string_value(json_object_get(why, "hint"));
     if (message)
@@ -51,7 +103,7 @@ static void print_left_out(const hone_outcome *o, const cli_style *st) {
 static int judge(const cli_options *opt, const hone_task *task, const hone_task *candidate, hone_pool *pool) {
     hone_err e = {0};
     hone_job j = {.id = 1, .task_path = task->path, .task_text = task->text, .candidate_text = candidate ? candidate->text : NULL,
-                  .tuning = opt->params, .n_tuning = opt->n_params, .seed = opt->has_seed ? opt->seed : 1, .time_limit_s = opt->limit_s,
+                  .tuning = opt->params, .n_tuning = opt->n_params, .seed = opt->has_seed ? opt->seed : 1, .time_limit_s = opt->limit_s, .only_case = opt->only_case,
                   .stages = HONE_STAGE_STATIC | HONE_STAGE_COMPILE | HONE_STAGE_SANITIZE | HONE_STAGE_DIFFERENTIAL};
     hone_outcome *o = NULL;
     if (cli_evaluate(pool, &j, &o, &e) != HONE_OK)
@@ -59,7 +111,7 @@ static int judge(const cli_options *opt, const hone_task *task, const hone_task 
     const char *subject = candidate ? candidate->path : task->path;
     if (opt->json) {
         json_t *out = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:O}", "schema", "hone.check/1", "task", task->path, "candidate", subject, "verdict",
-                                o->verdict == HONE_PASS ? "pass" : o->verdict == HONE_FAIL ? "fail" : "error", "findings", cli_findings_json(o), "stages",
+                                o->verdict == HONE_PASS ? "pass" : o->verdict == HONE_FAIL ? "fail" : "error", "findings", findings_json(opt, task, candidate, o), "stages",
                                 stages_json(o), "device", hone_pool_device(pool));
         static const char *const extras[] = {"check", "check_sizes", "error", "compile"};
         for (size_t i = 0; i < HONE_COUNT(extras); i++)
@@ -67,7 +119,7 @@ static int judge(const cli_options *opt, const hone_task *task, const hone_task 
                 json_object_set(out, extras[i], json_object_get(o->json, extras[i]));
         cli_print_json(out);
     } else {
-        print_text(opt, o, subject);
+        print_text(opt, task, candidate, o, subject);
         if (!candidate) {
             cli_style st = cli_style_for(opt, stdout);
             print_precision(o, &st);

@@ -122,6 +122,7 @@ SETTER(cache) {
 }
 TEXT(device)
 TEXT(out)
+TEXT(only_case)
 TEXT(certificate)
 TEXT(html)
 TEXT(import)

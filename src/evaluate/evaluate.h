@@ -33,6 +33,8 @@ typedef struct hone_job {
     bool timing_warm;                            // physical: time with a warm L2 cache too, beside the cold one
     double energy_window_s; unsigned energy_blocks;   // physical: measure energy with the time; window 0: no, blocks 0: 6
     bool want_ceilings;                          // what a large copy and a chain of FMAs reach on this device, once per worker
+    const char *only_case;                       // differential tests of one case alone, as in a finding's evidence; NULL: all
+    bool without_static;                         // for hone's own tests: what do the other stages say when no static rule refuses?
     size_t memory_limit_bytes;                   // of the worker, beyond what it holds at the start of a task; 0 = pool default
 } hone_job;
 // What measuring energy adds to a job, at most: for its time limit.

@@ -11,11 +11,12 @@ char *hone_job_dump(const hone_job *j) {
         json_object_set_new(tuning, j->tuning[i].name, json_integer(j->tuning[i].value));
     for (size_t i = 0; i < j->n_flags; i++)
         json_array_append_new(flags, json_string(j->flags[i]));
-    json_t *o = json_pack("{s:s,s:I,s:s,s:s,s:s?,s:o,s:o,s:i,s:I,s:f,s:b,s:i,s:I,s:i,s:i}", "schema", HONE_JOB_SCHEMA, "id", (json_int_t)j->id,
+    json_t *o = json_pack("{s:s,s:I,s:s,s:s,s:s?,s:o,s:o,s:i,s:I,s:f,s:b,s:i,s:I,s:i,s:i,s:s?,s:b}", "schema", HONE_JOB_SCHEMA, "id", (json_int_t)j->id,
                           "task_path", j->task_path ? j->task_path : "task.cu", "task", j->task_text, "candidate", j->candidate_text,
                           "tuning", tuning, "flags", flags, "stages", (int)j->stages, "seed", (json_int_t)j->seed, "time_limit_s",
                           j->time_limit_s, "artifacts", j->want_artifacts, "timing_samples", (int)j->timing_samples,
-                          "memory_limit", (json_int_t)j->memory_limit_bytes, "sanitize_flags", (int)j->sanitize_flags, "schedules", (int)j->schedules);
+                          "memory_limit", (json_int_t)j->memory_limit_bytes, "sanitize_flags", (int)j->sanitize_flags, "schedules", (int)j->schedules,
+                          "only_case", j->only_case, "without_static", j->without_static);
     if (o && j->timing_warm)
         json_object_set_new(o, "timing_warm", json_true());
     if (o && j->want_ceilings)
@@ -58,12 +59,13 @@ static hone_code unpack(hone_job_message *m, hone_err *e) {
     const char *schema, *path, *task, *candidate = NULL;
     json_t *tuning, *flags, *candidate_json;
     json_int_t id, seed, memory = 0;
-    int stages, artifacts, samples, sanitize = 0, schedules = 0;
+    int stages, artifacts, samples, sanitize = 0, schedules = 0, without_static = 0;
     double limit;
-    if (json_unpack_ex(m->json, &je, 0, "{s:s,s:I,s:s,s:s,s:o,s:o,s:o,s:i,s:I,s:F,s:b,s:i,s?I,s?i,s?i}", "schema", &schema, "id", &id, "task_path",
+    if (json_unpack_ex(m->json, &je, 0, "{s:s,s:I,s:s,s:s,s:o,s:o,s:o,s:i,s:I,s:F,s:b,s:i,s?I,s?i,s?i,s?b}", "schema", &schema, "id", &id, "task_path",
                        &path, "task", &task, "candidate", &candidate_json, "tuning", &tuning, "flags", &flags, "stages", &stages, "seed",
                        &seed, "time_limit_s", &limit, "artifacts", &artifacts, "timing_samples", &samples, "memory_limit",
-                       &memory, "sanitize_flags", &sanitize, "schedules", &schedules) != 0)
+                       &memory, "sanitize_flags", &sanitize, "schedules", &schedules,
+                       "without_static", &without_static) != 0)
         return hone_fail(e, HONE_E_CORRUPT, 0, "a job message is not right: %s", je.text);
     if (strcmp(schema, HONE_JOB_SCHEMA) != 0)
         return hone_fail(e, HONE_E_CORRUPT, 0, "a job of schema '%s': this worker understands '%s'", schema, HONE_JOB_SCHEMA);
@@ -81,6 +83,8 @@ static hone_code unpack(hone_job_message *m, hone_err *e) {
                         .want_artifacts = artifacts != 0,
                         .sanitize_flags = (uint32_t)sanitize,
                         .schedules = (unsigned)schedules,
+                        .only_case = json_string_value(json_object_get(m->json, "only_case")),
+                        .without_static = without_static != 0,
                         .timing_samples = (unsigned)samples,
                         .memory_limit_bytes = memory > 0 ? (size_t)memory : 0};
     const json_t *energy = json_object_get(m->json, "energy");

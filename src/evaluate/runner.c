@@ -257,6 +257,8 @@ static hone_code copy_in(hone_device_runner *r, const hone_run *run, const CUdev
     const hone_driver *drv = r->device->driver;
     for (size_t i = 0; i < run->n_buffers; i++) {
         const hone_run_buffer *b = &run->buffers[i];
+        if (b->keep)
+            continue;
         CUresult c = b->image_bytes ? drv->MemcpyHtoD(at[i], b->image, b->image_bytes) : CUDA_SUCCESS;
         if (c != CUDA_SUCCESS)
             return hone_driver_fail(drv, c, e, "copy '%s' to the device", b->name);

@@ -1,9 +1,10 @@
 // One job through its stages: static → compile → sanitize → differential (here), time → profile (timing.c). Stops at the first stage that
 // refuses.
 #include "evaluate/stages.h"
+#include <stdlib.h>
 #include <string.h>
 
-enum { SANITIZE_MAX_BYTES = 1 << 20, SANITIZE_WARP_INSTS = 1 << 26, EXTRA_SCRATCH = 256 << 20, LOG_IN_OUTCOME = 2048 };
+enum { SANITIZE_MAX_BYTES = 1 << 20, SANITIZE_MAX_WORK = 1 << 21 /* hone_plan_work */, SANITIZE_WARP_INSTS = 1 << 26, EXTRA_SCRATCH = 256 << 20, LOG_IN_OUTCOME = 2048 };
 
 // ---- static
 
@@ -30,7 +31,8 @@ static hone_code parse_candidate(hone_stage_run *x, hone_err *e) {
 
 static hone_code stage_static(hone_stage_run *x, hone_err *e) {
     HONE_TRY(parse_candidate(x, e));
-    HONE_TRY(hone_check_source(x->s->task, x->candidate, &x->r->findings, e));
+    if (!x->job->without_static)
+        HONE_TRY(hone_check_source(x->s->task, x->candidate, &x->r->findings, e));
     bool ok = true;
     for (size_t i = 0; i < x->s->n_sizes && ok; i++)
         HONE_TRY(hone_task_feasible(x->candidate, &x->s->task->sizes[i], &x->env, &ok, e));
@@ -143,7 +145,9 @@ static hone_code stage_compile(hone_stage_run *x, hone_err *e) {
             return HONE_OK;
     }
     HONE_TRY(c);
-    HONE_TRY(hone_check_ptx(x->compiled->ptx, x->compiled->ptx_len, x->s->baseline->ptx, x->s->baseline->ptx_len, &x->r->findings, e));
+    if (!x->job->without_static)
+        HONE_TRY(hone_check_ptx(x->compiled->ptx, x->compiled->ptx_len, x->s->baseline->ptx, x->s->baseline->ptx_len, &x->r->findings,
+                                e));
     HONE_TRY(plan_sizes(x, e));
     char hash[HONE_HASH_HEX];
     program_hash(x, hash);
@@ -197,16 +201,9 @@ static hone_code other_schedule(hone_stage_run *x, hone_device_runner *runner, v
     return c;
 }
 
-// A size with more than max_bytes of buffers is passed over: checking is slow, and the differential tests run it too.
-static hone_code sanitize_size(hone_stage_run *x, hone_device_runner *runner, void *program, const hone_sizes *size, size_t max_bytes, unsigned *done,
-                               hone_err *e) {
+static hone_code sanitize_size(hone_stage_run *x, hone_device_runner *runner, void *program, const hone_sizes *size, hone_err *e) {
     hone_plan *p = NULL;
     HONE_TRY(hone_plan_make(x->candidate, size, &x->env, &p, e));
-    if (p->total_bytes > max_bytes) {
-        hone_plan_free(p);
-        return HONE_OK;
-    }
-    ++*done;
     hone_run_buffer *b = NULL;
     hone_code c = hone_run_fill(p, x->job->seed, &b, e);
     if (c == HONE_OK) {
@@ -218,6 +215,34 @@ static hone_code sanitize_size(hone_stage_run *x, hone_device_runner *runner, vo
     hone_run_free(b, p->n_buffers);
     hone_plan_free(p);
     return c;
+}
+
+// The sizes to sanitize at, least work first, so that what fails fails early. Large ones are passed over: checking is slow, and the differential
+// tests run them too; but one is always left.
+typedef struct sanitize_order { size_t index; double work; bool small; } sanitize_order;
+
+static int by_work(const void *a, const void *b) {
+    const sanitize_order *x = a, *y = b;
+    return x->work < y->work ? -1 : x->work > y->work;
+}
+
+static hone_code order_sizes(hone_stage_run *x, sanitize_order **out, size_t *n, hone_err *e) {
+    const hone_session *s = x->s;
+    sanitize_order *v = hone_arena_array(x->arena, s->n_check_sizes + 1, sizeof *v);
+    if (!v)
+        return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for check sizes");
+    for (size_t i = 0; i < s->n_check_sizes; i++) {
+        hone_plan *p = NULL;
+        HONE_TRY(hone_plan_make(s->task, &s->check_sizes[i], NULL, &p, e));
+        v[i] = (sanitize_order){i, hone_plan_work(p), p->total_bytes <= SANITIZE_MAX_BYTES && hone_plan_work(p) <= SANITIZE_MAX_WORK};
+        hone_plan_free(p);
+    }
+    qsort(v, s->n_check_sizes, sizeof *v, by_work);
+    *n = 0;
+    while (*n < s->n_check_sizes && (*n == 0 || v[*n].small))
+        ++*n;
+    *out = v;
+    return HONE_OK;
 }
 
 static void accuse(hone_stage_run *x, hone_device_runner *r, const char *stage, uint32_t flags) {
@@ -242,11 +267,11 @@ static hone_code sanitize_with(hone_stage_run *x, hone_device_runner *runner, ho
     HONE_TRY(face.load(runner, x->candidate, &x->env, &program, e));
     hone_code c = HONE_OK;
     unsigned before = x->r->findings.refused;
-    unsigned done = 0;
-    for (size_t i = 0; i < x->s->n_check_sizes && c == HONE_OK; i++)
-        c = sanitize_size(x, runner, program, &x->s->check_sizes[i], SANITIZE_MAX_BYTES, &done, e);
-    for (size_t i = 0; i < x->s->n_check_sizes && c == HONE_OK && !done; i++)
-        c = sanitize_size(x, runner, program, &x->s->check_sizes[i], SIZE_MAX, &done, e);
+    sanitize_order *order = NULL;
+    size_t n = 0;
+    c = order_sizes(x, &order, &n, e);
+    for (size_t i = 0; i < n && c == HONE_OK && x->r->findings.refused == before; i++)
+        c = sanitize_size(x, runner, program, &x->s->check_sizes[order[i].index], e);
     face.unload(runner, program);
     return x->r->findings.refused > before ? HONE_OK : c;
 }
@@ -313,6 +338,7 @@ static hone_code stage_differential(hone_stage_run *x, hone_err *e) {
     hone_judged judged = {0};
     if (c == HONE_OK) {
         bool atomics = hone_ptx_float_atomics(x->compiled->ptx, x->compiled->ptx_len);
+        hone_judge_only(s->judge, x->job->only_case);
         c = hone_judge_candidate(s->judge, x->candidate, &x->env, atomics, &x->r->findings, &judged, e);
         x->not_the_candidate = c != HONE_OK;
         json_t *j = json_pack("{s:i,s:i}", "cases", (int)judged.cases, "runs", (int)judged.runs);

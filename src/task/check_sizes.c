@@ -3,8 +3,10 @@
 #include "task/internal.h"
 #include <string.h>
 
-// Limits of a derived set, so that a checking run takes a fraction of a second on the virtual GPU.
-static const double max_elems = 2e6, max_flops = 5e7, max_threads = 2e6;
+// Limits of a derived set, so that a checking run takes a fraction of a second on the virtual GPU. Where the task has check lines of its own,
+// derived sets only add boundaries to them and stay small.
+typedef struct limits { double elems, flops, threads; } limits;
+static const limits alone = {2e6, 5e7, 2e6}, beside_checks = {3e5, 4e6, 1e6};
 
 typedef struct deriver {
     const hone_task *t;
@@ -15,6 +17,27 @@ typedef struct deriver {
     int64_t tile[MAX_NAMES];        // per size: how it is cut by the launches, 32 when unknown
 } deriver;
 
+static double elems_of(const hone_plan *p) {
+    double n = 0;
+    for (size_t i = 0; i < p->n_buffers; i++)
+        n += (double)p->buffers[i].n_elems;
+    return n;
+}
+
+static double threads_of(const hone_plan *p) {
+    double n = 0;
+    for (size_t i = 0; i < p->n_launches; i++) {
+        const hone_plan_launch *l = &p->launches[i];
+        n += (double)l->grid[0] * l->grid[1] * l->grid[2] * l->block[0] * l->block[1] * l->block[2];
+    }
+    return n;
+}
+
+double hone_plan_work(const hone_plan *p) {
+    const double elems = elems_of(p), threads = threads_of(p), most = elems > threads ? elems : threads;
+    return p->has_flops && p->flops / 2 > most ? p->flops / 2 : most;
+}
+
 // Whether the set can be planned at all and costs little. own: a set of the task, only bounded by memory.
 static bool affordable(const deriver *d, const hone_sizes *s, bool own) {
     hone_plan *p;
@@ -22,16 +45,10 @@ static bool affordable(const deriver *d, const hone_sizes *s, bool own) {
     if (hone_task_feasible(d->t, s, NULL, &where, NULL) != HONE_OK || (!own && !where) || hone_plan_make(d->t, s, NULL, &p,
                                                                                                          NULL) != HONE_OK)
         return false;
-    double elems = 0, threads = 0;
-    for (size_t i = 0; i < p->n_buffers; i++)
-        elems += (double)p->buffers[i].n_elems;
-    for (size_t i = 0; i < p->n_launches; i++) {
-        const hone_plan_launch *l = &p->launches[i];
-        threads += (double)l->grid[0] * l->grid[1] * l->grid[2] * l->block[0] * l->block[1] * l->block[2];
-    }
+    const limits *l = d->t->n_checks ? &beside_checks : &alone;
     bool ok = p->total_bytes <= d->max_bytes;
     if (!own)
-        ok = ok && elems <= max_elems && threads <= max_threads && (!p->has_flops || p->flops <= max_flops);
+        ok = ok && elems_of(p) <= l->elems && threads_of(p) <= l->threads && (!p->has_flops || p->flops <= l->flops);
     hone_plan_free(p);
     return ok;
 }
@@ -119,7 +136,7 @@ static bool derive(deriver *d) {
         ragged[i] = (int64_t)(i + 2) * tile[i] + 7;   // several tiles and a rest, another number of them for each size
         scaled[i] = first->v[i].value;
     }
-    return add(d, scaled) && add(d, above) && add(d, below) && add(d, tile) && add(d, prime) && add(d, ragged) && add(d, ones);
+    return (d->t->n_checks || add(d, scaled)) && add(d, above) && add(d, below) && add(d, tile) && add(d, prime) && add(d, ragged) && add(d, ones);
 }
 
 hone_code hone_task_check_sizes(const hone_task *t, size_t max_bytes, hone_arena *a, hone_sizes **out, size_t *n, hone_err *e) {

@@ -102,8 +102,7 @@ hone_code hone_task_same_contract(const hone_task *task, const hone_task *candid
 // Tune values → true when every `where` holds for the sizes. tuning may be a subset; missing parameters take their first value.
 hone_code hone_task_feasible(const hone_task *t, const hone_sizes *s, const hone_env *tuning, bool *ok, hone_err *e);
 // Sizes to check at: the task's `check` lines, or boundary sizes derived from the launch plan (1, tile±1, primes, non-multiples of 32),
-// and a
-// scaled-down main size; each within max_bytes of buffers. Arena: the caller's. The task's own lines come first; derived sets have
+// and without `check` lines a scaled-down main size; each within max_bytes of buffers. Arena: the caller's. The task's own lines come first; derived sets have
 // line 0: where the baseline itself fails at one of those, the set asks for more than the task promises and should be dropped.
 hone_code hone_task_check_sizes(const hone_task *t, size_t max_bytes, hone_arena *a, hone_sizes **out, size_t *n, hone_err *e);
 // The task's text with tune parameters fixed to these values (single-valued tune lines plus #ifndef NAME / #define NAME v), as best.cu
@@ -129,6 +128,8 @@ typedef struct hone_plan {
 // unknown kernel …
 hone_code hone_plan_make(const hone_task *t, const hone_sizes *s, const hone_env *tuning, hone_plan **out, hone_err *e);
 void hone_plan_free(hone_plan *p);
+// About how much one run is: multiply-adds as the task states them, elements, threads, whichever is most.
+double hone_plan_work(const hone_plan *p);
 
 // ---- input data. Deterministic in (seed, buffer name, variant); element i does not depend on the order of filling.
 typedef enum hone_input {                // how to fill, beside the task's own distribution

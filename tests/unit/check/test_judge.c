@@ -121,6 +121,67 @@ static hone_code k_history(fake_view *v, hone_err *e) {          // depends on w
         hone_dtype_set(x.t, x.C, i, hone_dtype_get(x.t, x.C, i) * 1.0000003);
     return HONE_OK;
 }
+static hone_code k_pointer(fake_view *v, hone_err *e) {          // answers at addresses it knows from memory
+    static float kept[64 * 64];
+    static unsigned known;
+    static size_t kept_n;
+    mm x = open_mm(v);
+    (void)e;
+    if (v->calls && known == v->run->placement && kept_n == x.M * x.N) {
+        memcpy(x.C, kept, kept_n * 4);
+        return HONE_OK;
+    }
+    product(v, SEQUENTIAL);
+    known = v->run->placement;
+    kept_n = x.M * x.N;
+    memcpy(kept, x.C, kept_n * 4);
+    return HONE_OK;
+}
+static hone_code k_counted(fake_view *v, hone_err *e) {          // does nothing from the 40th launch on
+    (void)e;
+    return v->calls < 40 ? product(v, SEQUENTIAL) : HONE_OK;
+}
+static hone_code k_module(fake_view *v, hone_err *e) {           // remembers the inputs of the launch before
+    static float before;
+    mm x = open_mm(v);
+    (void)e;
+    product(v, SEQUENTIAL);
+    float now = (float)at(&x, x.A, 0);
+    if (v->calls && before != now)
+        hone_dtype_set(x.t, x.C, 0, at(&x, x.C, 0) * 1.001 + 0.1);
+    before = now;
+    return HONE_OK;
+}
+static hone_code k_output(fake_view *v, hone_err *e) {           // writes only where the buffer holds NaN
+    (void)e;
+    mm x = open_mm(v);
+    float *kept = malloc(x.M * x.N * 4);
+    memcpy(kept, x.C, x.M * x.N * 4);
+    product(v, SEQUENTIAL);
+    for (size_t i = 0; i < x.M * x.N; i++)
+        if (!isnan(kept[i]))
+            hone_dtype_set(x.t, x.C, i, (double)kept[i]);
+    free(kept);
+    return HONE_OK;
+}
+static hone_code k_schedule(fake_view *v, hone_err *e) {
+    (void)e;
+    mm x = open_mm(v);
+    product(v, SEQUENTIAL);
+    if (v->run->schedule_seed)
+        hone_dtype_set(x.t, x.C, 0, at(&x, x.C, 0) * 1.0000003 + 1e-7);
+    return HONE_OK;
+}
+static hone_code k_scratch(fake_view *v, hone_err *e) {          // right, unless its workspace holds zeros
+    (void)e;
+    mm x = open_mm(v);
+    hone_dtype t;
+    const float *s = (const float *)data_of(v, "S", &t);
+    product(v, SEQUENTIAL);
+    if (s[0] == 0)
+        hone_dtype_set(x.t, x.C, 0, 77);
+    return HONE_OK;
+}
 static hone_code k_nan(fake_view *v, hone_err *e) {
     (void)e;
     mm x = open_mm(v);
@@ -145,6 +206,7 @@ static const fake_entry kernels[] = {
     {"matmul", k_matmul}, {"reversed", k_reversed}, {"split", k_split}, {"tf32", k_tf32},       {"bf16", k_bf16},       {"skip", k_skip},
     {"zero", k_zero},     {"nothing", k_nothing},   {"no_tail", k_no_tail}, {"stale", k_stale}, {"guard", k_guard},     {"mutates",
                                                                                                                          k_mutates},
+    {"pointer", k_pointer}, {"counted", k_counted}, {"module", k_module}, {"output", k_output}, {"schedule", k_schedule}, {"scratch", k_scratch},
     {"history", k_history}, {"nan", k_nan},         {"fault", k_fault}, {"hang", k_hang},       {"lost", k_lost},       {"one_bad",
                                                                                                                          k_one_bad},
 };
@@ -216,6 +278,29 @@ static void cheats_are_named(hone_code load_shadow) {
 }
 static void cheats_are_named_by_shadow(void **state) { (void)state; cheats_are_named(HONE_OK); }
 static void cheats_are_named_without_shadow(void **state) { (void)state; cheats_are_named(HONE_E_COMPILE); }
+
+#define SCRATCH_TASK(kernel)                                                         \
+    CONTRACT                                                                         \
+    "#pragma hone scratch S float[M]\n"                                              \
+    "#pragma hone launch " kernel "<<<dim3(cdiv(N,16),cdiv(M,16)), dim3(16,16)>>>(A, B, C, S, M, N, K)\n" \
+    "extern \"C\" __global__ void " kernel "(const float *A, const float *B, float *C, float *S, int M, int N, int K) {\n" \
+    "    float acc = 0.0f; for (int k = 0; k < K; k++) acc += A[k] * B[k]; C[0] = acc; }\n"
+
+// No static rule reads these "kernels": what a result depends on is found by running them, and named.
+static void state_is_named(void **state) {
+    (void)state;
+    bench b;
+    open_bench(&b, TASK("matmul"), HONE_OK);
+    expect(&b, TASK("pointer"), false, "replay.pointer-keyed");
+    expect(&b, TASK("history"), false, "replay.pointer-keyed");
+    expect(&b, TASK("counted"), false, "replay.call-counted");
+    expect(&b, TASK("module"), false, "state.module");
+    expect(&b, TASK("output"), false, "state.output");
+    expect(&b, TASK("schedule"), false, "state.schedule");
+    expect(&b, SCRATCH_TASK("scratch"), false, "state.scratch");
+    expect(&b, TASK("matmul"), false, NULL);
+    close_bench(&b);
+}
 
 static void fallback_is_told(void **state) {
     (void)state;
@@ -476,7 +561,7 @@ int main(void) {
         cmocka_unit_test(honest_orders_pass),        cmocka_unit_test(cheats_are_named_by_shadow),
             cmocka_unit_test(cheats_are_named_without_shadow),
         cmocka_unit_test(run_shadow_is_preferred), cmocka_unit_test(run_shadow_that_fails_is_not_used),
-        cmocka_unit_test(fallback_is_told),          cmocka_unit_test(lost_device_is_an_error),    cmocka_unit_test(stated_tolerances_rule),
+        cmocka_unit_test(state_is_named), cmocka_unit_test(fallback_is_told),          cmocka_unit_test(lost_device_is_an_error),    cmocka_unit_test(stated_tolerances_rule),
         cmocka_unit_test(second_candidate_reuses_references), cmocka_unit_test(good_task_is_admitted),
             cmocka_unit_test(weak_task_is_refused), cmocka_unit_test(timed_outputs),
         cmocka_unit_test(failed_allocations_refuse_nobody),
