@@ -1,7 +1,8 @@
 // Times the launch plans of task files on one device, without judging them: what the timing model is compared with (bench/model_error.py), and what a
 // profiler can be attached to, since everything happens in this process. One JSON object per file on stdout.
-//     build/bench_evaluate_tasks DEVICE [--samples N | --once] FILE.cu …
+//     build/bench_evaluate_tasks DEVICE [--samples N | --naive | --once] FILE.cu …
 // Physical: median with a 99 % interval, cold and warm L2 cache. Virtual: modelled time with counters. --once: every launch of the plan once, nothing timed.
+// --naive: what many harnesses do: one launch to warm up, then the mean of a hundred, one pair of events, nothing flushed (bench/reproducibility.py).
 #include "evaluate/internal.h"
 #include "measure/measure.h"
 #include <stdio.h>
@@ -15,7 +16,7 @@ typedef struct bench {
     hone_compiler *compiler;
     hone_nvml *nvml;
     unsigned samples;
-    bool once;
+    bool once, naive;
 } bench;
 
 static json_t *interval(const hone_interval *i) { return json_pack("{s:f,s:f,s:f}", "median", i->mid, "lo", i->lo, "hi", i->hi); }
@@ -50,9 +51,25 @@ static hone_code run_once(const bench *b, const hone_bound *bound, hone_program 
     return r == CUDA_SUCCESS ? HONE_OK : hone_driver_fail(b->device->driver, r, e, "run the plan");
 }
 
+static hone_code naive_mean(const bench *b, const hone_bound *bound, hone_program *p, json_t *out, hone_err *e) {
+    enum { RUNS = 100 };
+    const hone_driver *drv = b->device->driver;
+    CUevent at[2] = {0};
+    float ms = 0;
+    HONE_TRY(run_once(b, bound, p, e));
+    bool fine = drv->EventCreate(&at[0], CU_EVENT_DEFAULT_FLAG) == CUDA_SUCCESS && drv->EventCreate(&at[1], CU_EVENT_DEFAULT_FLAG) == CUDA_SUCCESS &&
+                drv->EventRecord(at[0], NULL) == CUDA_SUCCESS;
+    for (int i = 0; fine && i < RUNS; i++)
+        HONE_TRY(hone_program_launch(p, bound->plan, hone_bound_set(bound, 0), NULL, NULL, e));
+    fine = fine && drv->EventRecord(at[1], NULL) == CUDA_SUCCESS && drv->EventSynchronize(at[1]) == CUDA_SUCCESS &&
+           drv->EventElapsedTime(&ms, at[0], at[1]) == CUDA_SUCCESS;
+    json_object_set_new(out, "naive_us", json_real((double)ms * 1e3 / RUNS));
+    return fine ? HONE_OK : hone_fail(e, HONE_E_DEVICE, 0, "cannot time a hundred launches");
+}
+
 static hone_code timed(const bench *b, const hone_plan *plan, const hone_compiled *k, json_t *out, hone_err *e) {
     const bool is_virtual = b->device->info.is_virtual;
-    const unsigned sets = is_virtual || b->once ? 1 : hone_workload_sets_for(plan, b->device->info.l2_bytes, 3, SETS_BYTES);
+    const unsigned sets = is_virtual || b->once || b->naive ? 1 : hone_workload_sets_for(plan, b->device->info.l2_bytes, 3, SETS_BYTES);
     hone_workload *w = NULL;
     hone_program *p = NULL;
     hone_bound bound = {0};
@@ -65,6 +82,8 @@ static hone_code timed(const bench *b, const hone_plan *plan, const hone_compile
         c = hone_bound_reset(&bound, i, 0, e);
     if (c == HONE_OK && b->once)
         c = run_once(b, &bound, p, e);
+    else if (c == HONE_OK && b->naive)
+        c = naive_mean(b, &bound, p, out, e);
     else if (c == HONE_OK && is_virtual)
         c = model(&bound, p, out, e);
     else if (c == HONE_OK) {
@@ -114,11 +133,13 @@ int main(int argc, char **argv) {
     for (; first < argc && argv[first][0] == '-'; first++) {
         if (strcmp(argv[first], "--once") == 0)
             b.once = true;
+        else if (strcmp(argv[first], "--naive") == 0)
+            b.naive = true;
         else if (strcmp(argv[first], "--samples") == 0 && first + 1 < argc)
             b.samples = (unsigned)atoi(argv[++first]);
     }
     if (first >= argc) {
-        fprintf(stderr, "usage: evaluate_tasks DEVICE [--samples N | --once] FILE.cu …\n");
+        fprintf(stderr, "usage: evaluate_tasks DEVICE [--samples N | --naive | --once] FILE.cu …\n");
         return 2;
     }
     if (!open_all(&b, argv[1], &e)) {
