@@ -3,12 +3,12 @@ enable_testing()
 add_library(fakedriver MODULE EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/tests/fault/fake_driver.c)   # scripted errors for fault tests
 target_include_directories(fakedriver PRIVATE ${CMAKE_SOURCE_DIR}/src)
 set_target_properties(fakedriver PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
-# The virtual GPU presented as physical ones (build/fakegpu/libcuda.so.1): LD_LIBRARY_PATH=build/fakegpu hone … --device cuda:0
+# The virtual GPU presented as physical ones (build/fakegpu/libphysical.so): HONE_CUDA_DRIVER=build/fakegpu/libphysical.so hone … --device cuda:0
 add_library(physicaldriver MODULE EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/tests/fault/physical_driver.c)
 target_link_libraries(physicaldriver PRIVATE m ${CMAKE_DL_LIBS})
 target_compile_definitions(physicaldriver PRIVATE _GNU_SOURCE)
 target_include_directories(physicaldriver PRIVATE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/include)
-set_target_properties(physicaldriver PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fakegpu PREFIX "" OUTPUT_NAME libcuda SUFFIX .so.1)
+set_target_properties(physicaldriver PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fakegpu OUTPUT_NAME physical)
 add_dependencies(physicaldriver honegpu)
 add_custom_command(TARGET physicaldriver POST_BUILD
   COMMAND ${CMAKE_COMMAND} -E copy_if_different $<TARGET_FILE:honegpu> ${CMAKE_BINARY_DIR}/fakegpu/libhonegpu_physical.so)

@@ -12,12 +12,12 @@ enum {
 
 enum { CLI_MAX_PAIRS = 64, CLI_MAX_ARGS = 64 };
 typedef struct cli_options {
-    bool help, json, quiet, force, source;
+    bool help, json, quiet, force, source, mixed;
     bool manual, approve, reject, comment, log, unreviewed, reward;
     const char *progress, *reason, *by, *format, *root, *listen, *token_file;
     bool has_port;
     unsigned port, queue;
-    const char *color, *device, *out, *certificate, *only_case, *html, *import, *suppress, *checks;
+    const char *screen, *color, *device, *out, *certificate, *only_case, *html, *import, *suppress, *checks;
     bool energy, no_roofline;
     const char *cache;
     unsigned repeat, energy_blocks;

@@ -5,7 +5,7 @@
 #include "report/report.h"
 #include <string.h>
 
-enum { DEFAULT_EVALS = 200 };
+enum { DEFAULT_EVALS = 200, BATCH_PER_DEVICE = 4 };
 
 typedef struct optimize {
     const cli_options *o;
@@ -55,6 +55,10 @@ static hone_code open_everything(optimize *x, hone_err *e) {
     const char *spec = json_string_value(json_object_get(hone_pool_device(x->pool), "spec"));
     snprintf(x->device, sizeof x->device, "%s", spec ? spec : x->o->device ? x->o->device : "auto");
     HONE_TRY(cli_models_open(x->o, x->task, hone_pool_device(x->pool), x->dir, &x->models, e));
+    if (x->o->screen && !strcmp(x->o->screen, "virtual") && !hone_pool_devices(x->pool)) {
+        hone_fail(e, HONE_E_USAGE, 0, "'--screen virtual' is for GPUs: on '%s' nothing is measured", x->device);
+        return hone_hint(e, "leave it out");
+    }
     return x->o->manual ? open_manual(x, e) : HONE_OK;
 }
 
@@ -63,10 +67,12 @@ static hone_code search(optimize *x, hone_err *e) {
     cli_progress progress;
     cli_progress_start(&progress, o);
     hone_inbox inbox = x->manual ? hone_manual_inbox(x->manual) : (hone_inbox){0};
+    unsigned devices = hone_pool_devices(x->pool);
     bool any = o->evals || o->time_s > 0 || o->patience;
     hone_search_config c = {
         .task = x->task, .device = x->device, .evaluator = hone_evaluator_of_pool(x->pool), .store = x->store, .seed = o->has_seed ? o->seed : 1,
-        .batch = o->batch, .evals = any ? o->evals : DEFAULT_EVALS, .time_s = o->time_s, .patience = o->patience, .job_time_limit_s = o->limit_s,
+        .batch = o->batch ? o->batch : devices > 1 ? BATCH_PER_DEVICE * devices : 0,
+        .ahead = devices && !x->models.writer, .screen = devices && o->screen && !strcmp(o->screen, "virtual"), .evals = any ? o->evals : DEFAULT_EVALS, .time_s = o->time_s, .patience = o->patience, .job_time_limit_s = o->limit_s,
         .proposers = x->models.writer ? hone_proposers_with_model : NULL, .writer = x->models.writer, .writer_identity = x->models.identity,
         .inbox = x->manual ? &inbox : NULL, .interrupt = &cli_interrupted, .progress = cli_progress_show, .progress_self = &progress,
     };
@@ -90,6 +96,9 @@ static hone_code write_results(optimize *x, hone_err *e) {
     const cli_options *o = x->o;
     hone_report_input in = {.task = x->task, .result = x->result, .device = hone_pool_device(x->pool), .command = o->command,
                             .seed = o->has_seed ? o->seed : 1, .evals = o->evals, .patience = o->patience, .batch = o->batch, .time_s = o->time_s};
+    hone_gpu_usage usage;
+    hone_pool_usage(x->pool, &usage);
+    in.usage = &usage;
     json_t *model = cli_models_json(&x->models);
     in.model = model;
     x->json = hone_report_json(&in);
@@ -107,7 +116,7 @@ static hone_code write_results(optimize *x, hone_err *e) {
 
 // The object promised for `--json`: the result document without the bulk, plus where files are.
 static json_t *summary_json(const optimize *x) {
-    static const char *const keys[] = {"task", "device", "baseline", "speedup", "verdict", "evaluations", "seconds", "stopped", "kind", "model"};
+    static const char *const keys[] = {"task", "device", "baseline", "speedup", "verdict", "evaluations", "seconds", "stopped", "kind", "model", "gpu", "screen"};
     json_t *j = json_pack("{s:s}", "schema", "hone.optimize/1");
     for (size_t i = 0; i < HONE_COUNT(keys); i++)
         if (json_object_get(x->json, keys[i]))

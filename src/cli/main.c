@@ -24,7 +24,7 @@ static int unknown_command(const char *name) {
 static int worker(int argc, char **argv) {
     if (argc < 1)
         return EXIT_USAGE;
-    return hone_worker_main(argv[0], argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 0);
+    return hone_worker_main(argv[0], argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 0, argc > 2 && !strcmp(argv[2], "host"));
 }
 
 static void keep_command(cli_options *o, const char *name, int argc, char **argv) {

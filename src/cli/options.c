@@ -108,6 +108,7 @@ FLAG(help)
 FLAG(json)
 FLAG(quiet)
 FLAG(force)
+FLAG(mixed)
 FLAG(source)
 FLAG(energy)
 FLAG(no_roofline)
@@ -169,6 +170,12 @@ SETTER(progress) {
     if (strcmp(v, "json"))
         return bad(name, v, "'json'", e);
     o->progress = v;
+    return HONE_OK;
+}
+SETTER(screen) {
+    if (strcmp(v, "virtual") && strcmp(v, "none"))
+        return bad(name, v, "virtual or none", e);
+    o->screen = v;
     return HONE_OK;
 }
 SETTER(format) {

@@ -35,6 +35,7 @@ typedef struct hone_job {
     bool want_ceilings;                          // what a large copy and a chain of FMAs reach on this device, once per worker
     const char *only_case;                       // differential tests of one case alone, as in a finding's evidence; NULL: all
     bool without_static;                         // for hone's own tests: what do the other stages say when no static rule refuses?
+    bool on_virtual;                             // physical: every stage on the virtual GPU that stands in, time modelled
     size_t memory_limit_bytes;                   // of the worker, beyond what it holds at the start of a task; 0 = pool default
 } hone_job;
 // What measuring energy adds to a job, at most: for its time limit.
@@ -74,12 +75,18 @@ void hone_outcome_free(hone_outcome *o);
 char *hone_outcome_dump(const hone_outcome *o);                                  // caller owns
 hone_code hone_outcome_parse(const char *json, size_t n, hone_outcome **out, hone_err *e);
 
+// One outcome of two: of the stages that need no device, and of those that do. Where both have a member, it is the second's. errors: HONE_E_NOMEM.
+hone_code hone_outcome_merge(const hone_outcome *host, const hone_outcome *gpu, hone_outcome **out, hone_err *e);
+
 typedef struct hone_pool hone_pool;
+// On the virtual GPU every worker runs whole jobs. On physical devices there is one worker per device, for the stages that need it, and host
+// workers beside them that compile and sanitize the next candidates meanwhile.
 typedef struct hone_pool_config {
-    const char *device;          // "virtual:h200", "cuda:0"
+    const char *device;          // "virtual:h200", "cuda:0", "cuda:0,cuda:1", "cuda:all", "auto"
     const char *program;         // path of the hone executable to run as worker; NULL: /proc/self/exe
-    unsigned workers;            // 0: one for cuda, number of cores (≤ 4) for virtual
-    double time_limit_s;         // per job, default 60, on the virtual GPU 300
+    unsigned workers;            // virtual: 0 = number of cores (≤ 4). Physical: host workers; 0 = what the cores allow, at most 6 per device
+    bool mixed;                  // devices of different models may work together
+    double time_limit_s;         // per job and worker, default 60, on the virtual GPU 300
     // Per worker, beyond what it holds when it gets a task; going over it ends the evaluation with an error. 0: the worker decides (it needs
     // the task's buffers and at most 256 MiB; its limit leaves room for what a compilation maps and does not use).
     size_t memory_limit_bytes;
@@ -98,6 +105,12 @@ hone_code hone_pool_wait(hone_pool *p, int timeout_ms, const volatile int *inter
 void hone_pool_cancel(hone_pool *p, uint64_t id);
 // What the device is: {"name","kind":"virtual|physical","sms",…,"driver","nvrtc"}; borrowed.
 const json_t *hone_pool_device(const hone_pool *p);
+// How long physical devices were kept at work. Warm-up is the first job of each worker process' device: it fills buffers and makes the baseline's
+// results. Afterwards: busy is the time between the first and the last thing that a job sent to its device, active that of it with work sent
+// and not waited for, wall the time from the end of warm-up to the last answer. Sums over devices, so shares are of all of them.
+typedef struct hone_gpu_usage { unsigned devices, jobs; double total_s /* warm-up included */, busy_s, active_s, wall_s; } hone_gpu_usage;
+void hone_pool_usage(const hone_pool *p, hone_gpu_usage *u);   // all zero on the virtual GPU
+unsigned hone_pool_devices(const hone_pool *p);                // physical devices; 0 on the virtual GPU
 // Main loop of a worker process: jobs on fd 0, outcomes on fd 1.
-int hone_worker_main(const char *device, unsigned threads);
+int hone_worker_main(const char *device, unsigned threads, bool host);   // host: see hone_pool_config
 #endif

@@ -25,6 +25,10 @@ json_t *hone_outcome_stub(uint64_t id, hone_verdict v, hone_findings *f, const h
 hone_code hone_outcome_from_json(json_t *stolen, hone_outcome **out, hone_err *e);
 extern const char *const hone_verdict_names[3];
 
+// What a worker is for. WHOLE: every stage on one (virtual) device. GPU: the stages that need a physical device. HOST: the stages that do not,
+// compiled for the physical device and run on the virtual GPU that stands in for it; it makes no context on the device.
+typedef enum hone_worker_kind { HONE_WORKER_WHOLE, HONE_WORKER_GPU, HONE_WORKER_HOST } hone_worker_kind;
+
 // ---- sandbox.c
 // Lowers what this process can do from here on: no new programs, no network, no tracing, no core files, bounded files, an empty working
 // folder, death with the parent. errors: HONE_E_INTERNAL when the kernel
@@ -72,6 +76,8 @@ typedef struct hone_session {
     hone_device *virtual_device;     // physical: the virtual GPU for sanitizing, NULL when it cannot be had
     hone_compiler *compiler;
     hone_nvml *nvml;
+    hone_device_info target;         // what is compiled for; of a HOST worker the physical device, else == device->info
+    bool stands_in;                  // HOST: `device` is the virtual GPU in place of the target
     hone_device_runner runner, sanitizer;   // sanitizer is used on physical devices only
     unsigned threads;
     bool must_exit;
@@ -90,7 +96,7 @@ typedef struct hone_session {
     json_t *control;                 // physical: the A/A control of this session
     json_t *ceilings;                // of the device, kept for the worker's life; NULL before they were asked for
 } hone_session;
-hone_code hone_session_open(const char *device, unsigned threads, hone_session **out, hone_err *e);
+hone_code hone_session_open(const char *device, unsigned threads, bool host, hone_session **out, hone_err *e);
 void hone_session_close(hone_session *s);
 // Makes the job's task the one at hand: parsed and compiled, unless it already is.
 hone_code hone_session_task(hone_session *s, const hone_job *job, hone_err *e);

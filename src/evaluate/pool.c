@@ -1,51 +1,16 @@
 // The parent's side: worker processes, one job each at a time, time limits, and what becomes of a worker that hangs, dies or talks
 // nonsense. Loads no driver. A worker's end is an outcome with a finding, never an error of the pool.
-#include "evaluate/internal.h"
+#include "evaluate/pool_internal.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MAX_WORKERS = 64, STDERR_TAIL = 2000, START_LIMIT_S = 60, PHYSICAL_LIMIT_S = 60, VIRTUAL_LIMIT_S = 300, MAX_FAILED_STARTS = 3 };
-typedef enum slot_state { SLOT_DEAD, SLOT_STARTING, SLOT_IDLE, SLOT_BUSY } slot_state;
-typedef struct slot {
-    hone_proc proc;
-    slot_state state;
-    uint64_t job;
-    double from, limit_s;
-    unsigned failed_starts;
-    char tail[STDERR_TAIL + 1];
-    size_t tail_len;
-} slot;
-struct hone_pool {
-    char device[256], program[1024], threads[16];
-    double time_limit_s;
-    size_t memory_limit_bytes;
-    slot *slots;
-    unsigned n;
-    json_t *device_json;
-    bool limit_given;
-    hone_clock clock;
-};
-
-// ---- workers
-
-static hone_code start(hone_pool *p, slot *s, hone_err *e) {
-    char *argv[] = {p->program, "worker", p->device, p->threads, NULL};
-    hone_proc_spec spec = {.argv = argv, .capture_stderr = true, .new_group = true};
-    s->tail_len = 0;
-    s->state = SLOT_DEAD;
-    HONE_TRY(hone_proc_start(&spec, &s->proc, e));
-    fcntl(s->proc.err_fd, F_SETFL, fcntl(s->proc.err_fd, F_GETFL) | O_NONBLOCK);
-    s->state = SLOT_STARTING;
-    s->from = hone_now_s(&p->clock);
-    return HONE_OK;
-}
+enum { STDERR_TAIL = HONE_POOL_STDERR_TAIL, START_LIMIT_S = 60, MAX_FAILED_STARTS = 3, RETRY_US = 300000 };
+typedef pool_slot slot;
 
 static void drain_stderr(slot *s) {   // keeps the last STDERR_TAIL bytes
     char chunk[4096];
@@ -67,7 +32,7 @@ static void drain_stderr(slot *s) {   // keeps the last STDERR_TAIL bytes
 }
 
 // Ends the process; *status as from waitpid (0 when it had to be killed by us).
-static void stop(slot *s, int *status) {
+void hone_crew_stop(slot *s, int *status) {
     int st = 0;
     if (s->state != SLOT_DEAD && s->proc.pid > 0 && hone_proc_wait(&s->proc, 200, &st, NULL) != HONE_OK)
         st = 0;
@@ -78,150 +43,53 @@ static void stop(slot *s, int *status) {
         *status = st;
 }
 
-// The first message: what the device is, or why there is none.
-static hone_code read_hello(hone_pool *p, slot *s, int timeout_ms, hone_err *e) {
-    char *text;
-    size_t n;
-    HONE_TRY(hone_msg_read(s->proc.out_fd, 1 << 20, timeout_ms, &text, &n, e));
-    json_error_t je;
-    json_t *o = json_loadb(text, n, 0, &je);
-    hone_free(text);
-    const char *schema = json_string_value(json_object_get(o, "schema"));
-    hone_code c = HONE_OK;
-    if (!schema || strcmp(schema, HONE_HELLO_SCHEMA) != 0)
-        c = hone_fail(e, HONE_E_CORRUPT, 0, "'%s worker' does not speak '%s'", p->program, HONE_HELLO_SCHEMA);
-    const json_t *error = json_object_get(o, "error");
-    if (c == HONE_OK && error) {
-        const char *msg = json_string_value(json_object_get(error, "message")), *hint = json_string_value(json_object_get(error, "hint"));
-        int number = (int)json_integer_value(json_object_get(error, "number"));
-        c = number > HONE_OK && number <= HONE_E_INTERNAL ? (hone_code)number : HONE_E_INTERNAL;
-        hone_fail(e, c, (int)json_integer_value(json_object_get(error, "sub")), "%s", msg ? msg : "the worker could not start");
-        if (hint && *hint)
-            hone_hint(e, "%s", hint);
-    }
-    if (c == HONE_OK && !p->device_json)
-        p->device_json = json_incref(json_object_get(o, "device"));
-    json_decref(o);
-    return c;
-}
-
-static hone_code finish_start(hone_pool *p, slot *s, int timeout_ms, hone_err *e) {
-    hone_code c = read_hello(p, s, timeout_ms, e);
-    if (c == HONE_OK) {
-        s->state = SLOT_IDLE;
-        s->failed_starts = 0;
-        return HONE_OK;
-    }
-    bool silent = c == HONE_E_IO;
-    stop(s, NULL);
-    s->failed_starts++;
-    if (silent && e && s->tail_len)
-        hone_hint(e, "the worker said: %.300s", s->tail);
-    return c;
-}
-
-static unsigned default_workers(const hone_pool_config *c) {
-    if (c->workers)
-        return c->workers < MAX_WORKERS ? c->workers : MAX_WORKERS;
-    if (strncmp(c->device, "virtual", 7) != 0 && strcmp(c->device, "auto") != 0)
-        return 1;
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    return cores < 1 ? 1 : cores > 4 ? 4 : (unsigned)cores;
-}
-
-static hone_code fill_config(hone_pool *p, const hone_pool_config *c, hone_err *e) {
-    p->clock = hone_clock_monotonic();
-    p->limit_given = c->time_limit_s > 0;
-    p->time_limit_s = c->time_limit_s > 0 ? c->time_limit_s : PHYSICAL_LIMIT_S;
-    p->memory_limit_bytes = c->memory_limit_bytes;
-    snprintf(p->device, sizeof p->device, "%s", c->device);
-    if (c->program) {
-        snprintf(p->program, sizeof p->program, "%s", c->program);
-    } else {
-        ssize_t n = readlink("/proc/self/exe", p->program, sizeof p->program - 1);
-        if (n <= 0)
-            return hone_fail(e, HONE_E_IO, errno, "cannot find the program's own file");
-        p->program[n] = 0;
-    }
-    p->n = default_workers(c);
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    unsigned threads = c->worker_threads ? c->worker_threads : (unsigned)(cores > (long)p->n ? cores / (long)p->n : 1);
-    snprintf(p->threads, sizeof p->threads, "%u", threads);
-    p->slots = hone_calloc(p->n, sizeof *p->slots);
-    for (unsigned i = 0; p->slots && i < p->n; i++)
-        p->slots[i].proc = (hone_proc){.pid = -1, .in_fd = -1, .out_fd = -1, .err_fd = -1};
-    return p->slots ? HONE_OK : hone_fail(e, HONE_E_NOMEM, 0, "out of memory for %u workers", p->n);
-}
-
-static hone_code start_all(hone_pool *p, hone_err *e) {
-    for (unsigned i = 0; i < p->n; i++)
-        HONE_TRY(start(p, &p->slots[i], e));
-    HONE_TRY(finish_start(p, &p->slots[0], START_LIMIT_S * 1000, e));
-    const char *kind = json_string_value(json_object_get(p->device_json, "kind"));
-    if (kind && strcmp(kind, "virtual") == 0 && !p->limit_given)   // instruction budgets end what never ends; a busy machine must not change a result
-        p->time_limit_s = VIRTUAL_LIMIT_S;
-    if (kind && strcmp(kind, "physical") == 0 && strncmp(p->device, "auto", 4) == 0)
-        for (; p->n > 1; p->n--)   // one process per physical device: a second one would disturb its timing
-            stop(&p->slots[p->n - 1], NULL);
-    return HONE_OK;
-}
-
-hone_code hone_pool_open(const hone_pool_config *c, hone_pool **out, hone_err *e) {
-    hone_pool *p = hone_calloc(1, sizeof *p);
-    *out = NULL;
-    if (!p)
-        return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for a pool");
-    signal(SIGPIPE, SIG_IGN);   // a dead worker shows as EPIPE
-    hone_code r = fill_config(p, c, e);
-    if (r == HONE_OK)
-        r = start_all(p, e);
-    if (r != HONE_OK) {
-        hone_pool_close(p);
-        return r;
-    }
-    *out = p;
-    return HONE_OK;
-}
-
-void hone_pool_close(hone_pool *p) {
-    if (!p)
-        return;
-    for (unsigned i = 0; p->slots && i < p->n; i++)
-        hone_proc_kill(&p->slots[i].proc);
-    hone_free(p->slots);
-    json_decref(p->device_json);
-    hone_free(p);
-}
-
-unsigned hone_pool_workers(const hone_pool *p) { return p->n; }
-const json_t *hone_pool_device(const hone_pool *p) { return p->device_json; }
-
 static bool usable(const slot *s) {
     return s->state == SLOT_IDLE || s->state == SLOT_STARTING || (s->state == SLOT_DEAD && s->failed_starts < MAX_FAILED_STARTS);
 }
 
-unsigned hone_pool_free_slots(const hone_pool *p) {
+unsigned hone_crew_free(const hone_pool *p, hone_worker_kind kind) {
     unsigned n = 0;
     for (unsigned i = 0; i < p->n; i++)
-        n += usable(&p->slots[i]);
+        n += p->slots[i].kind == kind && usable(&p->slots[i]);
     return n;
+}
+
+bool hone_crew_busy(const hone_pool *p) {
+    for (unsigned i = 0; i < p->n; i++)
+        if (p->slots[i].state == SLOT_BUSY)
+            return true;
+    return false;
 }
 
 // ---- submitting
 
 static hone_code ready(hone_pool *p, slot *s, hone_err *e) {
     if (s->state == SLOT_DEAD)
-        HONE_TRY(start(p, s, e));
-    return s->state == SLOT_STARTING ? finish_start(p, s, START_LIMIT_S * 1000, e) : HONE_OK;
+        HONE_TRY(hone_crew_start(p, s, e));
+    return s->state == SLOT_STARTING ? hone_crew_finish_start(p, s, START_LIMIT_S * 1000, e) : HONE_OK;
+}
+
+// A device may need a moment after the process that used it was killed.
+static hone_code ready_device(hone_pool *p, slot *s, hone_err *e) {
+    for (;;) {
+        hone_err why = {0};
+        hone_code c = ready(p, s, &why);
+        if (c == HONE_OK || s->kind != HONE_WORKER_GPU || s->failed_starts >= MAX_FAILED_STARTS) {
+            if (c != HONE_OK && e && e->code == HONE_OK)
+                *e = why;
+            return c;
+        }
+        usleep(RETRY_US);
+    }
 }
 
 static hone_code send_job(hone_pool *p, slot *s, const hone_job *j, const char *text, hone_err *e) {
-    HONE_TRY(ready(p, s, e));
+    HONE_TRY(ready_device(p, s, e));
     hone_err why = {0};
     if (hone_msg_write(s->proc.in_fd, text, strlen(text), START_LIMIT_S * 1000, &why) !=
         HONE_OK) { // it died while idle: once more with a new one
-        stop(s, NULL);
-        HONE_TRY(ready(p, s, e));
+        hone_crew_stop(s, NULL);
+        HONE_TRY(ready_device(p, s, e));
         HONE_TRY(hone_msg_write(s->proc.in_fd, text, strlen(text), START_LIMIT_S * 1000, e));
     }
     s->state = SLOT_BUSY;
@@ -232,24 +100,24 @@ static hone_code send_job(hone_pool *p, slot *s, const hone_job *j, const char *
     return HONE_OK;
 }
 
-static slot *pick(hone_pool *p) {   // one that runs, then one that starts, then a dead one
-    for (slot_state want = SLOT_IDLE;; want = want == SLOT_IDLE ? SLOT_STARTING : SLOT_DEAD) {
+static slot *pick(hone_pool *p, hone_worker_kind kind) {   // one that runs, then one that starts, then a dead one
+    for (pool_slot_state want = SLOT_IDLE;; want = want == SLOT_IDLE ? SLOT_STARTING : SLOT_DEAD) {
         for (unsigned i = 0; i < p->n; i++)
-            if (p->slots[i].state == want && usable(&p->slots[i]))
+            if (p->slots[i].kind == kind && p->slots[i].state == want && usable(&p->slots[i]))
                 return &p->slots[i];
         if (want == SLOT_DEAD)
             return NULL;
     }
 }
 
-hone_code hone_pool_submit(hone_pool *p, const hone_job *j, hone_err *e) {
-    slot *s = pick(p);
-    if (!s) {
-        for (unsigned i = 0; i < p->n; i++)
-            if (p->slots[i].state == SLOT_BUSY)
-                return hone_fail(e, HONE_E_BUSY, 0, "all %u workers are busy", p->n);
-        return hone_fail(e, HONE_E_NO_DEVICE, 0, "no worker starts any more");
-    }
+static hone_code nobody(const hone_pool *p, hone_worker_kind kind, hone_err *e) {
+    for (unsigned i = 0; i < p->n; i++)
+        if (p->slots[i].kind == kind && p->slots[i].state == SLOT_BUSY)
+            return hone_fail(e, HONE_E_BUSY, 0, "all %u workers are busy", p->n);
+    return hone_fail(e, HONE_E_NO_DEVICE, 0, "no worker starts any more");
+}
+
+static hone_code send_to(hone_pool *p, slot *s, const hone_job *j, hone_err *e) {
     hone_job sent = *j;
     if (!sent.memory_limit_bytes)
         sent.memory_limit_bytes = p->memory_limit_bytes;
@@ -262,14 +130,48 @@ hone_code hone_pool_submit(hone_pool *p, const hone_job *j, hone_err *e) {
     return c;
 }
 
-void hone_pool_cancel(hone_pool *p, uint64_t id) {
+static bool others_left(const hone_pool *p, const slot *than) {
+    for (unsigned i = 0; i < p->n; i++)
+        if (&p->slots[i] != than && p->slots[i].kind == than->kind && (usable(&p->slots[i]) || p->slots[i].state == SLOT_BUSY))
+            return true;
+    return false;
+}
+
+static void tell_loss(hone_err *e, const char *device) {
+    char why[sizeof e->msg];
+    memcpy(why, e->msg, sizeof why);
+    snprintf(e->msg, sizeof e->msg, "the device '%.100s' is lost: %.850s", device, why);
+    snprintf(e->hint, sizeof e->hint, "nvidia-smi and the kernel's log (Xid lines) say more; results so far are kept, and the same command goes on from them");
+}
+
+// A device that is gone leaves its work to the others; the last one's end is an error.
+hone_code hone_crew_submit(hone_pool *p, hone_worker_kind kind, const hone_job *j, hone_err *e) {
+    for (;;) {
+        slot *s = pick(p, kind);
+        if (!s)
+            return nobody(p, kind, e);
+        hone_err why = {0};
+        hone_code c = send_to(p, s, j, &why);
+        if (c == HONE_OK)
+            return c;
+        if (kind == HONE_WORKER_GPU && s->failed_starts >= MAX_FAILED_STARTS && others_left(p, s))
+            continue;
+        if (e && e->code == HONE_OK)
+            *e = why;
+        if (kind == HONE_WORKER_GPU && e && e->code == HONE_E_NO_DEVICE)
+            tell_loss(e, s->device);
+        return c;
+    }
+}
+
+void hone_crew_cancel(hone_pool *p, uint64_t id) {
     for (unsigned i = 0; i < p->n; i++) {
         slot *s = &p->slots[i];
         if (s->state != SLOT_BUSY || s->job != id)
             continue;
         hone_proc_kill(&s->proc);
         s->state = SLOT_DEAD;
-        start(p, s, NULL);   // a failure shows at the next submit
+        hone_crew_start(p, s, NULL);   // a failure shows at the next submit
     }
 }
 
@@ -296,7 +198,7 @@ static hone_code timed_out(hone_pool *p, slot *s, hone_outcome **out, hone_err *
     s->state = SLOT_DEAD;
     snprintf(message, sizeof message, "the evaluation did not finish within %g seconds; the worker was ended", s->limit_s);
     hone_code c = stub(s, seconds, HONE_FAIL, HONE_F_RUN_TIMEOUT, json_pack("{s:f}", "limit_s", s->limit_s), message, out, e);
-    start(p, s, NULL);
+    hone_crew_start(p, s, NULL);
     return c;
 }
 
@@ -304,7 +206,7 @@ static hone_code crashed(hone_pool *p, slot *s, const hone_err *why, hone_outcom
     char message[400];
     int status = 0;
     double seconds = hone_now_s(&p->clock) - s->from;
-    stop(s, &status);
+    hone_crew_stop(s, &status);
     json_t *evidence = json_object();
     if (WIFSIGNALED(status)) {
         snprintf(message, sizeof message, "the evaluation ended its worker process with signal %d (%s)", WTERMSIG(status),
@@ -319,7 +221,7 @@ static hone_code crashed(hone_pool *p, slot *s, const hone_err *why, hone_outcom
     if (s->tail_len)
         json_object_set_new(evidence, "stderr", json_stringn_nocheck(s->tail, s->tail_len));
     hone_code c = stub(s, seconds, HONE_FAIL, HONE_F_RUN_CRASH, evidence, message, out, e);
-    start(p, s, NULL);
+    hone_crew_start(p, s, NULL);
     return c;
 }
 
@@ -371,6 +273,34 @@ static hone_code read_outcome(hone_pool *p, slot *s, hone_outcome **out, hone_er
     return c;
 }
 
+// What a device's worker says of its job: {"gpu": {"first_s", "last_s", "active_s"}}.
+static void note_usage(slot *s, const hone_outcome *o) {
+    const json_t *g = json_object_get(o->json, "gpu");
+    double first = json_number_value(json_object_get(g, "first_s")), last = json_number_value(json_object_get(g, "last_s"));
+    if (s->kind != HONE_WORKER_GPU || !(last > first))
+        return;
+    s->total_s += last - first;
+    if (s->jobs++ == 0) {
+        s->warm_s = s->last_s = last;
+        return;
+    }
+    s->last_s = last;
+    s->busy_s += last - first;
+    s->active_s += json_number_value(json_object_get(g, "active_s"));
+}
+
+void hone_pool_usage(const hone_pool *p, hone_gpu_usage *u) {
+    *u = (hone_gpu_usage){.devices = hone_pool_devices(p)};
+    for (unsigned i = 0; i < p->n; i++) {
+        const slot *s = &p->slots[i];
+        u->jobs += s->jobs;
+        u->total_s += s->total_s;
+        u->busy_s += s->busy_s;
+        u->active_s += s->active_s;
+        u->wall_s += s->last_s - s->warm_s;
+    }
+}
+
 static hone_code take_answer(hone_pool *p, slot *s, hone_outcome **out, hone_err *e) {
     hone_err why = {0};
     hone_code c = read_outcome(p, s, out, &why);
@@ -381,14 +311,15 @@ static hone_code take_answer(hone_pool *p, slot *s, hone_outcome **out, hone_err
     if (c != HONE_OK)
         return crashed(p, s, &why, out, e);
     s->state = SLOT_IDLE;
+    note_usage(s, *out);
     if (json_is_true(json_object_get((*out)->json, "worker_exits"))) {
-        stop(s, NULL);
-        start(p, s, NULL);   // a failure shows at the next submit
+        hone_crew_stop(s, NULL);
+        hone_crew_start(p, s, NULL);   // a failure shows at the next submit
     }
     return HONE_OK;
 }
 
-typedef struct watch { struct pollfd fds[2 * MAX_WORKERS]; slot *slots[2 * MAX_WORKERS]; nfds_t n; } watch;
+typedef struct watch { struct pollfd fds[2 * HONE_POOL_MAX_WORKERS]; slot *slots[2 * HONE_POOL_MAX_WORKERS]; nfds_t n; } watch;
 
 static bool build_watch(hone_pool *p, watch *w) {
     bool busy = false;
@@ -409,7 +340,7 @@ static bool build_watch(hone_pool *p, watch *w) {
 }
 
 // Looks once; HONE_E_TIMEOUT when nothing finished within slice_ms.
-static hone_code look(hone_pool *p, int slice_ms, hone_outcome **out, hone_err *e) {
+static hone_code look(hone_pool *p, int slice_ms, hone_outcome **out, hone_worker_kind *kind, hone_err *e) {
     watch w;
     build_watch(p, &w);
     int r = poll(w.fds, w.n, slice_ms);
@@ -419,8 +350,10 @@ static hone_code look(hone_pool *p, int slice_ms, hone_outcome **out, hone_err *
         slot *s = w.slots[i];
         if (!w.fds[i].revents)
             continue;
-        if (w.fds[i].fd == s->proc.out_fd)
+        if (w.fds[i].fd == s->proc.out_fd) {
+            *kind = s->kind;
             return take_answer(p, s, out, e);
+        }
         drain_stderr(s);
         if ((w.fds[i].revents & (POLLHUP | POLLERR)) && s->proc.err_fd >= 0) {   // its end shows on stdout too
             close(s->proc.err_fd);
@@ -428,12 +361,14 @@ static hone_code look(hone_pool *p, int slice_ms, hone_outcome **out, hone_err *
         }
     }
     for (unsigned i = 0; i < p->n; i++)
-        if (p->slots[i].state == SLOT_BUSY && hone_now_s(&p->clock) - p->slots[i].from > p->slots[i].limit_s)
+        if (p->slots[i].state == SLOT_BUSY && hone_now_s(&p->clock) - p->slots[i].from > p->slots[i].limit_s) {
+            *kind = p->slots[i].kind;
             return timed_out(p, &p->slots[i], out, e);
+        }
     return HONE_E_TIMEOUT;
 }
 
-hone_code hone_pool_wait(hone_pool *p, int timeout_ms, const volatile int *interrupt, hone_outcome **out, hone_err *e) {
+hone_code hone_crew_wait(hone_pool *p, int timeout_ms, const volatile int *interrupt, hone_outcome **out, hone_worker_kind *kind, hone_err *e) {
     enum { SLICE_MS = 50 };
     double deadline = hone_now_s(&p->clock) + timeout_ms * 1e-3;
     *out = NULL;
@@ -442,7 +377,7 @@ hone_code hone_pool_wait(hone_pool *p, int timeout_ms, const volatile int *inter
             return hone_fail(e, HONE_E_INTERRUPTED, 0, "interrupted");
         double left = timeout_ms < 0 ? 1 : deadline - hone_now_s(&p->clock);
         int slice = left * 1e3 < SLICE_MS ? (left <= 0 ? 0 : (int)(left * 1e3) + 1) : SLICE_MS;
-        hone_code c = look(p, slice, out, e);
+        hone_code c = look(p, slice, out, kind, e);
         if (c != HONE_E_TIMEOUT)
             return c;
         if (timeout_ms >= 0 && hone_now_s(&p->clock) >= deadline)

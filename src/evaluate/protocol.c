@@ -17,6 +17,8 @@ char *hone_job_dump(const hone_job *j) {
                           j->time_limit_s, "artifacts", j->want_artifacts, "timing_samples", (int)j->timing_samples,
                           "memory_limit", (json_int_t)j->memory_limit_bytes, "sanitize_flags", (int)j->sanitize_flags, "schedules", (int)j->schedules,
                           "only_case", j->only_case, "without_static", j->without_static);
+    if (o && j->on_virtual)
+        json_object_set_new(o, "on_virtual", json_true());
     if (o && j->timing_warm)
         json_object_set_new(o, "timing_warm", json_true());
     if (o && j->want_ceilings)
@@ -89,6 +91,7 @@ static hone_code unpack(hone_job_message *m, hone_err *e) {
                         .memory_limit_bytes = memory > 0 ? (size_t)memory : 0};
     const json_t *energy = json_object_get(m->json, "energy");
     json_int_t blocks = json_integer_value(json_object_get(energy, "blocks"));
+    m->job.on_virtual = json_is_true(json_object_get(m->json, "on_virtual"));
     m->job.timing_warm = json_is_true(json_object_get(m->json, "timing_warm"));
     m->job.want_ceilings = json_is_true(json_object_get(m->json, "ceilings"));
     m->job.energy_window_s = json_number_value(json_object_get(energy, "window_s"));
@@ -133,6 +136,10 @@ json_t *hone_device_json(const hone_device_info *i, const hone_compiler *c) {
                   "registers_per_sm", (int)i->registers_per_sm, "shared_per_block", (int)i->shared_per_block_optin, "shared_per_sm",
                   (int)i->shared_per_sm, "blocks_per_sm", (int)i->blocks_per_sm, "l2_bytes", (json_int_t)i->l2_bytes, "memory_bytes",
                   (json_int_t)i->memory_bytes, "driver", driver, "nvrtc", nvrtc);
+    if (o && !i->is_virtual) {
+        json_object_set_new(o, "index", json_integer(i->index));
+        json_object_set_new(o, "count", json_integer(i->count));
+    }
     if (o && i->has_clock_mhz)
         json_object_set_new(o, "clock_mhz", json_real(i->clock_mhz));
     if (o && i->has_bandwidth)

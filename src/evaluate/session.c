@@ -1,7 +1,10 @@
 // What a worker keeps warm between jobs: device contexts, compiler, and of the task at hand the baseline, the judge with its reference
 // results and the buffers at the sizes that are timed. A job for another task or seed replaces the task's part.
 #include "evaluate/internal.h"
+#include "gpu/meter.h"
 #include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -9,38 +12,60 @@ enum {
     JUDGE_CACHE_BYTES = 64 << 20     // the compiler needs most of the rest of the 256 MiB that a worker may add to the task's buffers
 };
 
-// The virtual model that stands in for a physical device when sanitizing: only its instruction set matters there.
-static const char *virtual_model(uint32_t cc) {
-    static const struct { uint32_t cc; const char *spec; } models[] = {
-        {80, "virtual:a100"}, {86, "virtual:a6000"}, {89, "virtual:l40s"}, {90, "virtual:h200"}, {100, "virtual:b200"},
+// The virtual model that stands in for a physical device: HONE_STAND_IN, the one of its name, else the newest with its instruction set.
+static const char *virtual_model(const hone_device_info *d, char buf[256]) {
+    static const struct { uint32_t cc; const char *name, *spec; } models[] = {
+        {80, "A100", "virtual:a100"}, {86, "A6000", "virtual:a6000"}, {89, "L40S", "virtual:l40s"}, {89, "RTX 4090", "virtual:rtx4090"},
+        {89, "L4", "virtual:l4"}, {90, "H100", "virtual:h100"}, {90, "H200", "virtual:h200"}, {100, "B200", "virtual:b200"},
     };
-    const char *best = models[0].spec;
+    const char *given = getenv("HONE_STAND_IN"), *best = models[0].spec;
+    if (given && *given) {
+        snprintf(buf, 256, "virtual:%.240s", given);
+        return buf;
+    }
     for (size_t i = 0; i < HONE_COUNT(models); i++)
-        if (models[i].cc <= cc)
+        if (models[i].cc == d->cc && strstr(d->name, models[i].name))
+            return models[i].spec;
+    for (size_t i = 0; i < HONE_COUNT(models); i++)
+        if (models[i].cc <= d->cc)
             best = models[i].spec;
     return best;
 }
 
-static hone_code open_devices(hone_session *s, const char *device, hone_err *e) {
-    HONE_TRY(hone_device_open(device, &s->device, e));
-    if (s->device->info.is_virtual) {
-        HONE_TRY(hone_device_clone(s->device, &s->check_device, e));
-        return HONE_OK;
-    }
+static hone_code open_host(hone_session *s, const char *device, hone_err *e) {
+    char buf[256];
+    HONE_TRY(hone_device_facts(device, &s->target, e));
+    s->stands_in = true;
+    HONE_TRY(hone_device_open(virtual_model(&s->target, buf), &s->device, e));
+    return hone_device_clone(s->device, &s->check_device, e);
+}
+
+static hone_code open_physical(hone_session *s, hone_err *e) {
+    char buf[256];
+    HONE_TRY(hone_device_health(s->device, e));
+    hone_meter_install(s->device->driver);
     s->check_device = s->device;
     hone_nvml_open(s->device->info.pci_bus_id, &s->nvml, NULL);                            // absent is fine
-    if (hone_device_open(virtual_model(s->device->info.cc), &s->virtual_device, NULL) == HONE_OK)
+    if (hone_device_open(virtual_model(&s->target, buf), &s->virtual_device, NULL) == HONE_OK)
         hone_device_use(s->device, NULL);
     return HONE_OK;
 }
 
-hone_code hone_session_open(const char *device, unsigned threads, hone_session **out, hone_err *e) {
+static hone_code open_devices(hone_session *s, const char *device, bool host, hone_err *e) {
+    if (host)
+        return open_host(s, device, e);
+    HONE_TRY(hone_device_open(device, &s->device, e));
+    s->target = s->device->info;
+    return s->device->info.is_virtual ? hone_device_clone(s->device, &s->check_device, e) : open_physical(s, e);
+}
+
+hone_code hone_session_open(const char *device, unsigned threads, bool host, hone_session **out, hone_err *e) {
     hone_session *s = hone_calloc(1, sizeof *s);
     if (!s)
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for a worker");
     s->threads = threads;
     hone_compiler_config cfg = {0};
-    hone_code c = open_devices(s, device, e);
+    hone_code c = open_devices(s, device, host, e);
     if (c == HONE_OK)
         c = hone_compiler_open(&cfg, &s->compiler, e);
     if (c != HONE_OK) {
@@ -53,7 +78,7 @@ hone_code hone_session_open(const char *device, unsigned threads, hone_session *
         hone_device_runner_init(&s->sanitizer, s->virtual_device, s->compiler);
         s->sanitizer.threads = threads;
     }
-    s->device_json = hone_device_json(&s->device->info, s->compiler);
+    s->device_json = hone_device_json(&s->target, s->compiler);
     *out = s;
     return HONE_OK;
 }
@@ -171,7 +196,7 @@ hone_code hone_session_task(hone_session *s, const hone_job *job, hone_err *e) {
     HONE_TRY(parse_task(job, &s->task, e));
     hone_code c = make_plans(s, job->memory_limit_bytes, e);
     if (c == HONE_OK)
-        c = hone_compile_task(s->compiler, s->task, NULL, NULL, 0, s->device->info.cc, &s->baseline, e);
+        c = hone_compile_task(s->compiler, s->task, NULL, NULL, 0, s->target.cc, &s->baseline, e);
     if (c != HONE_OK) {
         drop_task(s);
         return c;
@@ -237,7 +262,11 @@ hone_code hone_session_workload(hone_session *s, size_t size, hone_err *e) {
     if (z->workload)
         return HONE_OK;
     const hone_device_info *d = &s->device->info;
-    unsigned sets = d->is_virtual ? 1 : hone_workload_sets_for(z->plan, d->l2_bytes, 3, WORKLOAD_MAX_BYTES);
+    unsigned sets = 1;
+    if (!d->is_virtual) {   // as many as fit into half of what is free, one in any case
+        size_t half = hone_device_free_bytes(s->device) / 2;
+        sets = hone_workload_sets_for(z->plan, d->l2_bytes, 3, half && half < WORKLOAD_MAX_BYTES ? half : WORKLOAD_MAX_BYTES);
+    }
     make_room(s, sets * z->plan->total_bytes);
     malloc_trim(0);   // what checking let go of is given back before the large buffers come
     HONE_TRY(hone_workload_open(s->device, z->plan, s->seed, sets, s->threads, &z->workload, e));

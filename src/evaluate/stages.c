@@ -123,7 +123,7 @@ static hone_code plan_sizes(hone_stage_run *x, hone_err *e) {
     for (size_t i = 0; i < x->s->n_sizes; i++) {
         HONE_TRY(hone_plan_make(x->candidate, &x->s->task->sizes[i], &x->env, &x->plans[i], e));
         x->n_plans++;
-        HONE_TRY(hone_check_limits(x->compiled, x->plans[i], &x->s->device->info, e));
+        HONE_TRY(hone_check_limits(x->compiled, x->plans[i], &x->s->target, e));
         size_t base = x->s->sizes[i].plan->total_bytes, own = x->plans[i]->total_bytes;
         if (own > base && own - base > EXTRA_SCRATCH && own > 2 * base)
             return hone_fail(e, HONE_E_LIMIT, 0, "the scratch buffers need %zu MiB, the task's buffers %zu MiB", (own - base) >> 20,
@@ -134,7 +134,7 @@ static hone_code plan_sizes(hone_stage_run *x, hone_err *e) {
 
 static hone_code stage_compile(hone_stage_run *x, hone_err *e) {
     hone_code c =
-        hone_compile_task(x->s->compiler, x->candidate, &x->env, x->job->flags, x->job->n_flags, x->s->device->info.cc, &x->compiled, e);
+        hone_compile_task(x->s->compiler, x->candidate, &x->env, x->job->flags, x->job->n_flags, x->s->target.cc, &x->compiled, e);
     json_t *j = x->compiled ? compile_json(x->compiled) : NULL;
     hone_report_set(x->r, "compile", j);
     x->r->compiled = x->compiled;
@@ -293,13 +293,12 @@ static hone_code stage_sanitize(hone_stage_run *x, hone_err *e) {
     runner->max_warp_insts = budget;
     runner->vgpu_flags = HONE_VGPU_CHECK;
     acquit(runner);
-    if (physical) {
+    if (physical)
         hone_device_use(s->device, NULL);
-        if (c == HONE_E_UNSUPPORTED) {   // the hardware may still run it
-            hone_report_set(x->r, "sanitize", json_pack("{s:s}", "skipped", e->msg));
-            hone_err_clear(e);
-            return HONE_OK;
-        }
+    if ((physical || s->stands_in) && c == HONE_E_UNSUPPORTED) {   // the hardware may still run it
+        hone_report_set(x->r, "sanitize", json_pack("{s:s}", "skipped", e->msg));
+        hone_err_clear(e);
+        return HONE_OK;
     }
     return c;
 }
@@ -382,10 +381,15 @@ static void run_stage(hone_stage_run *x, size_t i) {
 }
 
 static void provenance(hone_stage_run *x) {
-    hone_report_set(x->r, "device", json_pack("{s:s,s:s,s:s,s:s}", "name", x->s->device->info.name, "kind",
-                                              x->s->device->info.is_virtual ? "virtual" : "physical", "driver",
-                                              json_string_value(json_object_get(x->s->device_json, "driver")), "nvrtc",
-                                              json_string_value(json_object_get(x->s->device_json, "nvrtc"))));
+    const hone_device_info *d = &x->s->target;
+    json_t *device = json_pack("{s:s,s:s,s:s,s:s}", "name", d->name, "kind", d->is_virtual ? "virtual" : "physical", "driver",
+                               json_string_value(json_object_get(x->s->device_json, "driver")), "nvrtc",
+                               json_string_value(json_object_get(x->s->device_json, "nvrtc")));
+    if (device && !d->is_virtual)
+        json_object_set_new(device, "index", json_integer(d->index));
+    if (device && x->s->stands_in)
+        json_object_set_new(device, "stand_in", json_string(x->s->device->info.name));
+    hone_report_set(x->r, "device", device);
     hone_report_set(x->r, "task_hash", json_string(x->s->task->hash));
     if (x->job->candidate_text) {
         char hash[HONE_HASH_HEX];

@@ -16,7 +16,7 @@ static json_t *sizes_json(const hone_sizes *z) {
     return o;
 }
 
-typedef struct total { double log_time, log_lo, log_hi, band; size_t n; json_t *sizes, *lines; } total;
+typedef struct total { double log_time, log_lo, log_hi, log_baseline, band; size_t n; json_t *sizes, *lines; } total;
 
 static void add_time(total *t, double us, double lo, double hi, double band, json_t *entry) {
     t->log_time += log(us);
@@ -189,6 +189,7 @@ static hone_code pair_mode(hone_stage_run *x, size_t i, const hone_arm *candidat
         if (entry)
             json_object_set_new(entry, "sizes", sizes_json(x->plans[i]->sizes));
         add_time(t, pair.b.mid, pair.b.lo / doubt(s), pair.b.hi * doubt(s), 0, entry);
+        t->log_baseline += log(pair.a.mid);
     }
     hone_pair_free(&pair);
     return c;
@@ -227,6 +228,8 @@ static hone_code pair_all(hone_stage_run *x, hone_err *e) {
         c = pair_size(x, i, &t, e);
     if (c == HONE_OK) {
         json_t *j = time_json(&t.cold, "measured");
+        if (j && t.cold.n)   // of the baseline, timed in turns with it
+            json_object_set_new(j, "baseline_us", json_real(exp(t.cold.log_baseline / (double)t.cold.n)));
         if (j && x->s->control)
             json_object_set_new(j, "control", json_deep_copy(x->s->control));
         if (j && t.warm.n)
@@ -257,17 +260,18 @@ hone_code hone_stage_time(hone_stage_run *x, hone_err *e) {
 
 static hone_code profile_on_virtual(hone_stage_run *x, hone_err *e) {
     hone_session *s = x->s;
+    hone_device *v = s->stands_in ? s->device : s->virtual_device;
     json_t *sizes = json_array();
     hone_program *p = NULL;
     hone_workload *w = NULL;
     hone_bound b = {0};
     hone_modelled m = {0};
     hone_model_config cfg = {.max_warp_insts = (uint64_t)1 << 31, .want_lines = true, .sample_warp_insts = SAMPLE_WARP_INSTS};
-    hone_code c = hone_device_use(s->virtual_device, e);
+    hone_code c = hone_device_use(v, e);
     if (c == HONE_OK)
-        c = hone_workload_open(s->virtual_device, s->sizes[0].plan, s->seed, 1, s->threads, &w, e);
+        c = hone_workload_open(v, s->sizes[0].plan, s->seed, 1, s->threads, &w, e);
     if (c == HONE_OK)
-        c = hone_program_load(s->virtual_device, x->compiled, x->plans[0], &p, e);
+        c = hone_program_load(v, x->compiled, x->plans[0], &p, e);
     if (c == HONE_OK)
         c = hone_bound_make(w, x->plans[0], &b, e);
     if (c == HONE_OK)
@@ -276,7 +280,7 @@ static hone_code profile_on_virtual(hone_stage_run *x, hone_err *e) {
         json_array_append_new(
             sizes, json_pack("{s:o,s:f,s:O}", "sizes", sizes_json(x->plans[0]->sizes), "time_us", m.time_us, "launches", m.launches));
         hone_report_set(x->r, "model",
-                        json_pack("{s:s,s:s,s:O}", "kind", "modelled", "device", s->virtual_device->info.name, "sizes", sizes));
+                        json_pack("{s:s,s:s,s:O}", "kind", "modelled", "device", v->info.name, "sizes", sizes));
         hone_report_set(x->r, "lines", json_incref(m.lines));
     }
     json_decref(sizes);
@@ -289,9 +293,9 @@ static hone_code profile_on_virtual(hone_stage_run *x, hone_err *e) {
 }
 
 hone_code hone_stage_profile(hone_stage_run *x, hone_err *e) {
-    if (x->s->device->info.is_virtual)
+    if (x->s->device->info.is_virtual && (!x->s->stands_in || x->job->on_virtual))
         return x->job->stages & HONE_STAGE_TIME ? HONE_OK : model_all(x, true, e);   // the time stage counted lines already
-    if (!x->s->virtual_device) {
+    if (!x->s->virtual_device && !x->s->stands_in) {
         hone_report_set(x->r, "model", json_pack("{s:s}", "skipped", "libhonegpu.so is not available"));
         return HONE_OK;
     }

@@ -1,9 +1,11 @@
 // The worker process: opens its device, says hello, lowers its own rights, then answers jobs one by one until its input ends. Whatever the
 // virtual GPU's kernels print goes to stderr, so that stdout carries messages only.
 #include "evaluate/internal.h"
+#include "gpu/meter.h"
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static hone_code send_json(int fd, const json_t *o, hone_err *e) {
@@ -26,10 +28,21 @@ static hone_code hello(int fd, const hone_session *s, const hone_err *failure, h
     return c;
 }
 
+static void note_device_time(const hone_session *s, hone_report *r) {
+    hone_meter_reading m;
+    hone_meter_read(&m);
+    if (s->device->info.is_virtual || !(m.last_s > 0))
+        return;
+    hone_report_set(r, "gpu", json_pack("{s:i,s:f,s:f,s:f,s:I}", "index", (int)s->target.index, "first_s", m.first_s, "last_s", m.last_s,
+                                        "active_s", m.active_s, "launches", (json_int_t)m.launches));
+}
+
 static hone_code answer(hone_session *s, int fd, const hone_job *j, hone_err *e) {
     hone_report r;
     HONE_TRY(hone_report_init(&r, j, hone_clock_monotonic(), e));
+    hone_meter_begin();
     hone_evaluate_job(s, j, &r);
+    note_device_time(s, &r);
     json_t *o = hone_report_finish(&r);
     if (s->must_exit)
         json_object_set_new(o, "worker_exits", json_true());
@@ -63,7 +76,7 @@ static hone_code serve(hone_session *s, int in, int out, hone_err *e) {
     return HONE_OK;
 }
 
-int hone_worker_main(const char *device, unsigned threads) {
+int hone_worker_main(const char *device, unsigned threads, bool host) {
     hone_err e = {0};
     int out = dup(1);
     if (out < 0 || dup2(2, 1) < 0)
@@ -71,7 +84,9 @@ int hone_worker_main(const char *device, unsigned threads) {
     signal(SIGPIPE, SIG_IGN);
     signal(SIGINT, SIG_IGN);   // the parent decides
     hone_session *s = NULL;
-    hone_code c = hone_session_open(device, threads, &s, &e);
+    if (host)
+        setpriority(PRIO_PROCESS, 0, 5);   // the worker that feeds a device comes first
+    hone_code c = hone_session_open(device, threads, host, &s, &e);
     if (c == HONE_OK)
         c = hone_sandbox_enter(&e);
     hone_code sent = hello(out, c == HONE_OK ? s : NULL, c == HONE_OK ? NULL : &e, NULL);

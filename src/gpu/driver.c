@@ -65,12 +65,13 @@ static size_t virtual_places(char out[4][512]) {
 static hone_code open_library(hone_driver *d, const char *path, hone_err *e) {
     char places[4][512];
     size_t n = 1;
+    const char *vendor = getenv("HONE_CUDA_DRIVER");
     if (path)
         snprintf(places[0], sizeof places[0], "%s", path);
     else if (d->is_virtual)
         n = virtual_places(places);
     else
-        snprintf(places[0], sizeof places[0], "libcuda.so.1");
+        snprintf(places[0], sizeof places[0], "%s", vendor && *vendor ? vendor : "libcuda.so.1");
     for (size_t i = 0; i < n && !d->library; i++) {
         if (strchr(places[i], '/') && access(places[i], R_OK) != 0 && i + 1 < n)
             continue;

@@ -49,6 +49,9 @@ static void waited(void) {
     }
 SENDS(MemsetD8, (CUdeviceptr d, unsigned char v, size_t n), d, v, n)
 SENDS(MemcpyDtoD, (CUdeviceptr d, CUdeviceptr s, size_t n), d, s, n)
+SENDS(MemsetD8Async, (CUdeviceptr d, unsigned char v, size_t n, CUstream q), d, v, n, q)
+SENDS(MemcpyDtoDAsync, (CUdeviceptr d, CUdeviceptr s, size_t n, CUstream q), d, s, n, q)
+SENDS(GraphLaunch, (CUgraphExec x, CUstream q), x, q)
 COPIES(MemcpyHtoD, (CUdeviceptr d, const void *s, size_t n), d, s, n)
 COPIES(MemcpyDtoH, (void *d, CUdeviceptr s, size_t n), d, s, n)
 WAITS(CtxSynchronize, (void))
@@ -82,6 +85,12 @@ void hone_meter_install(hone_driver *d) {
     d->StreamSynchronize = metered_StreamSynchronize;
     d->EventSynchronize = metered_EventSynchronize;
     d->LaunchKernel = metered_LaunchKernel;
+    if (d->MemsetD8Async)
+        d->MemsetD8Async = metered_MemsetD8Async;
+    if (d->MemcpyDtoDAsync)
+        d->MemcpyDtoDAsync = metered_MemcpyDtoDAsync;
+    if (d->GraphLaunch)
+        d->GraphLaunch = metered_GraphLaunch;
     if (d->LaunchKernelEx)
         d->LaunchKernelEx = metered_LaunchKernelEx;
 }

@@ -187,6 +187,8 @@ static json_t *candidate_json(builder *b, const hone_search_entry *x, uint64_t e
     if (c->ok) {
         put_number(b, o, "time_us", c->time_us);
         put_number(b, o, "cost", c->cost);
+        if (x->screened)
+            put(b, o, "predicted", json_true());
     }
     if (x->finding_kind) {
         json_t *f = json_object();
@@ -240,6 +242,8 @@ static json_t *convergence_json(builder *b) {
         put_count(b, o, "id", c->id);
         put_number(b, o, "time_us", c->time_us);
         put_number(b, o, "elapsed_s", c->elapsed_s);
+        if (c->gpu_s > 0)
+            put_number(b, o, "gpu_s", c->gpu_s);
         append(b, list, o);
     }
     return list;
@@ -316,6 +320,35 @@ static void put_counts(builder *b, json_t *o) {
     put_text(b, o, "warning", r->warning);
 }
 
+// Shares of the time after warm-up; see docs/measuring.md.
+static json_t *gpu_json(builder *b) {
+    const hone_gpu_usage *u = b->in->usage;
+    json_t *o = json_object();
+    put_count(b, o, "devices", u->devices);
+    put_count(b, o, "jobs", u->jobs);
+    put_number(b, o, "seconds", b->r->gpu_s);
+    put_number(b, o, "seconds_to_best", b->r->gpu_to_best_s);
+    put_number(b, o, "seconds_here", u->total_s);
+    if (u->wall_s > 0) {
+        put_number(b, o, "wall_s", u->wall_s);
+        put_number(b, o, "busy", u->busy_s / u->wall_s);
+        put_number(b, o, "active", u->active_s / u->wall_s);
+    }
+    return o;
+}
+
+static json_t *screen_json(builder *b) {
+    const hone_search_result *r = b->r;
+    json_t *o = json_object();
+    put_count(b, o, "measured", r->screen_measured);
+    put_count(b, o, "at_random", r->screen_at_random);
+    put_count(b, o, "left_out", r->screen_left_out);
+    put_number(b, o, "rank_correlation", r->screen_rank_correlation);
+    put_number(b, o, "spread", r->screen_spread);
+    put_number(b, o, "share", r->screen_share);
+    return o;
+}
+
 // The speedup's worst and best case: as hone_compare_timings judges it.
 static void put_verdict(builder *b, json_t *o) {
     const hone_search_result *r = b->r;
@@ -367,6 +400,10 @@ static void fill(builder *b, json_t *o) {
     put_verdict(b, o);
     put_counts(b, o);
     put(b, o, "budgets", budgets_json(b));
+    if (b->in->usage && b->in->usage->devices)
+        put(b, o, "gpu", gpu_json(b));
+    if (b->r->screened)
+        put(b, o, "screen", screen_json(b));
     if (b->in->model)
         put(b, o, "model", json_deep_copy(b->in->model));
     put(b, o, "lineage", lineage_json(b));

@@ -22,6 +22,7 @@ typedef struct hone_report_input {
     const char *command;                  // the command line, for provenance
     uint64_t seed;
     unsigned evals, patience, batch; double time_s;   // budgets asked for; 0 = none
+    const hone_gpu_usage *usage;          // how long devices were kept at work; NULL: unknown
     const json_t *model;                  // what language models did: requests, tokens, cost, exchanges (docs/json.md); NULL: none was used
 } hone_report_input;
 

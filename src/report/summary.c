@@ -143,6 +143,28 @@ static void put_search(const painter *p) {
                   hone_doc_number(p->r, "refused"), same, same == 1 ? "" : "s", hone_stop_words(hone_doc_text(p->r, "stopped")));
 }
 
+// "GPU busy 93 % of 36 s (kernels or copies under way 71 %), 38 s in all, 12 s to the best"
+static void put_gpu(const painter *p) {
+    const json_t *g = json_object_get(p->r, "gpu"), *c = json_object_get(p->r, "screen");
+    char wall[HONE_TEXT], all[HONE_TEXT], best[HONE_TEXT];
+    if (!g)
+        return;
+    double devices = hone_doc_number(g, "devices");
+    label(p, "GPU");
+    if (hone_doc_has_number(g, "busy"))
+        hone_str_addf(p->out, "busy %.0f %% of %s (work under way %.0f %%); ", 100 * hone_doc_number(g, "busy"),
+                      hone_text_duration(hone_doc_number(g, "wall_s") / (devices > 0 ? devices : 1), wall), 100 * hone_doc_number(g, "active"));
+    hone_str_addf(p->out, "%s of device time", hone_text_duration(hone_doc_number(g, "seconds"), all));
+    if (devices > 1)
+        hone_str_addf(p->out, " on %.0f devices", devices);
+    if (hone_doc_number(g, "seconds_to_best") > 0)
+        hone_str_addf(p->out, ", %s to the best", hone_text_duration(hone_doc_number(g, "seconds_to_best"), best));
+    hone_str_addc(p->out, '\n');
+    if (c)
+        hone_str_addf(p->out, "  %-10s%.0f measured (%.0f at random), %.0f left to the model; rank correlation %.2f\n", "screen", hone_doc_number(c, "measured"),
+                      hone_doc_number(c, "at_random"), hone_doc_number(c, "left_out"), hone_doc_number(c, "rank_correlation"));
+}
+
 // "openai:x: 5 requests, 12034 tokens in, 845 out, cost 0.0123; 3 of 5 answers became candidates"
 static void put_model(const painter *p) {
     const json_t *m = json_object_get(p->r, "model"), *x;
@@ -188,5 +210,6 @@ void hone_report_summary(const json_t *result, bool colour, hone_str *out) {
     else if (timed)
         put_why(&p);
     put_search(&p);
+    put_gpu(&p);
     put_model(&p);
 }

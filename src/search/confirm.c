@@ -60,7 +60,7 @@ static entry **candidates(search *s, size_t *n) {
     *n = 0;
     for (size_t i = 1; v && i < s->entries.n; i++) {
         entry *x = s->entries.v[i];
-        if (x->cand.ok && !x->pub.duplicate && x->cand.cost < s->entries.v[0]->cand.cost)
+        if (x->cand.ok && !x->pub.duplicate && !x->screened && x->cand.cost < s->entries.v[0]->cand.cost)
             v[(*n)++] = x;
     }
     if (v)
@@ -78,7 +78,10 @@ static hone_code judge(search *s, entry *x, confirmation *k, hone_err *e) {
         hone_outcome_free(o);
         return c;
     }
-    if (o->verdict == HONE_PASS && hone_timing_read(s->c->task, o, &t, &why) == HONE_OK && t.cost < s->entries.v[0]->cand.cost) {
+    bool timed = o->verdict == HONE_PASS && hone_timing_read(s->c->task, o, &t, &why) == HONE_OK;
+    if (timed)
+        hone_state_pair_cost(s, o, &t);
+    if (timed && t.cost < s->entries.v[0]->cand.cost) {
         char *dump = hone_outcome_dump(o);
         k->outcome = dump ? hone_arena_strdup(s->arena, dump) : NULL;
         hone_free(dump);

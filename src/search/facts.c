@@ -38,6 +38,8 @@ static double ratio(double a, double b, double otherwise) { return b > 0 ? a / b
 void hone_facts_read(const hone_outcome *o, hone_facts *f) {
     *f = (hone_facts){0};
     const json_t *time = json_object_get(o->json, "time"), *launch = dominant_launch(launches_of(time));
+    if (!launch)   // measured: what the virtual GPU says of it, where it was asked
+        launch = dominant_launch(launches_of(json_object_get(o->json, "model")));
     const json_t *m = json_object_get(launch, "model"), *k = json_object_get(launch, "counters"), *block = json_object_get(launch, "block");
     const json_t *shares = json_object_get(m, "shares");
     const char *bottleneck = json_string_value(json_object_get(m, "bottleneck"));

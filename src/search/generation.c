@@ -127,7 +127,7 @@ static hone_code admit_all(builder *b, entry *parent, int a, const char *context
         entry *x = NULL;
         bool bad = false;
         b->s->stats[a].tried++;
-        HONE_TRY(hone_state_admit(b->s, b->ctx.arena, parent, &p[i], a, context, b->s->entries.n + b->g->n, &x, &bad, e));
+        HONE_TRY(hone_state_admit(b->s, b->ctx.arena, parent, &p[i], a, context, b->s->next_id + b->g->n, &x, &bad, e));
         *invalid |= bad;
         if (x) {
             b->g->v[b->g->n++] = (slot){.e = x, .same_as = -1};

@@ -13,7 +13,7 @@ static hone_code admit(search *s, generation *g, hone_arena *arena, const char *
     entry *x = NULL;
     int arm = (int)s->n_arms;
     s->stats[arm].tried++;
-    HONE_TRY(hone_state_admit(s, arena, s->population[0], &p, arm, "inbox", s->entries.n + g->n, &x, invalid, e));
+    HONE_TRY(hone_state_admit(s, arena, s->population[0], &p, arm, "inbox", s->next_id + g->n, &x, invalid, e));
     *admitted = x != NULL;
     if (x)
         g->v[g->n++] = (slot){.e = x, .same_as = -1};
@@ -21,8 +21,8 @@ static hone_code admit(search *s, generation *g, hone_arena *arena, const char *
 }
 
 static hone_code replay(search *s, generation *g, hone_arena *arena, size_t batch, hone_err *e) {
-    while (g->n < batch && s->entries.n + g->n < s->rows.n) {
-        const stored_row *r = &s->rows.v[s->entries.n + g->n];
+    while (g->n < batch && s->next_id + g->n < s->rows.n) {
+        const stored_row *r = &s->rows.v[s->next_id + g->n];
         bool admitted = false, invalid = false;
         if (!r->text)
             return HONE_OK;
@@ -55,7 +55,7 @@ hone_code hone_inbox_fill(search *s, generation *g, hone_arena *arena, const hon
     if (!s->n_population)
         return HONE_OK;
     HONE_TRY(replay(s, g, arena, batch, e));
-    if (!s->c->inbox || s->entries.n + g->n < s->rows.n)
+    if (!s->c->inbox || s->next_id + g->n < s->rows.n)
         return HONE_OK;
     s->c->inbox->brief(s->c->inbox->self, ctx);
     return take_new(s, g, arena, batch, e);

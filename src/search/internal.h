@@ -14,7 +14,8 @@ enum {
     HONE_SEARCH_MAX_BATCH = 64,
     HONE_SEARCH_MAX_CONFIRM = 6,
     HONE_SEARCH_MAX_CHECKS = 6,   // check sizes in the fingerprint of a launch plan
-    HONE_SEARCH_EXHAUSTED = 3     // generations in a row without a new candidate
+    HONE_SEARCH_EXHAUSTED = 3,    // generations in a row without a new candidate
+    HONE_SEARCH_MAX_LAG = 1       // generations that may be proposed ahead
 };
 
 // ---- map.c: text keys (borrowed) to numbers
@@ -47,6 +48,7 @@ typedef struct entry {
     char key[HONE_HASH_HEX], ptx[HONE_HASH_HEX];   // key: PTX + launch plans + flags
     char plan[HONE_HASH_HEX];                      // launch plans + flags
     int arm;                                       // -1: baseline
+    bool screened;                                 // judged by the virtual GPU alone: its cost is a prediction
     const char *context;                           // of the bandit when proposed
     uint8_t *applies;                              // per arm: 0 unknown, 1 yes, 2 no
     uint8_t *fruitless;                            // per arm: proposals in a row that brought nothing new
@@ -67,6 +69,13 @@ typedef struct stored_row {
     size_t len;
     double seconds;
 } stored_row;
+
+// How well the virtual GPU's times order the measured ones, learnt from the candidates that have both.
+typedef struct screen_stats {
+    HONE_VEC(double) model_log, measured_log;   // of the same candidates
+    unsigned measured, left_out, at_random;
+    double rank_correlation, offset, spread;    // Spearman; median and robust deviation of ln(measured / modelled)
+} screen_stats;
 
 typedef struct search {
     const hone_search_config *c;
@@ -98,6 +107,9 @@ typedef struct search {
     size_t replayed;
     char *options;   // identity in the archive
     const char *warning;
+    uint64_t next_id;            // of the next candidate to propose
+    screen_stats screen;
+    double gpu_s;                // of the outcomes applied so far
     // time
     double started_s, earlier_s, blocked_s, last_progress_s;
     bool confirming;
@@ -112,6 +124,9 @@ typedef enum slot_state {
     SLOT_NEW,
     SLOT_COMPILING,
     SLOT_COMPILED,
+    SLOT_SCREENING,
+    SLOT_SCREENED /* waits for the rest of its generation */,
+    SLOT_CHOSEN /* by the screen, to be measured */,
     SLOT_WAITING /* on an earlier slot with the same PTX */,
     SLOT_RUNNING,
     SLOT_DONE
@@ -123,10 +138,13 @@ typedef struct slot {
     int same_as;
     unsigned retries;
     const stored_row *row;
+    hone_outcome *screen;   // what the virtual GPU said
+    const char *why;        // the screen's reason to measure
 } slot;
-typedef struct generation {
-    slot v[HONE_SEARCH_MAX_BATCH];
+typedef struct generation {   // the candidates proposed and not all applied yet: one generation, or as many as run ahead
+    slot v[(HONE_SEARCH_MAX_LAG + 1) * HONE_SEARCH_MAX_BATCH];
     size_t n, n_applied;
+    size_t ends[HONE_SEARCH_MAX_LAG + 2], n_ends;   // where each generation ends
 } generation;
 // Fills g with up to the batch size of new candidates, ids following the last applied one. Deterministic in (seed, generation number,
 // state).
@@ -144,6 +162,7 @@ hone_code hone_state_admit(search *s, hone_arena *arena, const entry *parent, co
 hone_code hone_state_baseline(search *s, entry **out, hone_err *e);
 // Applies an outcome (or that of `same`, an entry with the same PTX and launch plan) as the next in sequence.
 hone_code hone_state_apply(search *s, entry *x, const hone_outcome *o, const entry *same, hone_err *e);
+void hone_state_pair_cost(const search *s, const hone_outcome *o, hone_timing *t);   // of a measured time, from the baseline timed beside it
 double hone_state_speedup(const search *s);
 
 // ---- facts.c
@@ -174,6 +193,16 @@ void hone_search_job(const search *s, const entry *x, unsigned stages, hone_job 
 void hone_search_tell(search *s, bool always);   // progress
 bool hone_search_interrupted(const search *s);
 double hone_search_elapsed(const search *s);
+
+// ---- screen.c
+// Decides which of a generation's screened slots are measured. Slots left out are done, with the virtual GPU's outcome.
+hone_code hone_screen_decide(search *s, slot *v, size_t n, hone_err *e);
+// The measured outcome with what the screen said.
+hone_code hone_screen_join(slot *w, hone_outcome **measured, hone_err *e);
+// Learns from an outcome; for one that was left out, *timing becomes the prediction of its time and *screened true.
+hone_code hone_screen_apply(search *s, const hone_outcome *o, hone_timing *timing, bool *screened, hone_err *e);
+double hone_screen_share(const search *s);   // of a generation that is measured, while the model's best are promising
+void hone_screen_free(screen_stats *s);
 
 // ---- confirm.c, result.c
 typedef struct confirmation {

@@ -16,6 +16,10 @@ static char *options_json(const search *s, uint64_t continues, uint64_t at) {
         json_array_append_new(flags, json_string(s->c->flags[i]));
     json_object_set_new(o, "batch", json_integer(s->c->batch ? s->c->batch : HONE_SEARCH_BATCH));
     json_object_set_new(o, "flags", flags);
+    if (s->c->ahead)
+        json_object_set_new(o, "ahead", json_integer(s->c->ahead));
+    if (s->c->screen)
+        json_object_set_new(o, "screen", json_string("virtual"));
     if (s->c->bandit_prior) {
         char hex[HONE_HASH_HEX];
         hone_sha256_hex(s->c->bandit_prior, strlen(s->c->bandit_prior), hex);

@@ -106,6 +106,18 @@ hone_code hone_result_make(search *s, const confirmation *k, hone_search_result 
                               .generations = s->generation,
                               .warning = s->warning,
                               .baseline_outcome_json = s->baseline_outcome};
+    r->gpu_s = s->gpu_s;
+    if (k->best)
+        for (size_t i = 0; i < s->convergence.n; i++)
+            if (s->convergence.v[i].id <= k->best->cand.id)
+                r->gpu_to_best_s = s->convergence.v[i].gpu_s;
+    r->screened = s->c->screen;
+    r->screen_measured = s->screen.measured;
+    r->screen_left_out = s->screen.left_out;
+    r->screen_at_random = s->screen.at_random;
+    r->screen_rank_correlation = s->screen.rank_correlation;
+    r->screen_spread = s->screen.spread;
+    r->screen_share = hone_screen_share(s);
     r->seconds = hone_now_s(&s->clock) - s->started_s;
     r->seconds_evaluating = s->blocked_s;
     r->seconds_searching = r->seconds - s->blocked_s;

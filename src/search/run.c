@@ -54,9 +54,13 @@ void hone_search_tell(search *s, bool always) {
 
 // ---- jobs
 
-// The baseline goes as NULL text. A job's id tells compile runs (even) from full ones (odd).
+// The baseline goes as NULL text. A job's id tells compile runs (even) from later ones (odd), and screening from measuring.
+static uint64_t job_id(const entry *x, slot_state state) {
+    return x->cand.id * 2 + (state != SLOT_COMPILING) + (state == SLOT_SCREENING ? (uint64_t)1 << 61 : 0);
+}
+
 void hone_search_job(const search *s, const entry *x, unsigned stages, hone_job *j) {
-    *j = (hone_job){.id = x->cand.id * 2 + (stages == HONE_STAGE_ALL),
+    *j = (hone_job){.id = job_id(x, stages == HONE_STAGE_ALL ? SLOT_RUNNING : SLOT_COMPILING),
                     .task_path = s->c->task->path,
                     .task_text = s->c->task->text,
                     .candidate_text = x->arm < 0 ? NULL : x->cand.text,
@@ -114,37 +118,71 @@ hone_code hone_search_one(search *s, const hone_job *j, hone_outcome **out, hone
     }
 }
 
-// ---- one generation
+// ---- the window of generations
 
-static hone_code submit(search *s, slot *w, unsigned stages, hone_err *e) {
+static hone_code submit(search *s, slot *w, slot_state next, hone_err *e) {
     hone_job j;
+    unsigned stages = next == SLOT_COMPILING ? HONE_STAGE_STATIC | HONE_STAGE_COMPILE
+                      : w->state == SLOT_CHOSEN ? HONE_STAGE_DIFFERENTIAL | HONE_STAGE_TIME   // the rest was done on the virtual GPU
+                                                : HONE_STAGE_ALL;
     hone_search_job(s, w->e, stages, &j);
+    j.id = job_id(w->e, next);
+    j.on_virtual = next == SLOT_SCREENING;
     HONE_TRY(s->c->evaluator.submit(s->c->evaluator.self, &j, e));
-    w->state = stages == HONE_STAGE_ALL ? SLOT_RUNNING : SLOT_COMPILING;
+    w->state = next;
     s->newest = w->e;
     s->in_flight++;
     return HONE_OK;
 }
 
-// Full runs start in proposal order, once every earlier candidate's PTX is known: which of two equals runs must not depend on timing.
-static hone_code submit_what_fits(search *s, generation *g, hone_err *e) {
-    bool all_known = true;
-    for (size_t i = 0; i < g->n && all_known; i++) {
+static bool no_slot(search *s) { return s->c->evaluator.free_slots(s->c->evaluator.self) == 0; }
+
+// Full runs start in proposal order, once every earlier candidate's PTX is known: which of two equals runs must not depend on timing. None starts that
+// the budget of evaluations will not reach.
+static hone_code submit_full(search *s, generation *g, bool *full, hone_err *e) {
+    unsigned ahead = 0;
+    *full = false;
+    for (size_t i = g->n_applied; i < g->n; i++) {
         slot *w = &g->v[i];
         if (w->state == SLOT_NEW || w->state == SLOT_COMPILING)
-            all_known = false;
-        if (w->state != SLOT_COMPILED)
-            continue;
-        if (s->c->evaluator.free_slots(s->c->evaluator.self) == 0)
             return HONE_OK;
-        HONE_TRY(submit(s, w, HONE_STAGE_ALL, e));
+        bool screens = w->state == SLOT_COMPILED && s->c->screen, beyond = s->c->evals && s->evaluations + ahead >= s->c->evals;
+        ahead += w->same_as < 0 && w->state != SLOT_WAITING;
+        if ((w->state != SLOT_COMPILED && w->state != SLOT_CHOSEN) || (beyond && !screens))   // a generation is screened as a whole
+            continue;
+        if ((*full = no_slot(s)))
+            return HONE_OK;
+        HONE_TRY(submit(s, w, screens ? SLOT_SCREENING : SLOT_RUNNING, e));
     }
-    for (size_t i = 0; i < g->n; i++)
+    return HONE_OK;
+}
+
+static hone_code submit_what_fits(search *s, generation *g, hone_err *e) {
+    bool full;
+    HONE_TRY(submit_full(s, g, &full, e));
+    for (size_t i = g->n_applied; i < g->n && !full; i++)
         if (g->v[i].state == SLOT_NEW) {
-            if (s->c->evaluator.free_slots(s->c->evaluator.self) == 0)
-                return HONE_OK;
-            HONE_TRY(submit(s, &g->v[i], HONE_STAGE_STATIC | HONE_STAGE_COMPILE, e));
+            if ((full = no_slot(s)))
+                break;
+            HONE_TRY(submit(s, &g->v[i], SLOT_COMPILING, e));
         }
+    return HONE_OK;
+}
+
+// A generation whose candidates were all screened: which are measured?
+static hone_code decide(search *s, generation *g, hone_err *e) {
+    size_t from = g->n_applied;
+    for (size_t k = 0; k < g->n_ends; k++) {
+        bool all = true, any = false;
+        for (size_t i = from; i < g->ends[k]; i++) {
+            slot_state t = g->v[i].state;
+            any |= t == SLOT_SCREENED;
+            all &= t != SLOT_NEW && t != SLOT_COMPILING && t != SLOT_COMPILED && t != SLOT_SCREENING;
+        }
+        if (all && any)
+            HONE_TRY(hone_screen_decide(s, &g->v[from], g->ends[k] - from, e));
+        from = from > g->ends[k] ? from : g->ends[k];
+    }
     return HONE_OK;
 }
 
@@ -169,7 +207,7 @@ static void find_twins(search *s, generation *g) {
             w->state = SLOT_DONE;
             continue;
         }
-        for (size_t k = 0; k < i && w->state == SLOT_COMPILED; k++)
+        for (size_t k = g->n_applied; k < i && w->state == SLOT_COMPILED; k++)
             if (g->v[k].e->key[0] && g->v[k].same_as < 0 && strcmp(g->v[k].e->key, w->e->key) == 0)
                 w->state = SLOT_WAITING;
     }
@@ -178,7 +216,7 @@ static void find_twins(search *s, generation *g) {
 static void take(search *s, slot *w, hone_outcome *o) {
     s->in_flight--;
     if (o->verdict == HONE_ERROR && w->retries++ == 0) {   // could not be judged: once more, then it counts as refused
-        w->state = w->state == SLOT_COMPILING ? SLOT_NEW : SLOT_COMPILED;
+        w->state = w->state == SLOT_COMPILING ? SLOT_NEW : w->state == SLOT_RUNNING && w->screen ? SLOT_CHOSEN : SLOT_COMPILED;
         hone_outcome_free(o);
         return;
     }
@@ -187,22 +225,26 @@ static void take(search *s, slot *w, hone_outcome *o) {
     if (w->state == SLOT_COMPILING && o->verdict == HONE_PASS) {
         w->state = SLOT_COMPILED;
         hone_outcome_free(o);
-        return;
+    } else if (w->state == SLOT_SCREENING && o->verdict == HONE_PASS) {
+        w->state = SLOT_SCREENED;
+        w->screen = o;
+    } else {
+        w->outcome = o;
+        w->state = SLOT_DONE;
     }
-    w->outcome = o;
-    w->state = SLOT_DONE;
 }
 
-static void deliver(search *s, generation *g, hone_outcome *o) {
-    for (size_t i = 0; i < g->n; i++) {
+static hone_code deliver(search *s, generation *g, hone_outcome *o, hone_err *e) {
+    for (size_t i = g->n_applied; i < g->n; i++) {
         slot *w = &g->v[i];
-        bool full = w->state == SLOT_RUNNING;
-        if ((full || w->state == SLOT_COMPILING) && o->id == w->e->cand.id * 2 + full) {
-            take(s, w, o);
-            return;
-        }
+        bool waits = w->state == SLOT_RUNNING || w->state == SLOT_COMPILING || w->state == SLOT_SCREENING;
+        if (!waits || o->id != job_id(w->e, w->state))
+            continue;
+        take(s, w, o);
+        return w->screen && w->outcome ? hone_screen_join(w, &w->outcome, e) : HONE_OK;
     }
     hone_outcome_free(o);
+    return HONE_OK;
 }
 
 static bool budget_spent(search *s) {
@@ -260,8 +302,10 @@ static void resolve_waiting(search *s, generation *g) {
     }
 }
 
+// Up to the end of a generation: what is proposed next must not depend on how far the one after it came.
 static hone_code apply_ready(search *s, generation *g, hone_err *e) {
-    while (g->n_applied < g->n && g->v[g->n_applied].state == SLOT_DONE && !s->stopped) {
+    size_t end = g->n_ends ? g->ends[0] : g->n;
+    while (g->n_applied < end && g->v[g->n_applied].state == SLOT_DONE && !s->stopped) {
         HONE_TRY(apply_slot(s, &g->v[g->n_applied++], e));
         resolve_waiting(s, g);
         budget_spent(s);
@@ -270,8 +314,8 @@ static hone_code apply_ready(search *s, generation *g, hone_err *e) {
 }
 
 // Outcomes of an earlier sitting, as far as the archive has them.
-static hone_code replay_slots(search *s, generation *g, hone_err *e) {
-    for (size_t i = 0; i < g->n; i++) {
+static hone_code replay_slots(search *s, generation *g, size_t from, hone_err *e) {
+    for (size_t i = from; i < g->n; i++) {
         slot *w = &g->v[i];
         hone_code c;
         const stored_row *r = hone_replay_row(s, w->e->cand.id, w->e->cand.hash, e, &c);
@@ -290,34 +334,65 @@ static hone_code replay_slots(search *s, generation *g, hone_err *e) {
     return HONE_OK;
 }
 
-static hone_code run_generation(search *s, generation *g, hone_err *e) {
-    HONE_TRY(replay_slots(s, g, e));
+static bool first_is_applied(const generation *g) { return g->n_ends && g->n_applied >= g->ends[0]; }
+
+// Evaluates until the first generation of the window is applied.
+static hone_code run_first(search *s, generation *g, hone_err *e) {
     HONE_TRY(apply_ready(s, g, e));
-    while (g->n_applied < g->n && !s->stopped) {
+    while (!first_is_applied(g) && !s->stopped) {
         if (hone_search_interrupted(s))
             return HONE_E_INTERRUPTED;
         find_twins(s, g);
+        HONE_TRY(decide(s, g, e));
         HONE_TRY(apply_ready(s, g, e));
         HONE_TRY(submit_what_fits(s, g, e));
-        if (g->n_applied == g->n || s->stopped)
+        if (first_is_applied(g) || s->stopped)
             break;
         hone_outcome *o = NULL;
         hone_code c = next_outcome(s, &o, e);
         if (c == HONE_OK)
-            deliver(s, g, o);
+            HONE_TRY(deliver(s, g, o, e));
         else if (c != HONE_E_TIMEOUT)
             return c;
         find_twins(s, g);
+        HONE_TRY(decide(s, g, e));
         HONE_TRY(apply_ready(s, g, e));
         budget_spent(s);
     }
     return HONE_OK;
 }
 
-static void drop_generation(search *s, generation *g) {
+static void free_slot(slot *w) {
+    hone_outcome_free(w->outcome);
+    hone_outcome_free(w->screen);
+    w->outcome = w->screen = NULL;
+}
+
+static void drop_first(generation *g) {
+    size_t n = g->n_ends ? g->ends[0] : g->n;
+    for (size_t i = 0; i < n; i++)
+        free_slot(&g->v[i]);
+    memmove(g->v, g->v + n, (g->n - n) * sizeof g->v[0]);
+    g->n -= n;
+    g->n_applied -= n;
+    for (size_t i = 1; i < g->n_ends; i++)
+        g->ends[i - 1] = g->ends[i] - n;
+    g->n_ends -= g->n_ends > 0;
+}
+
+static void drop_all(search *s, generation *g) {
     for (size_t i = 0; i < g->n; i++)
-        hone_outcome_free(g->v[i].outcome);
+        free_slot(&g->v[i]);
+    g->n = g->n_applied = g->n_ends = 0;
     s->in_flight = 0;
+}
+
+// Puts a generation behind those in the window and gives it what the archive has.
+static hone_code append(search *s, generation *g, const generation *next, hone_err *e) {
+    memcpy(g->v + g->n, next->v, next->n * sizeof g->v[0]);
+    g->n += next->n;
+    g->ends[g->n_ends++] = g->n;
+    return replay_slots(s, g, g->n - next->n, e);
 }
 
 // ---- the whole run
@@ -330,13 +405,15 @@ static hone_code remember_time(search *s, hone_err *e) {
     return hone_store_put(s->c->store, s->run, "elapsed_s", text, e);
 }
 
-static hone_code run_baseline(search *s, hone_err *e) {
-    generation g = {.n = 1};
-    HONE_TRY(hone_state_baseline(s, &g.v[0].e, e));
-    g.v[0].same_as = -1;
-    g.v[0].state = SLOT_COMPILED;   // nothing it could equal: straight to the full run
-    hone_code c = run_generation(s, &g, e);
-    drop_generation(s, &g);
+static hone_code run_baseline(search *s, generation *g, hone_err *e) {
+    generation one = {.n = 1};
+    HONE_TRY(hone_state_baseline(s, &one.v[0].e, e));
+    one.v[0].same_as = -1;
+    one.v[0].state = SLOT_COMPILED;   // nothing it could equal: straight to the full run
+    hone_code c = append(s, g, &one, e);
+    if (c == HONE_OK)
+        c = run_first(s, g, e);
+    drop_all(s, g);
     if (c == HONE_OK && s->entries.n && !s->entries.v[0]->cand.ok) {
         s->stop = HONE_STOP_BASELINE;
         s->stopped = true;
@@ -344,27 +421,52 @@ static hone_code run_baseline(search *s, hone_err *e) {
     return c;
 }
 
-static hone_code run_generations(search *s, hone_err *e) {
-    hone_code c = run_baseline(s, e);
-    budget_spent(s);
-    while (c == HONE_OK && !s->stopped) {
-        generation g;
-        c = hone_generation_build(s, &g, e);
-        if (c == HONE_OK && g.n == 0 && s->barren >= HONE_SEARCH_EXHAUSTED && hone_inbox_wait(s)) {
-            budget_spent(s);
-            c = hone_search_interrupted(s) ? HONE_E_INTERRUPTED : HONE_OK;
-            continue;
+// Proposes generations until as many are in the window as may be. *idle: nothing is left to evaluate and nothing new was found.
+static hone_code fill_window(search *s, generation *g, bool *idle, hone_err *e) {
+    *idle = false;
+    while (g->n_ends <= s->c->ahead) {
+        generation next;
+        s->next_id = s->entries.n + g->n - g->n_applied;
+        HONE_TRY(hone_generation_build(s, &next, e));
+        if (next.n == 0 && g->n == g->n_applied && s->barren >= HONE_SEARCH_EXHAUSTED) {
+            *idle = true;
+            return HONE_OK;
         }
-        if (c == HONE_OK && g.n == 0 && s->barren >= HONE_SEARCH_EXHAUSTED) {
-            s->stop = HONE_STOP_EXHAUSTED;
-            s->stopped = true;
-        }
-        if (c == HONE_OK)
-            c = run_generation(s, &g, e);
-        drop_generation(s, &g);
-        if (c == HONE_OK)
-            c = remember_time(s, e);
+        HONE_TRY(append(s, g, &next, e));
+        if (g->n == 0)
+            drop_first(g);   // an empty one in an empty window
     }
+    return HONE_OK;
+}
+
+static hone_code one_round(search *s, generation *g, hone_err *e) {
+    bool idle;
+    HONE_TRY(fill_window(s, g, &idle, e));
+    if (idle && hone_inbox_wait(s)) {
+        budget_spent(s);
+        return hone_search_interrupted(s) ? HONE_E_INTERRUPTED : HONE_OK;
+    }
+    if (idle) {
+        s->stop = HONE_STOP_EXHAUSTED;
+        s->stopped = true;
+        return HONE_OK;
+    }
+    HONE_TRY(run_first(s, g, e));
+    if (first_is_applied(g))
+        drop_first(g);
+    return remember_time(s, e);
+}
+
+static hone_code run_generations(search *s, hone_err *e) {
+    generation *g = hone_calloc(1, sizeof *g);
+    if (!g)
+        return hone_fail(e, HONE_E_NOMEM, 0, "out of memory in the search");
+    hone_code c = run_baseline(s, g, e);
+    budget_spent(s);
+    while (c == HONE_OK && !s->stopped)
+        c = one_round(s, g, e);
+    drop_all(s, g);
+    hone_free(g);
     if (c == HONE_E_INTERRUPTED) {
         s->stop = HONE_STOP_INTERRUPTED;
         s->stopped = true;

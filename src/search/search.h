@@ -47,6 +47,8 @@ typedef struct hone_search_config {
     const hone_proposer *const *proposers;   // NULL-terminated; NULL: hone_proposers
     uint64_t seed;
     unsigned batch;                  // candidates per generation; 0 = 4. Never derived from the number of workers
+    unsigned ahead;                  // generations proposed before the one in evaluation is applied, 0 or 1: keeps a physical device at work
+    bool screen;                     // all candidates on the virtual GPU first, only the promising ones on the device (jobs with on_virtual)
     unsigned evals;                  // budget; 0 = none
     double time_s;                   // budget of wall time over all sittings of the run; 0 = none
     unsigned patience;               // stop after that many evaluations without improvement; 0 = none
@@ -99,6 +101,7 @@ typedef struct hone_search_entry {   // one candidate with its outcome, for repo
     uint64_t generation;
     bool duplicate;
     uint64_t duplicate_of;                        // same PTX and launch plan as that candidate: took its outcome, was not timed
+    bool screened;                                // judged on the virtual GPU alone: the time is a prediction
     const char *ptx_hash;                         // "" before compile
     const char *finding_kind, *finding_message;   // first finding when refused; NULL
     double seconds;                               // spent by the worker
@@ -106,7 +109,7 @@ typedef struct hone_search_entry {   // one candidate with its outcome, for repo
 typedef struct hone_convergence {
     unsigned evaluation;
     uint64_t id;
-    double time_us, elapsed_s;
+    double time_us, elapsed_s, gpu_s;   // gpu_s: device time of everything applied until then
 } hone_convergence;   // a new best
 typedef struct hone_move_stats {
     const char *proposer, *move;
@@ -142,6 +145,10 @@ typedef struct hone_search_result {
     size_t n_findings;   // by kind, most frequent first
     unsigned evaluations, duplicates_source, duplicates_ptx, refused, generations;
     double seconds, seconds_evaluating, seconds_searching;   // this process: wall, blocked on the evaluator, the rest
+    double gpu_s, gpu_to_best_s;                             // device time of all outcomes (earlier sittings too), and until the best was found
+    bool screened;                                           // --screen: the members below
+    unsigned screen_measured, screen_left_out, screen_at_random;
+    double screen_rank_correlation, screen_share, screen_spread;
     const char *warning;                                     // "the archive's row 12 does not match …"; NULL
     const char *bandit;                                      // learnt state, for bandit_prior
     char *best_outcome_json;   // of the confirmation (of the evaluation when not confirmed); NULL without best

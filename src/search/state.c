@@ -366,6 +366,20 @@ static hone_code count_findings(search *s, const hone_outcome *o, entry *x, hone
     return HONE_OK;
 }
 
+// A measured candidate was timed in turns with the baseline, on one device: what counts is by how much it differs there, in terms of the baseline's
+// first time. So devices and hours compare.
+void hone_state_pair_cost(const search *s, const hone_outcome *o, hone_timing *t) {
+    double beside = json_number_value(json_object_get(json_object_get(o->json, "time"), "baseline_us"));
+    const entry *base = s->entries.n ? s->entries.v[0] : NULL;
+    if (beside > 0 && base && base->cand.ok && !t->modelled && s->c->task->objective == HONE_OBJ_TIME)
+        t->cost = t->time_us / beside * base->cand.cost;
+}
+
+static double device_seconds(const hone_outcome *o) {
+    const json_t *g = json_object_get(o->json, "gpu");
+    return json_number_value(json_object_get(g, "last_s")) - json_number_value(json_object_get(g, "first_s"));
+}
+
 // Fills an entry from its own outcome. A pass without a usable time is a refusal, except that energy missing for the baseline is an error.
 static hone_code take_outcome(search *s, entry *x, const hone_outcome *o, hone_err *e) {
     hone_err why = {0};
@@ -380,6 +394,11 @@ static hone_code take_outcome(search *s, entry *x, const hone_outcome *o, hone_e
         x->pub.finding_kind = "measure.no-time";
         x->pub.finding_message = hone_arena_strdup(s->arena, why.msg);
     }
+    if (x->cand.ok && s->c->screen)
+        HONE_TRY(hone_screen_apply(s, o, &x->pub.timing, &x->screened, e));
+    x->pub.screened = x->screened;
+    if (x->cand.ok)
+        hone_state_pair_cost(s, o, &x->pub.timing);
     x->cand.time_us = x->pub.timing.time_us;
     x->cand.cost = x->pub.timing.cost;
     hone_facts_read(o, &x->facts);
@@ -394,6 +413,7 @@ static void take_same(entry *x, const entry *same) {
     x->cand.time_us = same->cand.time_us;
     x->cand.cost = same->cand.cost;
     x->facts = same->facts;
+    x->screened = x->pub.screened = same->screened;
     x->cand.facts = x->cand.ok ? &x->facts : NULL;
     x->pub.timing = same->pub.timing;
     x->pub.finding_kind = same->pub.finding_kind;
@@ -411,7 +431,7 @@ static hone_code keep_outcome(search *s, char **json, const hone_outcome *o, hon
 }
 
 static hone_code new_best(search *s, entry *x, const hone_outcome *o, hone_err *e) {
-    hone_convergence point = {s->evaluations, x->cand.id, x->cand.time_us, hone_search_elapsed(s)};
+    hone_convergence point = {s->evaluations, x->cand.id, x->cand.time_us, hone_search_elapsed(s), s->gpu_s};
     s->best = x;
     s->since_best = 0;
     if (x->arm >= 0)
@@ -437,6 +457,8 @@ hone_code hone_state_apply(search *s, entry *x, const hone_outcome *o, const ent
         take_same(x, same);
     else
         HONE_TRY(take_outcome(s, x, o, e));
+    if (!same)
+        s->gpu_s += device_seconds(o);
     HONE_TRY(remember(s, x, e));
     x->cell = cell_of(s, x);
     if (same) {
@@ -451,7 +473,7 @@ hone_code hone_state_apply(search *s, entry *x, const hone_outcome *o, const ent
     if (x->arm < 0)
         HONE_TRY(keep_outcome(s, &s->baseline_outcome, o, e));
     HONE_TRY(reward(s, x, o, e));
-    if (x->cand.ok && !same && (!s->best || x->cand.cost < s->best->cand.cost * (1 - 1e-9)))
+    if (x->cand.ok && !same && !x->screened && (!s->best || x->cand.cost < s->best->cand.cost * (1 - 1e-9)))
         HONE_TRY(new_best(s, x, o, e));
     return choose_population(s, e);
 }
@@ -486,6 +508,7 @@ void hone_state_free(search *s) {
     hone_map_free(&s->keys);
     hone_map_free(&s->text_map);
     hone_map_free(&s->kinds);
+    hone_screen_free(&s->screen);
     hone_bandit_free(s->bandit);
     hone_reward_scale_free(&s->scale);
     hone_tune_cache_free(s->tune_cache);

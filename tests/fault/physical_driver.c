@@ -1,4 +1,4 @@
-// A libcuda.so.1 that presents the virtual GPU as physical devices, so that the paths for hardware run without any: measured time, paired
+// A CUDA driver (for HONE_CUDA_DRIVER) that presents the virtual GPU as physical devices, so that the paths for hardware run without any: measured time, paired
 // timing, workers of their own, recovery. Calls go to a second copy of libhonegpu.so (HONE_FAKE_GPU_LIBRARY, or libhonegpu_physical.so beside this
 // file); kernels compute for real, and a timeline of the device's own says how long they took. Cubins are refused with CUDA_ERROR_NO_BINARY_FOR_GPU, so
 // that the driver gets PTX. HONE_FAKE_GPU holds words:
