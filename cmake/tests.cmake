@@ -51,6 +51,18 @@ if(CMOCKA_FOUND)
   endforeach()
 endif()
 
+# The virtual GPU against a physical one (`ctest -L gpu`): skipped loudly without one. And against itself through the driver that presents it as
+# physical, so that the program is tried where there is no GPU.
+add_executable(gpu_diff EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/tests/gpu/gpu_diff.c)
+target_include_directories(gpu_diff PRIVATE ${CMAKE_SOURCE_DIR}/tests/gpu)
+target_link_libraries(gpu_diff PRIVATE hone_evaluate)
+add_dependencies(gpu_diff honegpu physicaldriver)
+set_property(GLOBAL APPEND PROPERTY hone_test_targets gpu_diff)
+add_test(NAME gpu/diff COMMAND gpu_diff --device cuda:0 --examples ${CMAKE_SOURCE_DIR}/examples --json ${CMAKE_BINARY_DIR}/gpu_diff.json)
+set_tests_properties(gpu/diff PROPERTIES SKIP_RETURN_CODE 77 LABELS gpu)
+add_test(NAME diff/gpu_diff COMMAND ${CMAKE_COMMAND} -E env HONE_CUDA_DRIVER=$<TARGET_FILE:physicaldriver> HONE_FAKE_GPU=time=1
+         $<TARGET_FILE:gpu_diff> --device cuda:0)
+
 # Command-line tests: tests/cli/*.sh through tests/cli/run.sh. One worker process each at most, so that two run side by side.
 file(GLOB cli_tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/cli/*.sh)
 list(REMOVE_ITEM cli_tests ${CMAKE_SOURCE_DIR}/tests/cli/run.sh)
