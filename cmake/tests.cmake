@@ -63,6 +63,9 @@ set_tests_properties(gpu/diff PROPERTIES SKIP_RETURN_CODE 77 LABELS gpu)
 add_test(NAME diff/gpu_diff COMMAND ${CMAKE_COMMAND} -E env HONE_CUDA_DRIVER=$<TARGET_FILE:physicaldriver> HONE_FAKE_GPU=time=1
          $<TARGET_FILE:gpu_diff> --device cuda:0)
 
+# Hang, fault, loss, memory, several devices: the paths for hardware, on that driver.
+add_test(NAME cli/gpu_faults COMMAND ${CMAKE_SOURCE_DIR}/tests/fault/gpu.sh $<TARGET_FILE:hone> $<TARGET_FILE:physicaldriver>)
+
 # Command-line tests: tests/cli/*.sh through tests/cli/run.sh. One worker process each at most, so that two run side by side.
 file(GLOB cli_tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/cli/*.sh)
 list(REMOVE_ITEM cli_tests ${CMAKE_SOURCE_DIR}/tests/cli/run.sh)

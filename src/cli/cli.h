@@ -61,6 +61,7 @@ typedef struct cli_style { const char *bold, *dim, *red, *green, *yellow, *cyan,
 cli_style cli_style_for(const cli_options *o, FILE *f);
 void cli_print_json(json_t *j);                         // to stdout, with a newline; takes the reference
 void cli_print_findings(const hone_outcome *o, const cli_style *st, FILE *f);
+void cli_print_why(const hone_outcome *o);               // the error of one that could not be judged
 json_t *cli_findings_json(const hone_outcome *o);       // array of {kind, stage, message, …}; new reference
 const char *cli_time_text(double us, char buf[32]);     // "12.3 µs", "1.24 ms"
 

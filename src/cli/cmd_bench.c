@@ -9,12 +9,23 @@ static hone_timing timing_of(const hone_outcome *o) {
     return (hone_timing){o->time_us, o->time_lo_us, o->time_hi_us, o->time_is_modelled, o->error_band, o->time_us};
 }
 
+// Against the baseline that was timed in turns with it, on the same device; modelled: against the one model.
+static double speedup(const row *base, const row *r) {
+    double beside = json_number_value(json_object_get(json_object_get(r->o->json, "time"), "baseline_us"));
+    if (!r->o->has_time || !base->o->has_time)
+        return 0;
+    return (beside > 0 && r != base ? beside : base->o->time_us) / r->o->time_us;
+}
+
 static const char *verdict(const row *base, const row *r) {
     if (r->o->verdict != HONE_PASS || !r->o->has_time)
         return r->o->verdict == HONE_FAIL ? "refused" : "error";
     if (r == base)
         return "baseline";
+    if (!base->o->has_time)
+        return "no baseline";
     hone_timing b = timing_of(base->o), c = timing_of(r->o);
+    c.cost = b.cost / speedup(base, r);
     return hone_compare_name(hone_compare_timings(&b, &c));
 }
 
@@ -30,13 +41,14 @@ static void print_table(const cli_options *opt, const row *rows, size_t n, const
         if (!o->has_time) {
             printf("%-32s %12s  %-23s %8s  %s%s%s\n", hone_path_base(rows[i].path), "-", "-", "-", st.red, verdict(&rows[0], &rows[i]), st.off);
             cli_print_findings(o, &st, stdout);
+            cli_print_why(o);
             continue;
         }
         snprintf(range, sizeof range, "%s … %s", cli_time_text(o->time_lo_us, lo), cli_time_text(o->time_hi_us, hi));
         // the µ and … of the columns take more bytes than columns
         printf("%-32s %*s  %-*s %7.2f×  %s\n", hone_path_base(rows[i].path), strstr(cli_time_text(o->time_us, t), "µ") ? 13 : 12, t,
                25 + (strstr(range, "µ") ? 1 : 0) + (strstr(hi, "µ") && strstr(lo, "µ") ? 1 : 0), range,
-               rows[0].o->has_time ? rows[0].o->time_us / o->time_us : 0.0, verdict(&rows[0], &rows[i]));
+               speedup(&rows[0], &rows[i]), verdict(&rows[0], &rows[i]));
         cli_bench_details(&rows[i], i == 0, &st);
     }
     cli_bench_ceilings(&rows[0], &st);
@@ -50,8 +62,10 @@ static json_t *row_json(const row *base, const row *r) {
         json_object_set_new(j, "lo_us", json_real(o->time_lo_us));
         json_object_set_new(j, "hi_us", json_real(o->time_hi_us));
         json_object_set_new(j, "kind", json_string(o->time_is_modelled ? "modelled" : "measured"));
-        json_object_set_new(j, "speedup", json_real(base->o->has_time ? base->o->time_us / o->time_us : 0));
+        json_object_set_new(j, "speedup", json_real(speedup(base, r)));
     }
+    if (json_object_get(o->json, "error"))
+        json_object_set(j, "error", json_object_get(o->json, "error"));
     json_t *time = json_object_get(o->json, "time");
     if (time)
         json_object_set(j, "detail", time);
@@ -60,9 +74,11 @@ static json_t *row_json(const row *base, const row *r) {
 }
 
 static int print_rows(const cli_options *opt, const row *rows, size_t n, const hone_pool *pool) {
-    bool all = true;
-    for (size_t i = 0; i < n; i++)
+    bool all = true, judged = true;
+    for (size_t i = 0; i < n; i++) {
         all &= rows[i].o->verdict == HONE_PASS;
+        judged &= rows[i].o->verdict != HONE_ERROR;
+    }
     if (opt->json) {
         json_t *list = json_array();
         for (size_t i = 0; i < n; i++)
@@ -71,7 +87,7 @@ static int print_rows(const cli_options *opt, const row *rows, size_t n, const h
     } else {
         print_table(opt, rows, n, hone_pool_device(pool));
     }
-    return all ? EXIT_FINE : EXIT_WRONG;
+    return all ? EXIT_FINE : judged ? EXIT_WRONG : EXIT_NO_DEVICE;
 }
 
 static double limit_of(const cli_options *o, const hone_task *task, double window_s) {

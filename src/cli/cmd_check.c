@@ -68,12 +68,7 @@ static void print_text(const cli_options *opt, const hone_task *task, const hone
     putchar('\n');
     cli_print_findings(o, &st, stdout);
     print_reproduce(opt, &st, task, candidate, o);
-    const json_t *why = json_object_get(o->json, "error");
-    const char *message = json_string_value(json_object_get(why, "message")), *hint = json_string_value(json_object_get(why, "hint"));
-    if (message)
-        printf("  %s\n", message);
-    if (hint && *hint)
-        printf("  hint: %s\n", hint);
+    cli_print_why(o);
 }
 
 // How accurate the baseline itself is: what `tolerance auto` measures candidates against.

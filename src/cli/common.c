@@ -151,6 +151,15 @@ void cli_print_findings(const hone_outcome *o, const cli_style *st, FILE *f) {
     }
 }
 
+void cli_print_why(const hone_outcome *o) {
+    const json_t *why = json_object_get(o->json, "error");
+    const char *message = json_string_value(json_object_get(why, "message")), *hint = json_string_value(json_object_get(why, "hint"));
+    if (message)
+        printf("  %s\n", message);
+    if (hint && *hint)
+        printf("  hint: %s\n", hint);
+}
+
 const char *cli_time_text(double us, char buf[32]) {
     if (us < 1000)
         snprintf(buf, 32, "%.3g µs", us);

@@ -151,7 +151,12 @@ API CUresult cuInit(unsigned flags) {
     return open_library() ? REAL(cuInit, flags) : CUDA_ERROR_NO_DEVICE;
 }
 API CUresult cuDriverGetVersion(int *v) { return REAL(cuDriverGetVersion, v); }
-API CUresult cuGetErrorName(CUresult r, const char **s) { return REAL(cuGetErrorName, r, s); }
+API CUresult cuGetErrorName(CUresult r, const char **s) {
+    if (r != CUDA_ERROR_DEVICE_UNAVAILABLE)
+        return REAL(cuGetErrorName, r, s);
+    *s = "CUDA_ERROR_DEVICE_UNAVAILABLE";
+    return CUDA_SUCCESS;
+}
 API CUresult cuGetErrorString(CUresult r, const char **s) { return REAL(cuGetErrorString, r, s); }
 API CUresult cuDeviceGet(CUdevice *d, int i) {
     *d = i;

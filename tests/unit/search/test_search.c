@@ -59,6 +59,9 @@ typedef struct simulator {
     size_t n_ran;
     bool ran_twice;   // programs that ran in full
     bool refuse_baseline, lose_once, submit_fails;
+    bool physical;                     // jobs that are not for the virtual GPU are measured: 1.3 times the model's time, and another order by `model_error`
+    double model_error;
+    unsigned measured, modelled;
     unsigned refuse_confirmations;
     volatile int *interrupt;
     unsigned interrupt_after;
@@ -106,14 +109,21 @@ static hone_code sim_answer(simulator *s, unsigned at, hone_outcome **out, hone_
     char json[1024], program[80], hash[HONE_HASH_HEX];
     int n = snprintf(program, sizeof program, "%d %d %d", level / 2, (int)bx, (int)un);
     hone_sha256_hex(program, (size_t)n, hash);
-    bool confirming = j->seed != s->search_seed, full = j->stages == HONE_STAGE_ALL;
+    bool confirming = j->seed != s->search_seed, full = (j->stages & HONE_STAGE_TIME) != 0;
+    double us = time_of(level, bx, un);
+    if (s->physical && full && !j->on_virtual)
+        us *= 1.3;
+    if (s->physical && full && j->on_virtual && s->model_error > 0)
+        us *= 1 + s->model_error * (double)(hone_hash64(program, (size_t)n, 7) % 1000) / 1000;
+    s->measured += full && !confirming && !j->on_virtual;
+    s->modelled += full && j->on_virtual;
     bool wrong =
         full && (level / 2 % 3 == 1 || (s->refuse_baseline && level == 0) || (confirming && s->confirmations < s->refuse_confirmations));
     const char *verdict = wrong ? "fail" : "pass";
     if (full && s->lose_once && level == 3) {
         s->lose_once = false;
         verdict = "error";
-    } else if (full && !confirming) {
+    } else if (full && !confirming && !j->on_virtual) {
         note_run(s, program);
     }
     s->full_runs += full && !confirming;
@@ -121,11 +131,11 @@ static hone_code sim_answer(simulator *s, unsigned at, hone_outcome **out, hone_
     s->confirmations += confirming;
     snprintf(json, sizeof json,
              "{\"schema\":\"hone.outcome/1\",\"id\":%llu,\"verdict\":\"%s\",\"stages\":[],\"findings\":[%s],\"seconds\":0.25,"
-             "\"compile\":{\"registers\":32,\"program_hash\":\"%s\"},\"time\":{\"kind\":\"modelled\",\"time_us\":%.17g,\"error_band\":0.02,"
+             "\"compile\":{\"registers\":32,\"program_hash\":\"%s\"},\"time\":{\"kind\":\"%s\",\"time_us\":%.17g,\"error_band\":0.02,"
              "\"sizes\":[{\"launches\":["
              "{\"block\":[%d,1,1],\"model\":{\"time_us\":1,\"bottleneck\":\"%s\",\"occupancy\":0.5,\"shared_bytes\":0}}]}]}}",
              (unsigned long long)j->id, verdict,
-             wrong ? "{\"kind\":\"output.wrong\",\"stage\":\"differential\",\"message\":\"wrong\"}" : "", hash, time_of(level, bx, un),
+             wrong ? "{\"kind\":\"output.wrong\",\"stage\":\"differential\",\"message\":\"wrong\"}" : "", hash, s->physical && !j->on_virtual ? "measured" : "modelled", us,
              (int)bx, level > 5 ? "dram" : "latency");
     return hone_outcome_parse(json, strlen(json), out, e);
 }
@@ -197,6 +207,8 @@ typedef struct options {
     bool no_confirm;
     const hone_clock *clock;
     double time_s;
+    unsigned ahead;
+    bool screen;
 } options;
 
 static hone_code run_search(simulator *sim, const options *o, hone_search_result **r, hone_err *e) {
@@ -214,6 +226,8 @@ static hone_code run_search(simulator *sim, const options *o, hone_search_result
                                  .seed = o->seed,
                                  .evals = o->evals,
                                  .patience = o->patience,
+                                 .ahead = o->ahead,
+                                 .screen = o->screen,
                                  .interrupt = sim->interrupt,
                                  .no_confirm = o->no_confirm,
                                  .clock = o->clock,
@@ -408,6 +422,49 @@ static void refused_baseline(void **state) {
     hone_search_result_free(r);
 }
 
+// Proposing one generation ahead is another search, and as repeatable: neither slots nor order nor a kill change it.
+static void generations_ahead(void **state) {
+    options o = {.evals = 60, .seed = 11, .ahead = 1}, plain = {.evals = 60, .seed = 11}, first = {.dir = sub(state, "ahead"), .evals = 23, .seed = 11, .ahead = 1},
+            rest = {.dir = first.dir, .evals = 60, .seed = 11, .ahead = 1};
+    simulator one = {.slots = 1}, many = {.slots = 9, .order = 5}, none = {0}, a = {0}, b = {.slots = 4, .order = 3};
+    summary s = run_ok(&one, &o);
+    assert_int_equal(s.evaluations, 60);
+    assert_same(s, run_ok(&many, &o));
+    assert_true(run_ok(&none, &plain).trace != s.trace);
+    assert_int_equal(run_ok(&a, &first).evaluations, 23);
+    summary resumed = run_ok(&b, &rest);
+    assert_same(s, resumed);
+    assert_false(resumed.warned || one.ran_twice || many.ran_twice);
+}
+
+static hone_search_result *screened(simulator *sim, const options *o) {
+    hone_search_result *r = NULL;
+    hone_err e = {0};
+    if (run_search(sim, o, &r, &e) != HONE_OK)
+        fail_msg("%s", e.msg);
+    return r;
+}
+
+static void the_screen_measures_the_promising(void **state) {
+    options o = {.evals = 100, .seed = 3, .ahead = 1, .screen = true, .dir = sub(state, "screen")};
+    simulator good = {.slots = 3, .physical = true}, bad = {.slots = 3, .physical = true, .model_error = 3}, again = {.slots = 5, .order = 2, .physical = true};
+    hone_search_result *r = screened(&good, &o);
+    assert_int_equal(r->evaluations, 100);
+    assert_true(r->screen_left_out > r->screen_measured && r->screen_at_random > 0);
+    assert_true(r->screen_rank_correlation > 0.99);
+    assert_true(r->best && !r->best->screened && !r->best->timing.modelled && r->best->timing.time_us < 106 * 1.3);
+    assert_int_equal(good.measured, r->screen_measured);
+    assert_true(good.modelled >= r->screen_measured + r->screen_left_out);
+    summary s = summarise(r);
+    hone_search_result_free(r);
+    assert_same(s, run_ok(&again, &o));   // from the archive
+    assert_int_equal(again.measured, 0);
+    options other = {.evals = 100, .seed = 3, .ahead = 1, .screen = true};
+    r = screened(&bad, &other);
+    assert_true(r->screen_rank_correlation < 0.9 && r->screen_share > 0.25);   // a model that orders badly is trusted less
+    hone_search_result_free(r);
+}
+
 static void patience_and_evaluations(void **state) {
     (void)state;
     simulator a = {0}, b = {0};
@@ -528,6 +585,8 @@ int main(void) {
         T(interrupt_leaves_everything_valid),
         T(falls_back_when_confirmation_fails),
         T(refused_baseline),
+        T(generations_ahead),
+        T(the_screen_measures_the_promising),
         T(patience_and_evaluations),
         T(time_over_all_sittings),
         T(a_lost_outcome_is_asked_for_again),
