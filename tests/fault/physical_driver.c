@@ -5,6 +5,7 @@
 //   devices=N          how many there are; default 1
 //   other=NAME         the name of every device but the first
 //   time=US            what a launch takes; default: as long as the virtual GPU models
+//   scale=FACTOR       of what is modelled: small problems that take as long as large ones
 //   noise=SHARE        of a launch's time, at random; default 0.001
 //   bias=SHARE         of a program's time, the same at every launch of it: what the model does not know
 //   memory=BYTES       of a device; more is CUDA_ERROR_OUT_OF_MEMORY
@@ -31,14 +32,14 @@ static struct {
     void *library;
     int devices;
     char other[64], fail_call[64], fail_kernel[64], once[256], lost[256];
-    double fixed_us, noise, bias;
+    double fixed_us, scale, noise, bias;
     size_t memory, used;
     long fail_at, seen, launches;
     int fail_with, poisoned, current;
     bool armed;
     double busy_until_s, emulated_s;
     struct { CUdeviceptr at; size_t bytes; } allocations[MAX_ALLOCATIONS];
-} gpu = {.devices = 1, .noise = 0.001};
+} gpu = {.devices = 1, .scale = 1, .noise = 0.001};
 enum { HANG = -1 };
 
 // ---- configuration
@@ -50,6 +51,8 @@ static void set(const char *key, const char *value) {
         snprintf(gpu.other, sizeof gpu.other, "%s", value);
     else if (!strcmp(key, "time"))
         gpu.fixed_us = atof(value);
+    else if (!strcmp(key, "scale"))
+        gpu.scale = atof(value);
     else if (!strcmp(key, "noise"))
         gpu.noise = atof(value);
     else if (!strcmp(key, "bias"))
@@ -302,7 +305,7 @@ static double modelled_us(void) {
     double us = launch[(n < 4 ? n : 4) - 1].model.time_us;
     uint64_t bits;
     memcpy(&bits, &us, sizeof bits);
-    return us * exp(gpu.bias * unit(bits));
+    return us * gpu.scale * exp(gpu.bias * unit(bits));
 }
 
 static CUresult launched(CUresult r) {
