@@ -136,7 +136,8 @@ static bool derive(deriver *d) {
         ragged[i] = (int64_t)(i + 2) * tile[i] + 7;   // several tiles and a rest, another number of them for each size
         scaled[i] = first->v[i].value;
     }
-    return (d->t->n_checks || add(d, scaled)) && add(d, above) && add(d, below) && add(d, tile) && add(d, prime) && add(d, ragged) && add(d, ones);
+    const bool timed = !d->t->n_checks || affordable(d, first, false);   // beside check lines the timed size only when it is small itself
+    return (!timed || add(d, scaled)) && add(d, above) && add(d, below) && add(d, tile) && add(d, prime) && add(d, ragged) && add(d, ones);
 }
 
 hone_code hone_task_check_sizes(const hone_task *t, size_t max_bytes, hone_arena *a, hone_sizes **out, size_t *n, hone_err *e) {

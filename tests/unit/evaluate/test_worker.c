@@ -173,7 +173,7 @@ static int eval(int argc, char **argv) {
 
 int main(int argc, char **argv) {
     if (argc >= 3 && !strcmp(argv[1], "worker"))
-        return hone_worker_main(argv[2], argc > 3 ? (unsigned)atoi(argv[3]) : 0);
+        return hone_worker_main(argv[2], argc > 3 ? (unsigned)atoi(argv[3]) : 0, argc > 4 && !strcmp(argv[4], "host"));
     if (argc >= 3 && !strcmp(argv[1], "eval"))
         return eval(argc, argv);
     if (open_pool(NULL) != 0)
