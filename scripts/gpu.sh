@@ -82,6 +82,13 @@ step optimize 170 bash -c "optimize_examples $(seconds 8) $(seconds 150)"
 if [ $virtual = no ]; then
     step energy 25 "$hone" bench "$top/examples/matmul.cu" --device "$device" --energy --json
 fi
+if [ $virtual = no ]; then
+    if python3 -c 'import torch' 2>> "$log"; then
+        step library 40 python3 "$top/bench/library.py" "$out/library.json"
+    else
+        echo "library      skipped: no PyTorch" | tee -a "$log"
+    fi
+fi
 rm -rf "$out/.cache" "$out"/runs
 awk -v device="$device" 'BEGIN { printf "{\"schema\":\"hone.gpu-run/1\",\"device\":\"%s\",\"steps\":[", device }
     { printf "%s{\"name\":\"%s\",\"exit\":%s,\"seconds\":%s,\"budget_s\":%s}", (NR > 1 ? "," : ""), $1, $2, $3, $4 } END { print "]}" }' "$rows" > "$out/summary.json"
