@@ -230,7 +230,7 @@ foreach(test ${all_tests})
     string(APPEND asan ":quarantine_size_mb=4")
   endif()
   set(limit 300)
-  if(test MATCHES "^(cudart/|mcp/sdk)")   # nvcc takes its time over templates; the SDK comes from PyPI first
+  if(test MATCHES "^(cudart/|mcp/sdk|exploits|unit/check/test_judge|cli/gpu_faults)")   # nvcc over templates, an SDK from PyPI, and many evaluations
     set(limit 900)
   endif()
   set_tests_properties(${test} PROPERTIES TIMEOUT ${limit} ENVIRONMENT "ASAN_OPTIONS=${asan};UBSAN_OPTIONS=print_stacktrace=1;HONE_ASAN_PRELOAD=${preload}")
