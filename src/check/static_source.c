@@ -292,9 +292,30 @@ static bool word_at(const char *p, const char *end, const char *word) {
     return (size_t)(end - p) >= n && memcmp(p, word, n) == 0 && (p + n == end || !(isalnum((unsigned char)p[n]) || p[n] == '_'));
 }
 
+static bool in_word(char c) { return isalnum((unsigned char)c) || c == '_'; }
+
+// Whether a directive says what it is: its name stands behind '#' and blanks, in one piece, and no word of it is cut by a line's end. `#/**/include`,
+// `#inc\` + `lude` and `__has_inc\` + `lude` mean the same to the compiler as the words themselves.
+static bool written_out(const char *p, const char *end) {
+    while (p < end && (*p == '#' || *p == ' ' || *p == '\t'))
+        p++;
+    if (p < end && !in_word(*p) && *p != '\r')
+        return false;
+    for (const char *at = p; at + 1 < end; at++) {
+        const char *after = at + 1 + (at[1] == '\r' && at + 2 < end);
+        if (*at == '\\' && at > p && in_word(at[-1]) && *after == '\n' && after + 1 < end && in_word(after[1]))
+            return false;
+    }
+    return true;
+}
+
 static void check_directive(scan *s, const hone_task *baseline, size_t i) {
     hone_span w = hone_tok_span(s->t, i);
     const char *p = w.s, *end = w.s + w.n;
+    if (!written_out(p, end)) {
+        hone_findings_add(s->f, HONE_F_STATIC_PRAGMA, s->task->path, line_of(s, i), evidence_of(s, i), "a directive whose words are not written out");
+        return;
+    }
     while (p < end && (*p == '#' || isspace((unsigned char)*p)))
         p++;
     static const char *const hiding[] = {"line", "include_next", "import", "assert", "embed", "ident"};
@@ -321,7 +342,8 @@ static void check_punct(scan *s, size_t i) {
     if (hone_tok_is(s->t, i, "<<<"))
         hone_findings_add(s->f, HONE_F_STATIC_DEVICE_LAUNCH, s->task->path, line_of(s, i), evidence_of(s, i),
                           "a kernel launch in code; launches belong in '#pragma hone launch' lines");
-    if (hone_tok_is(s->t, i, "##") || hone_tok_is(s->t, i, "%:") || hone_tok_is(s->t, i, "<:") || hone_tok_is(s->t, i, "<%"))
+    const bool digraph = hone_tok_is(s->t, i, "%") && hone_tok_is(s->t, i + 1, ":") && s->t->v[i + 1].at == s->t->v[i].at + 1;   // %: is #
+    if (hone_tok_is(s->t, i, "##") || digraph)
         hone_findings_add(s->f, HONE_F_STATIC_TOKEN_PASTING, s->task->path, line_of(s, i), evidence_of(s, i), "token pasting or digraphs");
 }
 

@@ -34,6 +34,10 @@ static void refused_source(void **state) {
         {KERNEL("#include \"/etc/passwd\"", ""), "static.include"},
         {KERNEL("#include <cuda/std/../../../x.h>", ""), "static.include"},
         {KERNEL("#include MACRO", ""), "static.include"},
+        {KERNEL("#/**/include \"/etc/passwd\"", ""), "static.pragma"},
+        {KERNEL("#inc\\\nlude \"/etc/passwd\"", ""), "static.pragma"},
+        {KERNEL("%:include \"/etc/passwd\"", ""), "static.token-pasting"},
+        {KERNEL("#if __has_inc\\\nlude(\"/etc/passwd\")\n#endif", ""), "static.pragma"},
         {KERNEL("#line 4", ""), "static.pragma"},
         {KERNEL("", "_Pragma(\"unroll\")"), "static.pragma"},
         {KERNEL("", "printf(\"x\");"), "static.print"},
@@ -71,6 +75,7 @@ static void honest_source(void **state) {
     static const row rows[] = {
         {KERNEL("", ""), NULL},
         {KERNEL("#include <cuda_bf16.h>\n#include <mma.h>\n#include <cooperative_groups/reduce.h>\n#include <cuda/std/cstdint>", ""), NULL},
+        {KERNEL("#define ADD(a, b) \\\n    ((a) + \\\n     (b))\n# define TWO 2\n#\n#\tundef TWO", "n = n % 7;"), NULL},
         {KERNEL("#define TILE 32\n#define MAX(a, b) ((a) > (b) ? (a) : (b))", "__shared__ float s[TILE];"), NULL},
         {KERNEL("__device__ __forceinline__ float f(float v) { return v * 2; }", "static const int table[2] = {1, 2};"), NULL},
         {KERNEL("__device__ const float table[2] = {1.0f, 2.0f};\n__constant__ float c[4] = {0};", ""), NULL},
