@@ -1,4 +1,4 @@
-// Order statistics, the bootstrap of the median, rank correlation. See stats.h.
+// Order statistics, the bootstrap of the median, the sign test's bound, rank correlation. See stats.h.
 #include "base/stats.h"
 #include "base/mem.h"
 #include <math.h>
@@ -48,25 +48,62 @@ double hone_mad(const double *x, size_t n) {
     return v;
 }
 
+// The k-th smallest (from 0) of a resample, given how often it holds each of the sorted values.
+static double counted(const double *sorted, const unsigned *times, size_t k) {
+    size_t i = 0;
+    for (size_t seen = times[0]; seen <= k; seen += times[++i]) {}
+    return sorted[i];
+}
+
+// Resamples need no sorting: what is drawn is counted per place of the sorted sample.
+static void resampled_medians(const double *sorted, size_t n, unsigned *times, double *medians, unsigned reps, uint64_t seed) {
+    hone_rng rng;
+    hone_rng_init(&rng, seed, 0x6d656469616eu);
+    for (unsigned r = 0; r < reps; r++) {
+        memset(times, 0, n * sizeof *times);
+        for (size_t i = 0; i < n; i++)
+            times[hone_rng_below(&rng, n)]++;
+        double low = counted(sorted, times, (n - 1) / 2);
+        medians[r] = n % 2 ? low : (low + counted(sorted, times, n / 2)) / 2;
+    }
+}
+
 hone_interval hone_bootstrap_median(const double *x, size_t n, double level, unsigned reps, uint64_t seed) {
     hone_interval out = {NAN, hone_median(x, n), NAN};
-    double *medians = n && reps ? hone_calloc(reps, sizeof *medians) : NULL, *draw = medians ? hone_calloc(n, sizeof *draw) : NULL;
-    if (draw) {
-        hone_rng rng;
-        hone_rng_init(&rng, seed, 0x6d656469616eu);
-        for (unsigned r = 0; r < reps; r++) {
-            for (size_t i = 0; i < n; i++)
-                draw[i] = x[hone_rng_below(&rng, n)];
-            qsort(draw, n, sizeof *draw, by_value);
-            medians[r] = sorted_quantile(draw, n, 0.5);
-        }
+    double *sorted = n && reps ? sorted_copy(x, n) : NULL, *medians = sorted ? hone_calloc(reps, sizeof *medians) : NULL;
+    unsigned *times = medians ? hone_calloc(n, sizeof *times) : NULL;
+    if (times) {
+        resampled_medians(sorted, n, times, medians, reps, seed);
         qsort(medians, reps, sizeof *medians, by_value);
         out.lo = sorted_quantile(medians, reps, (1 - level) / 2);
         out.hi = sorted_quantile(medians, reps, (1 + level) / 2);
     }
-    hone_free(draw);
+    hone_free(times);
     hone_free(medians);
+    hone_free(sorted);
     return out;
+}
+
+// P(Binomial(n, 1/2) <= k) grows with k: the largest k with P <= alpha, -1 when there is none.
+static long sign_test_rank(size_t n, double alpha) {
+    double log_term = -(double)n * log(2), sum = 0;
+    long k = -1;
+    for (size_t i = 0; i <= n; i++) {
+        sum += exp(log_term);
+        if (sum > alpha)
+            return k;
+        k = (long)i;
+        log_term += log((double)(n - i)) - log((double)(i + 1));
+    }
+    return k;
+}
+
+double hone_median_upper(const double *x, size_t n, double alpha) {
+    long k = n ? sign_test_rank(n, alpha) : -1;
+    double *s = k >= 0 ? sorted_copy(x, n) : NULL;
+    double v = s ? s[n - 1 - (size_t)k] : INFINITY;
+    hone_free(s);
+    return v;
 }
 
 double hone_geomean(const double *x, size_t n) {

@@ -62,12 +62,11 @@ static void take_first_finding(cli_row *r) {
 
 static void take_time(const json_t *outcome, cli_row *r) {
     const json_t *t = json_object_get(outcome, "time");
-    const char *kind = json_string_value(json_object_get(t, "kind"));
     double us = number(t, "time_us");
     r->has_time = us > 0;
     if (!r->has_time)
         return;
-    r->timing = (hone_timing){us, number(t, "lo_us"), number(t, "hi_us"), kind && !strcmp(kind, "modelled"), number(t, "error_band"), us};
+    r->timing = hone_timing_of_json(t);
 }
 
 static void take_outcome(cli_row *r, const char *json) {
@@ -277,6 +276,8 @@ const char *cli_row_verdict(const cli_archive *a, const cli_row *r) {
 }
 
 double cli_row_speedup(const cli_archive *a, const cli_row *r) {
+    if (r->ok && r->has_time && r->timing.paired)
+        return r->timing.ratio;
     return r->ok && r->has_time && a->rows[0].has_time ? a->rows[0].timing.time_us / r->timing.time_us : 0;
 }
 

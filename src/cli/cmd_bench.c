@@ -5,15 +5,13 @@
 
 typedef cli_bench_row row;
 
-static hone_timing timing_of(const hone_outcome *o) {
-    return (hone_timing){o->time_us, o->time_lo_us, o->time_hi_us, o->time_is_modelled, o->error_band, o->time_us};
-}
-
 // Against the baseline that was timed in turns with it, on the same device; modelled: against the one model.
 static double speedup(const row *base, const row *r) {
     double beside = json_number_value(json_object_get(json_object_get(r->o->json, "time"), "baseline_us"));
     if (!r->o->has_time || !base->o->has_time)
         return 0;
+    if (r != base && hone_timing_of(r->o).paired)
+        return hone_timing_of(r->o).ratio;
     return (beside > 0 && r != base ? beside : base->o->time_us) / r->o->time_us;
 }
 
@@ -24,7 +22,7 @@ static const char *verdict(const row *base, const row *r) {
         return "baseline";
     if (!base->o->has_time)
         return "no baseline";
-    hone_timing b = timing_of(base->o), c = timing_of(r->o);
+    hone_timing b = hone_timing_of(base->o), c = hone_timing_of(r->o);
     c.cost = b.cost / speedup(base, r);
     return hone_compare_name(hone_compare_timings(&b, &c));
 }

@@ -110,12 +110,8 @@ static const char *pass_word(const hone_outcome *o) {
     return o->verdict == HONE_PASS ? "pass" : o->verdict == HONE_FAIL ? "fail" : "error";
 }
 
-static hone_timing timing(const hone_outcome *o) {
-    return (hone_timing){o->time_us, o->time_lo_us, o->time_hi_us, o->time_is_modelled, o->error_band, o->time_us};
-}
-
 static const char *verdict_now(const replay *r, char out[16]) {
-    hone_timing b = timing(r->baseline), c = timing(r->candidate);
+    hone_timing b = hone_timing_of(r->baseline), c = hone_timing_of(r->candidate);
     snprintf(out, 16, "%s", r->baseline->has_time && r->candidate->has_time ? hone_compare_name(hone_compare_timings(&b, &c)) : "none");
     for (char *p = out; *p; p++)
         *p = (char)(*p >= 'a' && *p <= 'z' ? *p - 'a' + 'A' : *p);

@@ -30,6 +30,8 @@ typedef struct hone_job {
     uint32_t sanitize_flags;                     // HONE_VGPU_* of the sanitize stage; 0: the usual ones
     unsigned schedules;                          // seeded schedules that the sanitize stage compares; 0: none
     unsigned timing_samples;                     // physical: per arm; 0 = default
+    double race_ratio;                           // physical: stop timing when baseline/candidate is certainly below this; 0: never
+    bool fresh_process;                          // in a worker process that has run nothing else
     bool timing_warm;                            // physical: time with a warm L2 cache too, beside the cold one
     double energy_window_s; unsigned energy_blocks;   // physical: measure energy with the time; window 0: no, blocks 0: 6
     bool want_ceilings;                          // what a large copy and a chain of FMAs reach on this device, once per worker

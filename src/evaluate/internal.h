@@ -5,7 +5,7 @@
 #include "check/check.h"
 #include "compile/program.h"
 #include "evaluate/evaluate.h"
-#include "measure/measure.h"
+#include "measure/claim.h"
 
 #define HONE_JOB_SCHEMA "hone.job/1"
 #define HONE_OUTCOME_SCHEMA "hone.outcome/1"
@@ -93,7 +93,7 @@ typedef struct hone_session {
     hone_sizes *check_sizes; size_t n_check_sizes;   // sizes.c; NULL before they were chosen
     json_t *check_notes;             // [{"sizes","derived","used","why"}]
     json_t *admission;               // findings about the task itself; NULL before they were looked for
-    json_t *control;                 // physical: the A/A control of this session
+    bool has_control; hone_control control;   // physical: the A/A control of this session
     json_t *ceilings;                // of the device, kept for the worker's life; NULL before they were asked for
 } hone_session;
 hone_code hone_session_open(const char *device, unsigned threads, bool host, hone_session **out, hone_err *e);

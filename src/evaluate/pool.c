@@ -84,6 +84,10 @@ static hone_code ready_device(hone_pool *p, slot *s, hone_err *e) {
 }
 
 static hone_code send_job(hone_pool *p, slot *s, const hone_job *j, const char *text, hone_err *e) {
+    if (j->fresh_process && s->used) {
+        hone_proc_kill(&s->proc);
+        s->state = SLOT_DEAD;
+    }
     HONE_TRY(ready_device(p, s, e));
     hone_err why = {0};
     if (hone_msg_write(s->proc.in_fd, text, strlen(text), START_LIMIT_S * 1000, &why) !=
@@ -93,6 +97,7 @@ static hone_code send_job(hone_pool *p, slot *s, const hone_job *j, const char *
         HONE_TRY(hone_msg_write(s->proc.in_fd, text, strlen(text), START_LIMIT_S * 1000, e));
     }
     s->state = SLOT_BUSY;
+    s->used = true;
     s->job = j->id;
     s->from = hone_now_s(&p->clock);
     s->limit_s = j->time_limit_s > 0 ? j->time_limit_s : p->time_limit_s;

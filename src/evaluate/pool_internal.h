@@ -14,6 +14,7 @@ typedef struct pool_slot {
     uint64_t job;
     double from, limit_s;
     unsigned failed_starts;
+    bool used;                   // this process has been given a job
     json_t *device_json;         // of its hello; owned
     char tail[HONE_POOL_STDERR_TAIL + 1];
     size_t tail_len;

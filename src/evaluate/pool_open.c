@@ -18,6 +18,7 @@ hone_code hone_crew_start(hone_pool *p, pool_slot *s, hone_err *e) {
     char *argv[] = {p->program, "worker", s->device, threads, s->kind == HONE_WORKER_HOST ? "host" : NULL, NULL};
     hone_proc_spec spec = {.argv = argv, .capture_stderr = true, .new_group = true};
     s->tail_len = 0;
+    s->used = false;
     s->state = SLOT_DEAD;
     HONE_TRY(hone_proc_start(&spec, &s->proc, e));
     fcntl(s->proc.err_fd, F_SETFL, fcntl(s->proc.err_fd, F_GETFL) | O_NONBLOCK);

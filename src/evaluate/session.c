@@ -114,8 +114,7 @@ static void drop_task(hone_session *s) {
     s->baseline = NULL;
     hone_task_free(s->task);
     s->task = NULL;
-    json_decref(s->control);
-    s->control = NULL;
+    s->has_control = false;
     json_decref(s->admission);
     s->admission = NULL;
     json_decref(s->check_notes);

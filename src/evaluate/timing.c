@@ -16,26 +16,9 @@ static json_t *sizes_json(const hone_sizes *z) {
     return o;
 }
 
-typedef struct total { double log_time, log_lo, log_hi, log_baseline, band; size_t n; json_t *sizes, *lines; } total;
-
-static void add_time(total *t, double us, double lo, double hi, double band, json_t *entry) {
-    t->log_time += log(us);
-    t->log_lo += log(lo);
-    t->log_hi += log(hi);
-    t->band = band > t->band ? band : t->band;
-    t->n++;
-    json_array_append_new(t->sizes, entry);
-}
-
-static json_t *time_json(const total *t, const char *kind) {
-    double n = t->n ? (double)t->n : 1;
-    return json_pack("{s:s,s:f,s:f,s:f,s:f,s:O}", "kind", kind, "time_us", exp(t->log_time / n), "lo_us", exp(t->log_lo / n), "hi_us",
-                     exp(t->log_hi / n), "error_band", t->band, "sizes", t->sizes);
-}
-
 // ---- virtual
 
-static hone_code model_size(hone_stage_run *x, size_t i, bool want_lines, total *t, hone_err *e) {
+static hone_code model_size(hone_stage_run *x, size_t i, bool want_lines, hone_claim *t, json_t *lines, hone_err *e) {
     hone_session *s = x->s;
     hone_code c = hone_session_workload(s, i, e);
     if (c != HONE_OK) {
@@ -55,9 +38,9 @@ static hone_code model_size(hone_stage_run *x, size_t i, bool want_lines, total 
         c = hone_fail(e, HONE_E_INTERNAL, 0, "the modelled time of '%s' is %g µs", x->plans[i]->launches[0].kernel, m.time_us);
     if (c == HONE_OK) {
         json_t *entry = json_pack("{s:o,s:f,s:O}", "sizes", sizes_json(x->plans[i]->sizes), "time_us", m.time_us, "launches", m.launches);
-        add_time(t, m.time_us, m.time_us / (1 + m.error_band), m.time_us * (1 + m.error_band), m.error_band, entry);
+        hone_claim_modelled(t, m.time_us, m.error_band, entry);
         if (m.lines)
-            json_array_extend(t->lines, m.lines);
+            json_array_extend(lines, m.lines);
     }
     hone_modelled_free(&m);
     hone_bound_free(&b);
@@ -79,50 +62,42 @@ static void recover_timing(hone_session *s, const hone_err *e) {
 }
 
 static hone_code model_all(hone_stage_run *x, bool want_lines, hone_err *e) {
-    total t = {.sizes = json_array(), .lines = json_array()};
+    hone_claim t;
+    HONE_TRY(hone_claim_open(&t, e));
+    json_t *lines = json_array();
     hone_code c = hone_device_use(x->s->device, e);
     for (size_t i = 0; i < x->n_plans && c == HONE_OK; i++)
-        c = model_size(x, i, want_lines, &t, e);
+        c = model_size(x, i, want_lines, &t, lines, e);
     if (c == HONE_OK) {
-        hone_report_set(x->r, "time", time_json(&t, "modelled"));
+        hone_report_set(x->r, "time", hone_claim_json(&t, NULL));
         if (want_lines)
-            hone_report_set(x->r, "lines", json_incref(t.lines));
+            hone_report_set(x->r, "lines", json_incref(lines));
     } else {
         recover_timing(x->s, e);
         if (c == HONE_E_DEVICE && e->sub == CUDA_ERROR_LAUNCH_TIMEOUT)
             c = HONE_E_TIMEOUT;
     }
-    json_decref(t.sizes);
-    json_decref(t.lines);
+    json_decref(lines);
+    hone_claim_close(&t);
     return c;
 }
 
 // ---- physical
 
 static hone_pair_config pair_config(const hone_stage_run *x) {
-    return (hone_pair_config){.samples = x->job->timing_samples, .seed = x->job->seed, .nvml = x->s->nvml, .max_seconds = PAIR_SECONDS};
+    return (hone_pair_config){.samples = x->job->timing_samples, .seed = x->job->seed, .nvml = x->s->nvml, .max_seconds = PAIR_SECONDS, .race_ratio = x->job->race_ratio};
 }
 
-// The same program on both arms: what the protocol itself adds. |median| above 0.2 % voids the session's timings.
+// The same program on both arms: what the protocol itself adds.
 static hone_code control(hone_stage_run *x, size_t i, hone_err *e) {
     hone_size_state *z = &x->s->sizes[i];
-    if (x->s->control)
+    if (x->s->has_control)
         return HONE_OK;
-    hone_arm a = {&z->bound, z->program}, same = a;
     hone_pair_config cfg = pair_config(x);
     cfg.max_seconds = CONTROL_SECONDS;
-    hone_pair p;
-    HONE_TRY(hone_measure_pair(&a, &same, &cfg, &p, e));
-    x->s->control =
-        json_pack("{s:f,s:f,s:f,s:b}", "lo", p.ratio.lo, "median", p.ratio.mid, "hi", p.ratio.hi, "void", fabs(log(p.ratio.mid)) > 0.002);
-    hone_pair_free(&p);
+    HONE_TRY(hone_measure_control(&(hone_arm){&z->bound, z->program}, &cfg, &x->s->control, e));
+    x->s->has_control = true;
     return HONE_OK;
-}
-
-// In a session whose control is void, only what exceeds ten times the control's deviation may be claimed: every interval is widened by that.
-static double doubt(const hone_session *s) {
-    double median = json_number_value(json_object_get(s->control, "median"));
-    return json_is_true(json_object_get(s->control, "void")) && median > 0 ? exp(10 * fabs(log(median))) : 1;
 }
 
 // ---- energy
@@ -167,10 +142,10 @@ static json_t *energy_total_json(const energy_total *t) {
                      "lo_mj", exp(t->log_lo / n), "hi_mj", exp(t->log_hi / n), "ratio", exp(t->log_ratio / n), "sizes", t->sizes);
 }
 
-typedef struct physical { total cold, warm; energy_total energy; } physical;
+typedef struct physical { hone_claim cold, warm; energy_total energy; } physical;
 
 // One mode of L2. The candidate's outputs are those of the form that was timed, replays of graphs included.
-static hone_code pair_mode(hone_stage_run *x, size_t i, const hone_arm *candidate, bool warm, total *t, hone_err *e) {
+static hone_code pair_mode(hone_stage_run *x, size_t i, const hone_arm *candidate, bool warm, hone_claim *t, hone_err *e) {
     hone_session *s = x->s;
     hone_pair pair = {0};
     hone_pair_config cfg = pair_config(x);
@@ -188,8 +163,7 @@ static hone_code pair_mode(hone_stage_run *x, size_t i, const hone_arm *candidat
         json_t *entry = hone_pair_json(&pair, true);
         if (entry)
             json_object_set_new(entry, "sizes", sizes_json(x->plans[i]->sizes));
-        add_time(t, pair.b.mid, pair.b.lo / doubt(s), pair.b.hi * doubt(s), 0, entry);
-        t->log_baseline += log(pair.a.mid);
+        hone_claim_measured(t, &pair, hone_control_doubt(&s->control), entry);
     }
     hone_pair_free(&pair);
     return c;
@@ -221,27 +195,30 @@ static hone_code pair_size(hone_stage_run *x, size_t i, physical *t, hone_err *e
     return c;
 }
 
+static void tell_times(hone_stage_run *x, const physical *t) {
+    json_t *j = hone_claim_json(&t->cold, &x->s->control);
+    if (j && t->warm.n)
+        json_object_set_new(j, "warm", hone_claim_json(&t->warm, NULL));
+    hone_report_set(x->r, "time", j);
+    if (x->job->energy_window_s > 0)
+        hone_report_set(x->r, "energy", energy_total_json(&t->energy));
+}
+
 static hone_code pair_all(hone_stage_run *x, hone_err *e) {
-    physical t = {.cold = {.sizes = json_array()}, .warm = {.sizes = json_array()}, .energy = {.sizes = json_array()}};
-    hone_code c = hone_device_use(x->s->device, e);
+    physical t = {.energy = {.sizes = json_array()}};
+    hone_code c = hone_claim_open(&t.cold, e);
+    if (c == HONE_OK)
+        c = hone_claim_open(&t.warm, e);
+    if (c == HONE_OK)
+        c = hone_device_use(x->s->device, e);
     for (size_t i = 0; i < x->n_plans && c == HONE_OK; i++)
         c = pair_size(x, i, &t, e);
-    if (c == HONE_OK) {
-        json_t *j = time_json(&t.cold, "measured");
-        if (j && t.cold.n)   // of the baseline, timed in turns with it
-            json_object_set_new(j, "baseline_us", json_real(exp(t.cold.log_baseline / (double)t.cold.n)));
-        if (j && x->s->control)
-            json_object_set_new(j, "control", json_deep_copy(x->s->control));
-        if (j && t.warm.n)
-            json_object_set_new(j, "warm", time_json(&t.warm, "measured"));
-        hone_report_set(x->r, "time", j);
-        if (x->job->energy_window_s > 0)
-            hone_report_set(x->r, "energy", energy_total_json(&t.energy));
-    } else {
+    if (c == HONE_OK)
+        tell_times(x, &t);
+    else
         recover_timing(x->s, e);
-    }
-    json_decref(t.cold.sizes);
-    json_decref(t.warm.sizes);
+    hone_claim_close(&t.cold);
+    hone_claim_close(&t.warm);
     json_decref(t.energy.sizes);
     return c;
 }

@@ -36,6 +36,7 @@ typedef struct hone_pair_config {
     uint64_t seed;
     hone_clock clock;
     hone_nvml *nvml;                 // NULL: clocks unknown
+    double race_ratio;               // stop early when a/b is certainly below this; 0: never
     double max_seconds;              // stop early with what there is (at least one block); 0: none
 } hone_pair_config;
 typedef struct hone_pair {
@@ -45,6 +46,7 @@ typedef struct hone_pair {
     unsigned discarded;              // pairs dropped for clocks or throttling
     unsigned batch;                  // runs per sample (> 1 for short plans)
     unsigned sets;                   // over so many sets
+    bool raced_out;                  // stopped early for race_ratio
     bool warm, graph;                // L2 left warm; samples were replays of a graph
     hone_interval a, b;              // medians with intervals, microseconds
     hone_interval ratio;             // a/b: speedup of b over a

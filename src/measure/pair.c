@@ -190,6 +190,12 @@ static hone_code keep(hone_pair *out, const block *blk, size_t cap) {
     return HONE_OK;
 }
 
+// Racing: a candidate that is certainly slower than the ratio asked for is timed no further (sign test over the pairs so far, wrong once in a
+// thousand looks). Stopping so can lose a candidate, never make one look faster.
+static bool hopeless(const hone_pair_config *c, const hone_pair *p) {
+    return c->race_ratio > 0 && hone_median_upper(p->log_ratio, p->n, 1e-3) < log(c->race_ratio);
+}
+
 static hone_code collect_pairs(timer *t, const hone_arm *a, const hone_arm *b, size_t cap, unsigned visit, hone_pair *out, hone_err *e) {
     double from = hone_now_s(&t->cfg->clock);
     for (unsigned tries = 0; out->n < cap && tries < 3 * (cap / (2 * visit) + 1); tries++) {
@@ -200,6 +206,8 @@ static hone_code collect_pairs(timer *t, const hone_arm *a, const hone_arm *b, s
             HONE_TRY(keep(out, &blk, cap));
         else
             out->discarded += blk.n;
+        if ((out->raced_out = hopeless(t->cfg, out) && out->n < cap))
+            break;
         if (out->n && t->cfg->max_seconds > 0 && hone_now_s(&t->cfg->clock) - from > t->cfg->max_seconds)
             break;
     }

@@ -359,11 +359,10 @@ static void put_verdict(builder *b, json_t *o) {
     put_text(b, o, "verdict", name);
     put_number(b, o, "speedup", r->speedup);
     if (r->best && r->baseline) {
-        const hone_timing *x = &r->baseline->timing, *y = &r->best->timing;
-        bool modelled = x->modelled || y->modelled;
-        double band = fmax(x->error_band, y->error_band), s = r->speedup;
-        put_number(b, o, "speedup_lo", modelled ? s / (1 + band) : s * (x->lo_us / x->time_us) / (y->hi_us / y->time_us));
-        put_number(b, o, "speedup_hi", modelled ? s * (1 + band) : s * (x->hi_us / x->time_us) / (y->lo_us / y->time_us));
+        double lo, hi;
+        hone_compare_bounds(&r->baseline->timing, &r->best->timing, &lo, &hi);
+        put_number(b, o, "speedup_lo", lo);
+        put_number(b, o, "speedup_hi", hi);
     }
     put(b, o, "confirmed", json_boolean(r->confirmed));
     put(b, o, "confirmations", json_pack("{s:i,s:i}", "tried", (int)r->confirmations, "failed", (int)r->confirmations_failed));

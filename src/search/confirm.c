@@ -1,4 +1,4 @@
-// search/confirm: nothing is called better before it passed a full evaluation with fresh seeds. Candidates are tried from the best
+// search/confirm: nothing is called better before it passed a full evaluation with fresh seeds in a new process. Candidates are tried from the best
 // downwards; what was confirmed is kept in the archive, so that resuming a finished run costs nothing.
 #include "search/internal.h"
 #include <stdio.h>
@@ -40,6 +40,8 @@ static hone_code evaluate(search *s, const entry *x, hone_outcome **out, hone_er
     hone_search_job(s, x, HONE_STAGE_ALL, &j);
     j.id |= (uint64_t)1 << 62;
     j.seed = fresh_seed(s->c->seed);
+    j.race_ratio = 0;
+    j.fresh_process = true;
     s->newest = x;
     s->in_flight = 1;
     hone_code c = hone_search_one(s, &j, out, e);

@@ -59,8 +59,21 @@ void hone_facts_read(const hone_outcome *o, hone_facts *f) {
         f->threads_per_block = 0;
 }
 
+hone_timing hone_timing_of_json(const json_t *time) {
+    const char *kind = json_string_value(json_object_get(time, "kind"));
+    const json_t *ratio = json_object_get(time, "ratio");
+    hone_timing t = {.time_us = number(time, "time_us"), .lo_us = number(time, "lo_us"), .hi_us = number(time, "hi_us"),
+                     .modelled = kind && !strcmp(kind, "modelled"), .error_band = number(time, "error_band"), .cost = number(time, "time_us"),
+                     .ratio = number(ratio, "median"), .ratio_lo = number(ratio, "lo"), .ratio_hi = number(ratio, "hi"),
+                     .ratio_worst = number(ratio, "worst")};
+    t.paired = !t.modelled && t.ratio_lo > 0 && t.ratio >= t.ratio_lo && t.ratio_hi >= t.ratio;
+    return t;
+}
+
+hone_timing hone_timing_of(const hone_outcome *o) { return hone_timing_of_json(json_object_get(o->json, "time")); }
+
 hone_code hone_timing_read(const hone_task *t, const hone_outcome *o, hone_timing *out, hone_err *e) {
-    *out = (hone_timing){o->time_us, o->time_lo_us, o->time_hi_us, o->time_is_modelled, o->error_band, o->time_us};
+    *out = hone_timing_of(o);
     if (!o->has_time || !(o->time_us > 0) || !isfinite(o->time_us))
         return hone_fail(e, HONE_E_WRONG, 0, "the evaluation passed without a time");
     if (!(out->lo_us > 0) || !(out->hi_us >= out->lo_us))
@@ -69,6 +82,7 @@ hone_code hone_timing_read(const hone_task *t, const hone_outcome *o, hone_timin
         if (!o->has_energy)
             return hone_fail(e, HONE_E_UNSUPPORTED, 0, "the device does not report energy, which the task's objective needs");
         out->cost = t->objective == HONE_OBJ_ENERGY ? o->energy_mj : o->energy_mj * o->time_us;
+        out->paired = false;   // the pairs are of times
     }
     return HONE_OK;
 }
@@ -85,18 +99,30 @@ const char *hone_stop_name(hone_stop s) {
     return (unsigned)s < HONE_COUNT(names) ? names[s] : "unknown";
 }
 
-hone_compare hone_compare_timings(const hone_timing *b, const hone_timing *c) {
+// Modelled: two kernels' errors partly cancel, but no more than the stated band may be claimed. Measured: the interval of the pairs; of times that
+// were not taken in turns, the two intervals' worst case.
+void hone_compare_bounds(const hone_timing *b, const hone_timing *c, double *lo, double *hi) {
     double speedup = b->cost / c->cost;
-    // Modelled: two kernels' errors partly cancel, but no more than the stated band may be claimed. Measured: the intervals' worst case.
-    double band = b->modelled || c->modelled ? fmax(b->error_band, c->error_band) : 0;
-    double low = speedup / (1 + band), high = speedup * (1 + band);
-    if (!(b->modelled || c->modelled)) {
-        low = speedup * (b->lo_us / b->time_us) / (c->hi_us / c->time_us);
-        high = speedup * (b->hi_us / b->time_us) / (c->lo_us / c->time_us);
+    if (b->modelled || c->modelled) {
+        double band = fmax(b->error_band, c->error_band);
+        *lo = speedup / (1 + band);
+        *hi = speedup * (1 + band);
+    } else if (c->paired) {
+        *lo = c->ratio_lo;
+        *hi = c->ratio_hi;
+    } else {
+        *lo = speedup * (b->lo_us / b->time_us) / (c->hi_us / c->time_us);
+        *hi = speedup * (b->hi_us / b->time_us) / (c->lo_us / c->time_us);
     }
-    if (low > 1.005)
-        return HONE_CMP_FAST;
-    if (high < 0.995)
+}
+
+hone_compare hone_compare_timings(const hone_timing *b, const hone_timing *c) {
+    double lo, hi, speedup = c->paired ? c->ratio : b->cost / c->cost;
+    hone_compare_bounds(b, c, &lo, &hi);
+    bool a_size_is_slower = c->paired && c->ratio_worst > 0 && c->ratio_worst < 0.99;
+    if (lo > 1.005)
+        return a_size_is_slower ? HONE_CMP_AMBIGUOUS : HONE_CMP_FAST;
+    if (hi < 0.995)
         return HONE_CMP_SLOW;
     return fabs(speedup - 1) <= 0.005 ? HONE_CMP_SAME : HONE_CMP_AMBIGUOUS;
 }

@@ -59,6 +59,16 @@ static uint64_t job_id(const entry *x, slot_state state) {
     return x->cand.id * 2 + (state != SLOT_COMPILING) + (state == SLOT_SCREENING ? (uint64_t)1 << 61 : 0);
 }
 
+// What is certainly slower than the best so far, by 2 % and more, needs no more samples to say so. It is still worth something as a parent, so it
+// keeps the estimate from the pairs that it had.
+static double race_ratio(const search *s) {
+    static const double margin = 0.98;
+    const entry *base = s->entries.n ? s->entries.v[0] : NULL;
+    if (!base || !base->cand.ok || !s->best || s->best->pub.timing.modelled || s->c->task->objective != HONE_OBJ_TIME || !(s->best->cand.cost > 0))
+        return 0;
+    return margin * base->cand.cost / s->best->cand.cost;
+}
+
 void hone_search_job(const search *s, const entry *x, unsigned stages, hone_job *j) {
     *j = (hone_job){.id = job_id(x, stages == HONE_STAGE_ALL ? SLOT_RUNNING : SLOT_COMPILING),
                     .task_path = s->c->task->path,
@@ -71,7 +81,8 @@ void hone_search_job(const search *s, const entry *x, unsigned stages, hone_job 
                     .stages = stages,
                     .seed = s->c->seed,
                     .time_limit_s = s->c->job_time_limit_s,
-                    .timing_samples = s->c->timing_samples};
+                    .timing_samples = s->c->timing_samples,
+                    .race_ratio = race_ratio(s)};
 }
 
 // What the archive holds was paid for in an earlier sitting.

@@ -75,15 +75,22 @@ typedef enum hone_compare {
     HONE_CMP_SLOW
 } hone_compare;
 const char *hone_compare_name(hone_compare c);   // "none", "fast", "same", "ambiguous", "slow"
-// FAST only when the improvement exceeds what noise (physical: interval) or the model's error band (virtual) could explain.
-// source: trust.md, timing protocol (bounds of 0.5 %).
+// FAST only when the improvement exceeds what noise (physical: interval of the pairs) or the model's error band (virtual) could explain by more
+// than 0.5 %, and no size is slower by more than 1 %.
 typedef struct hone_timing {
     double time_us, lo_us, hi_us;
     bool modelled;
     double error_band;
     double cost;
+    bool paired;                                  // measured in turns with the baseline: the members below hold, baseline / candidate
+    double ratio, ratio_lo, ratio_hi, ratio_worst;   // median of the pairs with its interval; worst: the median of the size where it is smallest
 } hone_timing;
+// What an outcome says of its time, cost = time. All zero without one.
+hone_timing hone_timing_of(const hone_outcome *o);
+hone_timing hone_timing_of_json(const json_t *time);   // an outcome's member `time`
 hone_compare hone_compare_timings(const hone_timing *baseline, const hone_timing *candidate);
+// The speedup's worst and best case, as hone_compare_timings judges it.
+void hone_compare_bounds(const hone_timing *baseline, const hone_timing *candidate, double *lo, double *hi);
 
 typedef enum hone_stop {
     HONE_STOP_EVALS,

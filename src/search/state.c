@@ -370,6 +370,8 @@ static hone_code count_findings(search *s, const hone_outcome *o, entry *x, hone
 // first time. So devices and hours compare.
 void hone_state_pair_cost(const search *s, const hone_outcome *o, hone_timing *t) {
     double beside = json_number_value(json_object_get(json_object_get(o->json, "time"), "baseline_us"));
+    if (t->paired)
+        beside = t->time_us * t->ratio;
     const entry *base = s->entries.n ? s->entries.v[0] : NULL;
     if (beside > 0 && base && base->cand.ok && !t->modelled && s->c->task->objective == HONE_OBJ_TIME)
         t->cost = t->time_us / beside * base->cand.cost;

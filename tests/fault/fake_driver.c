@@ -14,6 +14,10 @@ static char fail_name[64];
 static CUresult fail_with;
 static long fail_from, seen;
 static float event_ms = 0.05f;
+static float (*event_source)(void *self, const void *image);
+static void *event_self;
+static const void *launched;   // image
+typedef struct module { const void *image; } module;
 
 API void fakeFail(const char *name, CUresult r, long from_call) {
     snprintf(fail_name, sizeof fail_name, "%s", name ? name : "");
@@ -22,7 +26,9 @@ API void fakeFail(const char *name, CUresult r, long from_call) {
     seen = 0;
 }
 API fake_counts fakeCounts(void) { return counts; }
-API void fakeEventMs(float ms) { event_ms = ms; }
+API void fakeEventMs(float ms) { event_ms = ms; event_source = NULL; }
+// Times from a function instead, which is told the image of the module that was launched last.
+API void fakeEventSource(float (*source)(void *self, const void *image), void *self) { event_source = source; event_self = self; }
 
 static CUresult enter(const char *name) {
     counts.calls++;
@@ -84,8 +90,12 @@ API CUresult cuCtxSetCurrent(CUcontext c) { ENTER; (void)c; return CUDA_SUCCESS;
 API CUresult cuCtxSynchronize(void) { ENTER; return CUDA_SUCCESS; }
 API CUresult cuModuleLoadDataEx(CUmodule *m, const void *i, unsigned n, int *o, void **v) {
     ENTER;
-    (void)i; (void)n; (void)o; (void)v;
-    *m = malloc(1);
+    (void)n; (void)o; (void)v;
+    module *made = malloc(sizeof *made);
+    if (!made)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    made->image = i;
+    *m = (CUmodule)(void *)made;
     counts.modules++;
     return CUDA_SUCCESS;
 }
@@ -119,7 +129,8 @@ API CUresult cuMemsetD8_v2(CUdeviceptr d, unsigned char v, size_t n) { ENTER; me
 API CUresult cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned smem,
                             CUstream q, void **params, void **extra) {
     ENTER;
-    (void)f; (void)gx; (void)gy; (void)gz; (void)bx; (void)by; (void)bz; (void)smem; (void)q; (void)params; (void)extra;
+    launched = ((module *)(void *)f)->image;
+    (void)gx; (void)gy; (void)gz; (void)bx; (void)by; (void)bz; (void)smem; (void)q; (void)params; (void)extra;
     counts.launches++;
     return CUDA_SUCCESS;
 }
@@ -133,6 +144,6 @@ API CUresult cuEventSynchronize(CUevent v) { ENTER; (void)v; return CUDA_SUCCESS
 API CUresult cuEventElapsedTime(float *ms, CUevent a, CUevent b) {
     ENTER;
     (void)a; (void)b;
-    *ms = event_ms;
+    *ms = event_source ? event_source(event_self, launched) : event_ms;
     return CUDA_SUCCESS;
 }

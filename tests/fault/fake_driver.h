@@ -8,6 +8,7 @@ typedef struct fake {
     void (*answer)(const char *name, CUresult r, long from_call);
     fake_counts (*counts)(void);
     void (*event_ms)(float ms);
+    void (*event_source)(float (*source)(void *self, const void *image), void *self);   // times from a function
 } fake;
 #define FAKE_PATH BUILD_DIR "/libfakedriver.so"
 static inline bool fake_open(fake *f) {
@@ -17,7 +18,8 @@ static inline bool fake_open(fake *f) {
     *(void **)&f->answer = dlsym(l, "fakeFail");
     *(void **)&f->counts = dlsym(l, "fakeCounts");
     *(void **)&f->event_ms = dlsym(l, "fakeEventMs");
-    return f->answer && f->counts && f->event_ms;
+    *(void **)&f->event_source = dlsym(l, "fakeEventSource");
+    return f->answer && f->counts && f->event_ms && f->event_source;
 }
 static inline bool fake_nothing_left(const fake *f) {
     fake_counts c = f->counts();
