@@ -98,10 +98,12 @@ static long sign_test_rank(size_t n, double alpha) {
     return k;
 }
 
-double hone_median_upper(const double *x, size_t n, double alpha) {
+hone_interval hone_sign_bounds(const double *x, size_t n, double alpha) {
     long k = n ? sign_test_rank(n, alpha) : -1;
     double *s = k >= 0 ? sorted_copy(x, n) : NULL;
-    double v = s ? s[n - 1 - (size_t)k] : INFINITY;
+    if (!s)
+        return (hone_interval){-INFINITY, NAN, INFINITY};
+    hone_interval v = {s[k], (s[(n - 1) / 2] + s[n / 2]) / 2, s[n - 1 - (size_t)k]};
     hone_free(s);
     return v;
 }

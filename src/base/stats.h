@@ -8,9 +8,9 @@ double hone_mad(const double *x, size_t n);
 typedef struct hone_interval { double lo, mid, hi; } hone_interval;
 // Percentile bootstrap of the median with `reps` resamples at `level` (0.99); mid is the sample's median.
 hone_interval hone_bootstrap_median(const double *x, size_t n, double level, unsigned reps, uint64_t seed);
-// Upper bound of the median that is wrong with probability alpha at most, whatever the distribution (sign test): an order statistic. Infinite when
-// n is too small for any (n < 10 at alpha = 0.001) or memory is short.
-double hone_median_upper(const double *x, size_t n, double alpha);
+// Bounds of the median, each wrong with probability alpha at most, whatever the distribution (sign test): order statistics. Infinite when n is too
+// small for any (n < 10 at alpha = 0.001) or memory is short; mid is the sample's median, NaN then.
+hone_interval hone_sign_bounds(const double *x, size_t n, double alpha);
 double hone_geomean(const double *x, size_t n);
 double hone_spearman(const double *x, const double *y, size_t n);
 #endif

@@ -31,6 +31,7 @@ typedef struct hone_job {
     unsigned schedules;                          // seeded schedules that the sanitize stage compares; 0: none
     unsigned timing_samples;                     // physical: per arm; 0 = default
     double race_ratio;                           // physical: stop timing when baseline/candidate is certainly below this; 0: never
+    double timing_enough;                        // physical: stop timing when baseline/candidate is known within this share of it; 0: never
     bool fresh_process;                          // in a worker process that has run nothing else
     bool timing_warm;                            // physical: time with a warm L2 cache too, beside the cold one
     double energy_window_s; unsigned energy_blocks;   // physical: measure energy with the time; window 0: no, blocks 0: 6

@@ -94,6 +94,7 @@ typedef struct hone_session {
     json_t *check_notes;             // [{"sizes","derived","used","why"}]
     json_t *admission;               // findings about the task itself; NULL before they were looked for
     bool has_control; hone_control control;   // physical: the A/A control of this session
+    double timed_at;                 // physical: when samples were last taken, seconds of the monotonic clock; 0: never
     json_t *ceilings;                // of the device, kept for the worker's life; NULL before they were asked for
 } hone_session;
 hone_code hone_session_open(const char *device, unsigned threads, bool host, hone_session **out, hone_err *e);

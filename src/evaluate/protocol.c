@@ -23,6 +23,8 @@ char *hone_job_dump(const hone_job *j) {
         json_object_set_new(o, "timing_warm", json_true());
     if (o && j->race_ratio > 0)
         json_object_set_new(o, "race_ratio", json_real(j->race_ratio));
+    if (o && j->timing_enough > 0)
+        json_object_set_new(o, "timing_enough", json_real(j->timing_enough));
     if (o && j->fresh_process)
         json_object_set_new(o, "fresh_process", json_true());
     if (o && j->want_ceilings)
@@ -98,6 +100,7 @@ static hone_code unpack(hone_job_message *m, hone_err *e) {
     m->job.on_virtual = json_is_true(json_object_get(m->json, "on_virtual"));
     m->job.timing_warm = json_is_true(json_object_get(m->json, "timing_warm"));
     m->job.race_ratio = json_number_value(json_object_get(m->json, "race_ratio"));
+    m->job.timing_enough = json_number_value(json_object_get(m->json, "timing_enough"));
     m->job.fresh_process = json_is_true(json_object_get(m->json, "fresh_process"));
     m->job.want_ceilings = json_is_true(json_object_get(m->json, "ceilings"));
     m->job.energy_window_s = json_number_value(json_object_get(energy, "window_s"));

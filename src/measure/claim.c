@@ -12,7 +12,7 @@ static hone_code control_once(const hone_arm *a, const hone_pair_config *c, unsi
     hone_pair_config cfg = *c;
     hone_pair p;
     cfg.samples = samples;
-    cfg.race_ratio = 0;
+    cfg.race_ratio = cfg.enough = 0;
     cfg.leave_outputs = false;
     HONE_TRY(hone_measure_pair(a, &same, &cfg, &p, e));
     bool off = fabs(log(p.ratio.mid)) > control_bound, certain = p.ratio.lo > 1 || p.ratio.hi < 1;

@@ -37,6 +37,7 @@ typedef struct hone_pair_config {
     hone_clock clock;
     hone_nvml *nvml;                 // NULL: clocks unknown
     double race_ratio;               // stop early when a/b is certainly below this; 0: never
+    double enough;                   // stop early when the bounds of a/b lie within this share of it; 0: never
     double max_seconds;              // stop early with what there is (at least one block); 0: none
 } hone_pair_config;
 typedef struct hone_pair {

@@ -190,10 +190,15 @@ static hone_code keep(hone_pair *out, const block *blk, size_t cap) {
     return HONE_OK;
 }
 
-// Racing: a candidate that is certainly slower than the ratio asked for is timed no further (sign test over the pairs so far, wrong once in a
-// thousand looks). Stopping so can lose a candidate, never make one look faster.
-static bool hopeless(const hone_pair_config *c, const hone_pair *p) {
-    return c->race_ratio > 0 && hone_median_upper(p->log_ratio, p->n, 1e-3) < log(c->race_ratio);
+// When more samples would change nothing (sign test over the pairs so far, wrong once in a thousand looks). Racing: a candidate that is certainly
+// slower than the ratio asked for is timed no further; that can lose a candidate, never make one look faster. Enough: the ratio is known as
+// closely as was asked.
+static bool decided(const hone_pair_config *c, hone_pair *p) {
+    if (!(c->race_ratio > 0 || c->enough > 0))
+        return false;
+    hone_interval b = hone_sign_bounds(p->log_ratio, p->n, 1e-3);
+    p->raced_out = c->race_ratio > 0 && b.hi < log(c->race_ratio);
+    return p->raced_out || (c->enough > 0 && fmax(b.hi - b.mid, b.mid - b.lo) <= log1p(c->enough));
 }
 
 static hone_code collect_pairs(timer *t, const hone_arm *a, const hone_arm *b, size_t cap, unsigned visit, hone_pair *out, hone_err *e) {
@@ -206,7 +211,7 @@ static hone_code collect_pairs(timer *t, const hone_arm *a, const hone_arm *b, s
             HONE_TRY(keep(out, &blk, cap));
         else
             out->discarded += blk.n;
-        if ((out->raced_out = hopeless(t->cfg, out) && out->n < cap))
+        if (out->n < cap && decided(t->cfg, out))
             break;
         if (out->n && t->cfg->max_seconds > 0 && hone_now_s(&t->cfg->clock) - from > t->cfg->max_seconds)
             break;

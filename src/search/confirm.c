@@ -40,7 +40,7 @@ static hone_code evaluate(search *s, const entry *x, hone_outcome **out, hone_er
     hone_search_job(s, x, HONE_STAGE_ALL, &j);
     j.id |= (uint64_t)1 << 62;
     j.seed = fresh_seed(s->c->seed);
-    j.race_ratio = 0;
+    j.race_ratio = j.timing_enough = 0;
     j.fresh_process = true;
     s->newest = x;
     s->in_flight = 1;

@@ -59,6 +59,9 @@ static uint64_t job_id(const entry *x, slot_state state) {
     return x->cand.id * 2 + (state != SLOT_COMPILING) + (state == SLOT_SCREENING ? (uint64_t)1 << 61 : 0);
 }
 
+// A search ranks; what it finds is measured again in full before anything is said of it.
+static const double search_precision = 0.002;
+
 // What is certainly slower than the best so far, by 2 % and more, needs no more samples to say so. It is still worth something as a parent, so it
 // keeps the estimate from the pairs that it had.
 static double race_ratio(const search *s) {
@@ -82,7 +85,8 @@ void hone_search_job(const search *s, const entry *x, unsigned stages, hone_job 
                     .seed = s->c->seed,
                     .time_limit_s = s->c->job_time_limit_s,
                     .timing_samples = s->c->timing_samples,
-                    .race_ratio = race_ratio(s)};
+                    .race_ratio = race_ratio(s),
+                    .timing_enough = search_precision};
 }
 
 // What the archive holds was paid for in an earlier sitting.

@@ -81,6 +81,26 @@ static void samples_come_in_blocks(void **s) {
     hone_driver_free(r.driver);
 }
 
+// Samples of equal arms all agree: one block of ten decides, unless nothing was asked that it could decide.
+static void a_decided_pair_stops(void **s) {
+    (void)s;
+    static const struct { double race_ratio, enough; size_t n; bool raced_out; } rows[] = {
+        {0, 0, 40, false}, {0, 0.002, 10, false}, {1.5, 0, 10, true}, {0.9, 0, 40, false}, {1.5, 0.002, 10, true}};
+    ctl.event_ms(0.05f);
+    for (size_t i = 0; i < HONE_COUNT(rows); i++) {
+        rig r;
+        hone_pair p;
+        hone_err e = {0};
+        assert_int_equal(open_rig(&r, &e), HONE_OK);
+        hone_pair_config cfg = {.warmup_launches = 2, .warmup_s = -1, .clock = {tick, NULL}, .race_ratio = rows[i].race_ratio, .enough = rows[i].enough};
+        assert_int_equal(measure_all(&r, 2, &cfg, &p, &e), HONE_OK);
+        assert_int_equal(p.n, rows[i].n);
+        assert_int_equal(p.raced_out, rows[i].raced_out);
+        hone_pair_free(&p);
+        hone_driver_free(r.driver);
+    }
+}
+
 static void short_kernels_are_batched(void **s) {
     (void)s;
     rig r;
@@ -158,7 +178,7 @@ int main(void) {
         fprintf(stderr, "cannot load %s\n", FAKE_PATH);
         return 1;
     }
-    const struct CMUnitTest tests[] = {cmocka_unit_test(samples_come_in_blocks), cmocka_unit_test(short_kernels_are_batched),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(samples_come_in_blocks), cmocka_unit_test(a_decided_pair_stops), cmocka_unit_test(short_kernels_are_batched),
                                        cmocka_unit_test(every_call_fails_in_turn), cmocka_unit_test(verdicts), cmocka_unit_test(rotation)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
