@@ -12,6 +12,7 @@ static const struct {
     {"segscan.cu", "row_scan", "segscan.row_scan.cu"},
     {"histogram.cu", "privatise_atomics@16+elements", "histogram.privatise_atomics.cu"},
     {"matmul.cu", "restrict register_tile@64x64", "matmul.restrict.register_tile.cu"},
+    {"gemm_bf16.cu", "tensor_tile@128x128", "gemm_bf16.tensor_tile.cu"},
     {"laplace3d.cu", "block_shape@32x4x2 launch_bounds@(256) register_cap@64", "laplace3d.block_shape.launch_bounds.register_cap.cu"},
     {"attention.cu", "register_tile@attn_values register_tile@attn_scores row_to_warp",
      "attention.register_tile.register_tile.row_to_warp.cu"},

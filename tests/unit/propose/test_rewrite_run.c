@@ -228,7 +228,7 @@ CASE(reduce, "reduction@many+elements reduction restrict", "reduction@sum_partia
 CASE(softmax, "row_to_block reciprocal restrict", "reciprocal row_to_warp unroll", "coarsen@2+elements")
 CASE(layernorm, "rsqrt row_to_warp restrict", "row_to_block ldg", "block_shape@64x")
 CASE(matmul, "restrict register_tile@64x64", "register_tile@128x128+tiles", "axis_exchange block_shape@64x4x1")
-CASE(gemm_bf16, "register_tile@32x64 restrict", "axis_exchange")
+CASE(gemm_bf16, "register_tile@32x64 restrict", "axis_exchange", "tensor_tile@128x64", "tensor_tile@64x64 restrict")
 CASE(segscan, "row_scan restrict", "ldg coarsen@2+elements")
 CASE(histogram, "privatise_atomics@16+elements restrict", "privatise_atomics@+1+elements")
 CASE(laplace3d, "block_shape@32x4x2 restrict", "axis_exchange")
