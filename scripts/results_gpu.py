@@ -114,7 +114,7 @@ parser.add_argument("--seed", type=int, default=1)
 parser.add_argument("--window", default="1s")
 parser.add_argument("--blocks", type=int, default=3)
 parser.add_argument("--extra", nargs="*", default=[], help="further options of hone optimize")
-args = parser.parse_args()
-if args.action == "optimize" and args.out:
+args = parser.parse_intermixed_args()
+if args.action == "optimize" and args.out:   # no file is written: the first example
     args.examples.insert(0, args.out)
 {"optimize": optimize, "bench": bench, "render": render}[args.action](args)
