@@ -32,6 +32,11 @@ def samples(entry, arm):
     return [round(t, 3) for t in entry.get(f"{arm}_samples_us", [])]
 
 
+def write(out, data):
+    pathlib.Path(out).write_text("{\n" + ",\n".join(f" {json.dumps(k)}: {json.dumps(v)}" for k, v in data.items() if k != "rows") + ',\n "rows": {\n' +
+                                      ",\n".join(f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in data["rows"].items()) + "\n }\n}\n")
+
+
 def bench(args):
     data = {"schema": "hone.results/1", "kind": "physical", "date": datetime.date.today().isoformat(), "rows": {}}
     for name in names(args):
@@ -57,9 +62,9 @@ def bench(args):
                                                         "stopped", "gpu")}
             row["search"]["moves"] = [m.get("move") or m.get("proposer") for m in result.get("lineage", [])][1:] if result.get("best") else []
         data["rows"][name] = row
+        write(args.out, data)   # a run that is cut off keeps what it had
         print(f"{name}: {row['baseline'].get('time_us')} → {(row['best'] or {}).get('time_us')}", flush=True)
-    pathlib.Path(args.out).write_text("{\n" + ",\n".join(f" {json.dumps(k)}: {json.dumps(v)}" for k, v in data.items() if k != "rows") + ',\n "rows": {\n' +
-                                      ",\n".join(f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in data["rows"].items()) + "\n }\n}\n")
+
 
 
 def time_text(us):
