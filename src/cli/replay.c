@@ -29,7 +29,6 @@ static const char *text(const json_t *o, const char *a, const char *b) {
     const char *s = json_string_value(at(o, a, b));
     return s ? s : "";
 }
-static double number(const json_t *o, const char *a, const char *b) { return json_number_value(at(o, a, b)); }
 
 // ---- reading
 
