@@ -182,7 +182,10 @@ json_t *hone_report_certificate(const json_t *result, const json_t *files, const
     return NULL;
 }
 
-static hone_code edited(hone_err *e) { return hone_hint(e, "take certificate.json from the result folder again"); }
+static hone_code edited(hone_err *e) {
+    hone_hint(e, "take certificate.json from the result folder again");
+    return HONE_E_CORRUPT;
+}
 
 hone_code hone_report_certificate_verify(const json_t *certificate, hone_err *e) {
     const char *schema = hone_doc_text(certificate, "schema");
@@ -208,13 +211,15 @@ hone_code hone_report_certificate_read(const char *data, size_t n, json_t **out,
     json_t *o = json_loadb(data, n, JSON_REJECT_DUPLICATES, &why);
     if (!o) {
         hone_fail(e, HONE_E_PARSE, 0, "no JSON: line %d: %s", why.line, why.text);
-        return hone_hint(e, "a certificate is the file certificate.json of a result folder");
+        hone_hint(e, "a certificate is the file certificate.json of a result folder");
+        return HONE_E_PARSE;
     }
     hone_code c = hone_report_certificate_verify(o, e);
     char *text = c == HONE_OK ? json_dumps(o, HONE_RESULT_JSON_FLAGS) : NULL;
     if (c == HONE_OK && (!text || n != strlen(text) + 1 || memcmp(data, text, n - 1) != 0 || data[n - 1] != '\n')) {
-        hone_fail(e, text ? HONE_E_CORRUPT : HONE_E_NOMEM, 0, text ? "the certificate was edited: it is not as hone writes it" : "out of memory for the certificate");
-        c = edited(e);
+        c = hone_fail(e, text ? HONE_E_CORRUPT : HONE_E_NOMEM, 0, text ? "the certificate was edited: it is not as hone writes it" : "out of memory for the certificate");
+        if (text)
+            edited(e);
     }
     free(text);
     if (c == HONE_OK)
