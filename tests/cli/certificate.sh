@@ -1,6 +1,6 @@
 # A certificate on the machine that made it, on another one, and after edits of what it speaks of.
 sed -n '3,14p' "$TESTS/cli/archive.sh" > scale.cu
-hone optimize scale.cu --evals 6 --seed 5 --device virtual:h200 --workers 1 --quiet > /dev/null; echo "optimize: $?"
+hone optimize scale.cu --evals 6 --seed 5 --device virtual:h200 --workers 1 --quiet > /dev/null   # exit code 1 too: no matter how much faster
 stat -c '%a %n' "$HOME/.config/hone/key.pem" | sed "s|$HOME||"
 check() { hone check --certificate "$1" --workers 1 ${2:-}; echo "exit: $?"; }
 python3() { LD_PRELOAD=${HONE_ASAN_PRELOAD:-} command python3 "$@"; }
@@ -35,5 +35,5 @@ printf '//' >> edited.hone/best.cu
 check edited.hone/certificate.json
 sed 's/"verdict": "pass"/"verdict": "fail"/' scale.hone/certificate.json > edited.json
 check edited.json
-tr -d ' ' < scale.hone/certificate.json > edited.json
+sed "s/^ //" scale.hone/certificate.json > edited.json   # the same JSON
 check edited.json
