@@ -23,7 +23,7 @@ static json_t *interval(const hone_interval *i) { return json_pack("{s:f,s:f,s:f
 
 static hone_code measure(const bench *b, const hone_bound *bound, hone_program *p, bool warm, json_t *out, hone_err *e) {
     hone_pair pair;
-    hone_pair_config c = {.samples = b->samples, .warm_cache = warm, .seed = 1, .nvml = b->nvml, .warmup_launches = 3, .warmup_s = 0.1, .max_seconds = 2};
+    hone_pair_config c = {.samples = b->samples, .warm_cache = warm, .nvml = b->nvml, .warmup_launches = 3, .warmup_s = 0.1, .max_seconds = 2};
     HONE_TRY(hone_measure_pair(&(hone_arm){bound, p}, NULL, &c, &pair, e));
     json_t *o = interval(&pair.a);
     json_object_set_new(o, "n", json_integer((json_int_t)pair.n));

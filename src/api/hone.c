@@ -198,6 +198,12 @@ static hone_code document(optimizing *x, hone_err *e) {
                             .patience = o->patience,
                             .batch = o->batch,
                             .time_s = o->time_s};
+    hone_store_chain chain;
+    if (x->store) {
+        HONE_TRY(hone_store_latest_run(x->store, &in.run, e));
+        HONE_TRY(hone_store_check(x->store, in.run, &chain, e));
+        in.chain = &chain;
+    }
     x->json = hone_report_json(&in);
     if (!x->json)
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for the result");

@@ -48,41 +48,96 @@ double hone_mad(const double *x, size_t n) {
     return v;
 }
 
-// The k-th smallest (from 0) of a resample, given how often it holds each of the sorted values.
-static double counted(const double *sorted, const unsigned *times, size_t k) {
-    size_t i = 0;
-    for (size_t seen = times[0]; seen <= k; seen += times[++i]) {}
-    return sorted[i];
+// ---- the bootstrap of the median: how it would come out over all resamples, without drawing any
+
+typedef struct outcome { double value, weight; } outcome;
+
+static int by_outcome(const void *a, const void *b) {
+    double x = ((const outcome *)a)->value, y = ((const outcome *)b)->value;
+    return (x > y) - (x < y);
 }
 
-// Resamples need no sorting: what is drawn is counted per place of the sorted sample.
-static void resampled_medians(const double *sorted, size_t n, unsigned *times, double *medians, unsigned reps, uint64_t seed) {
-    hone_rng rng;
-    hone_rng_init(&rng, seed, 0x6d656469616eu);
-    for (unsigned r = 0; r < reps; r++) {
-        memset(times, 0, n * sizeof *times);
-        for (size_t i = 0; i < n; i++)
-            times[hone_rng_below(&rng, n)]++;
-        double low = counted(sorted, times, (n - 1) / 2);
-        medians[r] = n % 2 ? low : (low + counted(sorted, times, n / 2)) / 2;
+static double log_choose(size_t n, size_t k) {
+    int sign;
+    return lgamma_r((double)n + 1, &sign) - lgamma_r((double)k + 1, &sign) - lgamma_r((double)(n - k) + 1, &sign);
+}
+
+// P(Binomial(n, i/n) >= k): the k-th smallest of a resample is at most the i-th smallest of the sample.
+static double at_most(size_t n, size_t i, size_t k) {
+    if (i == 0 || i >= n)
+        return i ? 1 : 0;
+    double p = (double)i / (double)n, term = exp(log_choose(n, k) + (double)k * log(p) + (double)(n - k) * log1p(-p)), sum = 0;
+    for (size_t m = k; m <= n; m++) {
+        sum += term;
+        term *= (double)(n - m) / (double)(m + 1) * p / (1 - p);
     }
+    return sum < 1 ? sum : 1;
 }
 
-hone_interval hone_bootstrap_median(const double *x, size_t n, double level, unsigned reps, uint64_t seed) {
+// log((i/n)^k - ((i-1)/n)^k), i >= 1
+static double log_step(size_t n, size_t i, size_t k) {
+    return (double)k * log((double)i / (double)n) + (i > 1 ? log1p(-exp((double)k * log1p(-1 / (double)i))) : 0);
+}
+
+// Even n: the two middle values of a resample are the i-th and the j-th of the sample. k of its draws are up to i with i among them, n - k from j on.
+// steps: room for n. What is too rare to matter is left out.
+static size_t middle_pairs(const double *sorted, size_t n, size_t from, size_t to, double *steps, outcome *out) {
+    static const double rare = 1e-10;
+    size_t k = n / 2, count = 0;
+    double choose = log_choose(n, k), before = at_most(n, from - 1, k);
+    for (size_t i = 1; i <= n; i++)
+        steps[i - 1] = log_step(n, i, k);
+    for (size_t i = from; i <= to; i++) {
+        double now = at_most(n, i, k), both = now - before, base = choose + steps[i - 1];
+        before = now;
+        for (size_t j = i + 1; j <= to; j++) {
+            double w = exp(base + steps[n - j]);
+            both -= w;
+            if (w < rare)
+                break;   // and the rest is rarer
+            out[count++] = (outcome){(sorted[i - 1] + sorted[j - 1]) / 2, w};
+        }
+        out[count++] = (outcome){sorted[i - 1], both > 0 ? both : 0};
+    }
+    return count;
+}
+
+static size_t middles(const double *sorted, size_t n, size_t from, size_t to, outcome *out) {
+    for (size_t i = from; i <= to; i++)
+        out[i - from] = (outcome){sorted[i - 1], at_most(n, i, (n + 1) / 2) - at_most(n, i - 1, (n + 1) / 2)};
+    return to - from + 1;
+}
+
+// The outermost outcomes beyond which less than `tail` of the weight lies, on each side.
+static void cut_tails(const outcome *v, size_t n, double tail, hone_interval *out) {
+    size_t lo = 0, hi = n - 1;
+    for (double sum = v[0].weight; sum < tail && lo + 1 < n; sum += v[++lo].weight) {}
+    for (double sum = v[hi].weight; sum < tail && hi > 0; sum += v[--hi].weight) {}
+    out->lo = v[lo].value;
+    out->hi = v[hi].value;
+}
+
+hone_interval hone_bootstrap_median(const double *x, size_t n, double level) {
+    static const size_t most_paired = 4096;   // larger samples: the lower middle alone
     hone_interval out = {NAN, hone_median(x, n), NAN};
-    double *sorted = n && reps ? sorted_copy(x, n) : NULL, *medians = sorted ? hone_calloc(reps, sizeof *medians) : NULL;
-    unsigned *times = medians ? hone_calloc(n, sizeof *times) : NULL;
-    if (times) {
-        resampled_medians(sorted, n, times, medians, reps, seed);
-        qsort(medians, reps, sizeof *medians, by_value);
-        out.lo = sorted_quantile(medians, reps, (1 - level) / 2);
-        out.hi = sorted_quantile(medians, reps, (1 + level) / 2);
+    double *sorted = n ? sorted_copy(x, n) : NULL;
+    bool pairs = n % 2 == 0 && n <= most_paired;
+    size_t reach = (size_t)(4 * sqrt((double)n)) + 2, middle = (n + 1) / 2;   // eight deviations of the middle's place
+    size_t from = middle > reach ? middle - reach : 1, to = middle + reach < n ? middle + reach : n, width = to - from + 1;
+    outcome *v = sorted ? hone_calloc(pairs ? width * (width + 1) / 2 : width, sizeof *v) : NULL;
+    double *steps = v && pairs ? hone_calloc(n, sizeof *steps) : NULL;
+    if (v && (steps || !pairs)) {
+        size_t count = pairs ? middle_pairs(sorted, n, from, to, steps, v) : middles(sorted, n, from, to, v);
+        qsort(v, count, sizeof *v, by_outcome);
+        cut_tails(v, count, (1 - level) / 2, &out);
     }
-    hone_free(times);
-    hone_free(medians);
+    hone_free(steps);
+    hone_free(v);
     hone_free(sorted);
     return out;
 }
+
+// ---- the sign test
 
 // P(Binomial(n, 1/2) <= k) grows with k: the largest k with P <= alpha, -1 when there is none.
 static long sign_test_rank(size_t n, double alpha) {

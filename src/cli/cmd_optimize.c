@@ -99,6 +99,10 @@ static hone_code write_results(optimize *x, hone_err *e) {
     hone_gpu_usage usage;
     hone_pool_usage(x->pool, &usage);
     in.usage = &usage;
+    hone_store_chain chain;
+    HONE_TRY(hone_store_latest_run(x->store, &in.run, e));
+    HONE_TRY(hone_store_check(x->store, in.run, &chain, e));
+    in.chain = &chain;
     json_t *model = cli_models_json(&x->models);
     in.model = model;
     x->json = hone_report_json(&in);

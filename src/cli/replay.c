@@ -1,11 +1,13 @@
 // Replaying a certificate: baseline and candidate are evaluated again, all stages, with the seeds it names, and what comes out is compared
-// with what it says. With the same virtual device and versions every number must agree; anywhere else the verdict must.
+// with what it says. With the same virtual device and versions every number must agree; anywhere else the verdict and the stages must.
 #include "cli/replay.h"
+#include "cli/provenance.h"
 #include "report/report.h"
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { MAX_CERTIFICATE_BYTES = 64 << 20, MAX_TUNES = 64, MAX_FLAGS = 32 };
+enum { MAX_CERTIFICATE_BYTES = 64 << 20, MAX_TUNES = 64, MAX_FLAGS = 32, MAX_PATH_TEXT = 300 };
 
 typedef struct replay {
     const cli_options *o;
@@ -13,7 +15,8 @@ typedef struct replay {
     const char *spec;   // device to use
     hone_pool *pool;
     hone_outcome *baseline, *candidate;
-    bool exact;       // numbers must agree, not only the verdict
+    bool exact;       // numbers must agree, not only verdict and stages
+    json_t *provenance;
     json_t *checks;   // [{name, expected, found, agrees}]
     unsigned differences;
 } replay;
@@ -26,22 +29,20 @@ static const char *text(const json_t *o, const char *a, const char *b) {
     const char *s = json_string_value(at(o, a, b));
     return s ? s : "";
 }
-static double number(const json_t *o, const char *a, const char *b) { return json_number_value(at(o, a, b)); }
 
 // ---- reading
 
 static hone_code read_certificate(replay *r, hone_err *e) {
     char *data = NULL;
     size_t len;
-    json_error_t why;
     HONE_TRY(hone_read_file(r->o->certificate, MAX_CERTIFICATE_BYTES, &data, &len, e));
-    r->certificate = json_loadb(data, len, JSON_REJECT_DUPLICATES, &why);
+    hone_err why = {0};
+    hone_code c = hone_report_certificate_read(data, len, &r->certificate, &why);
     hone_free(data);
-    if (!r->certificate) {
-        hone_fail(e, HONE_E_PARSE, 0, "'%s' is no certificate: line %d: %s", r->o->certificate, why.line, why.text);
-        return hone_hint(e, "a certificate is the file certificate.json of a result folder");
+    if (c != HONE_OK) {
+        hone_fail(e, c, why.sub, "'%s': %s", r->o->certificate, why.msg);
+        return hone_hint(e, "%s", why.hint);
     }
-    HONE_TRY(hone_report_certificate_verify(r->certificate, e));
     if (*text(r->certificate, "task", "text") && *text(r->certificate, "candidate", "text"))
         return HONE_OK;
     return hone_fail(e, HONE_E_PARSE, 0, "'%s' lacks the text of the task or of the candidate", r->o->certificate);
@@ -101,9 +102,50 @@ static void check_text(replay *r, const char *name, const char *expected, const 
     check(r, name, json_string(expected), json_string(found), !strcmp(expected, found));
 }
 
-// Recorded with nine digits.
-static void check_number(replay *r, const char *name, double expected, double found) {
-    check(r, name, json_real(expected), json_real(found), fabs(found - expected) <= 2e-8 * fabs(expected));
+static bool same_value(const json_t *a, const json_t *b) {
+    if (json_is_number(a) && json_is_number(b))   // recorded with nine digits
+        return fabs(json_number_value(a) - json_number_value(b)) <= 2e-8 * fabs(json_number_value(a));
+    return json_equal(a, b);
+}
+
+static void compare_value(replay *r, const char *path, const json_t *a, const json_t *b);
+
+static void compare_object(replay *r, const char *path, const json_t *a, const json_t *b) {
+    const char *key;
+    json_t *value;
+    char inner[MAX_PATH_TEXT];
+    json_object_foreach((json_t *)(uintptr_t)a, key, value) {
+        snprintf(inner, sizeof inner, "%s.%s", path, key);
+        compare_value(r, inner, value, json_object_get(b, key));
+    }
+    json_object_foreach((json_t *)(uintptr_t)b, key, value) {
+        snprintf(inner, sizeof inner, "%s.%s", path, key);
+        if (!json_object_get(a, key))
+            compare_value(r, inner, NULL, value);
+    }
+}
+
+// One check for each leaf that differs; one for the whole when none does.
+static void compare_value(replay *r, const char *path, const json_t *a, const json_t *b) {
+    char inner[MAX_PATH_TEXT];
+    if (json_is_object(a) && json_is_object(b)) {
+        compare_object(r, path, a, b);
+    } else if (json_is_array(a) && json_is_array(b) && json_array_size(a) == json_array_size(b)) {
+        for (size_t i = 0; i < json_array_size(a); i++) {
+            snprintf(inner, sizeof inner, "%s[%zu]", path, i);
+            compare_value(r, inner, json_array_get(a, i), json_array_get(b, i));
+        }
+    } else if (!a || !b || !same_value(a, b)) {
+        check(r, path, a ? json_deep_copy(a) : json_null(), b ? json_deep_copy(b) : json_null(), false);
+    }
+}
+
+static void compare_part(replay *r, const char *path, const json_t *a, json_t *stolen) {
+    unsigned before = r->differences;
+    compare_value(r, path, a, stolen);
+    if (r->differences == before)
+        check(r, path, json_true(), json_true(), true);
+    json_decref(stolen);
 }
 
 static const char *pass_word(const hone_outcome *o) {
@@ -118,28 +160,65 @@ static const char *verdict_now(const replay *r, char out[16]) {
     return out;
 }
 
+static void check_hash(replay *r, const char *name, const char *expected, const char *of) {
+    char hash[HONE_HASH_HEX];
+    hone_sha256_hex(of, strlen(of), hash);
+    check_text(r, name, expected, hash);
+}
+
+// A list of objects with only these members: what both sides are compared in.
+static json_t *members(const json_t *list, const char *const *keys, size_t n) {
+    json_t *out = json_array(), *o;
+    size_t i;
+    json_array_foreach((json_t *)(uintptr_t)list, i, o) {
+        json_t *part = json_object();
+        for (size_t k = 0; k < n; k++)
+            if (json_object_get(o, keys[k]))
+                json_object_set(part, keys[k], json_object_get(o, keys[k]));
+        json_array_append_new(out, part);
+    }
+    return out;
+}
+
+static void compare_arm(replay *r, const char *arm, const hone_outcome *o) {
+    static const char *const keys[] = {"time_us", "lo_us", "hi_us", "error_band"};
+    const json_t *then = json_object_get(r->certificate, arm), *time = json_object_get(o->json, "time");
+    char path[64];
+    for (size_t i = 0; i < HONE_COUNT(keys); i++) {
+        snprintf(path, sizeof path, "%s.%s", arm, keys[i]);
+        compare_part(r, path, json_object_get(then, keys[i]), json_incref(json_object_get(time, keys[i])));
+    }
+    snprintf(path, sizeof path, "%s.ptx_hash", arm);
+    check_text(r, path, text(then, "ptx_hash", NULL), o->ptx_hash);
+    snprintf(path, sizeof path, "statistics.%s", arm);
+    compare_part(r, path, at(r->certificate, "statistics", arm), json_deep_copy(time));
+}
+
 static void compare(replay *r) {
-    char hash[HONE_HASH_HEX], verdict[16];
+    static const char *const stage[] = {"name", "status"};
+    char verdict[16];
     const char *task = text(r->certificate, "task", "text");
-    hone_sha256_hex(task, strlen(task), hash);
-    check_text(r, "task hash", text(r->certificate, "task", "hash"), hash);
+    check_hash(r, "task.hash", text(r->certificate, "task", "hash"), task);
+    check_hash(r, "hashes.task", text(r->certificate, "hashes", "task"), task);
+    check_hash(r, "hashes.candidate", text(r->certificate, "hashes", "candidate"), text(r->certificate, "candidate", "text"));
     check_text(r, "baseline passes every stage", "pass", pass_word(r->baseline));
     check_text(r, "candidate passes every stage", "pass", pass_word(r->candidate));
-    check_text(r, "verdict", text(r->certificate, "expected", "verdict"), verdict_now(r, verdict));
+    compare_part(r, "stages", json_object_get(r->certificate, "stages"), members(json_object_get(r->candidate->json, "stages"), stage, HONE_COUNT(stage)));
+    check_text(r, "expected.verdict", text(r->certificate, "expected", "verdict"), verdict_now(r, verdict));
     if (!r->exact)
         return;
-    check_text(r, "program hash", text(r->certificate, "candidate", "ptx_hash"), r->candidate->ptx_hash);
-    check_number(r, "baseline time, µs", number(r->certificate, "baseline", "time_us"), r->baseline->time_us);
-    check_number(r, "candidate time, µs", number(r->certificate, "candidate", "time_us"), r->candidate->time_us);
+    compare_part(r, "findings", json_object_get(r->certificate, "findings"), json_deep_copy(json_object_get(r->candidate->json, "findings")));
+    compare_arm(r, "baseline", r->baseline);
+    compare_arm(r, "candidate", r->candidate);
 }
 
 // ---- telling
 
 static void print_value(const json_t *v) {
-    if (json_is_string(v))
-        printf("%s", json_string_value(v));
-    else
-        printf("%.9g", json_number_value(v));
+    char *dump = json_is_string(v) ? NULL : json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(9));
+    const char *s = dump ? dump : json_string_value(v);
+    printf("%.200s", json_is_null(v) || !s ? "nothing" : s);
+    free(dump);
 }
 
 static void print_differences(const replay *r, const cli_style *st) {
@@ -154,6 +233,30 @@ static void print_differences(const replay *r, const cli_style *st) {
         print_value(json_object_get(c, "found"));
         putchar('\n');
     }
+}
+
+static void print_provenance(const replay *r, const cli_style *st) {
+    const char *key = text(r->provenance, "key", NULL), *signer = text(r->provenance, "signer", NULL), *archive = text(r->provenance, "archive", NULL);
+    size_t files = json_array_size(json_object_get(r->provenance, "files"));
+    if (!strcmp(signer, "yours"))
+        printf("  %ssigned by your key %s", st->dim, key);
+    else if (!strcmp(signer, "trusted"))
+        printf("  %ssigned by %s, key %s", st->dim, text(r->provenance, "name", NULL), key);
+    else
+        printf("  %ssigned by %s, not in your trusted keys", st->dim, key);
+    printf("; archive %s", !strcmp(archive, "absent") ? "not beside it" : archive);
+    printf("; %zu file%s beside it match%s%s\n", files, files == 1 ? "" : "s", files == 1 ? "es" : "", st->off);
+}
+
+// What was another when the certificate was made, so that numbers cannot be compared.
+static void print_environment(const replay *r, const cli_style *st) {
+    const json_t *now = hone_pool_device(r->pool), *then = json_object_get(r->certificate, "device");
+    const char *pairs[][3] = {{"device", text(then, "name", NULL), text(now, "name", NULL)},
+                              {"compiler", text(r->certificate, "versions", "nvrtc"), text(now, "nvrtc", NULL)},
+                              {"hone", text(r->certificate, "versions", "hone"), HONE_VERSION}};
+    for (size_t i = 0; i < HONE_COUNT(pairs); i++)
+        if (strcmp(pairs[i][1], pairs[i][2]) != 0)
+            printf("  %sanother %s: %s then, %s now%s\n", st->dim, pairs[i][0], pairs[i][1], pairs[i][2], st->off);
 }
 
 static void print_text(const replay *r) {
@@ -172,17 +275,26 @@ static void print_text(const replay *r) {
     if (r->exact)
         printf("  %severy number compared: same device model, compiler and seeds%s\n", st.dim, st.off);
     else
-        printf("  %sverdicts compared; times are not expected to be equal %s%s\n", st.dim,
+        printf("  %sverdict and stages compared; times are not expected to be equal %s%s\n", st.dim,
                strcmp(text(hone_pool_device(r->pool), "kind", NULL), "virtual") ? "on a physical device"
                                                                                 : "with another device, version or seed",
                st.off);
+    print_environment(r, &st);
+    print_provenance(r, &st);
 }
 
 static void print_json(const replay *r) {
-    json_t *j = json_pack("{s:s, s:s, s:b, s:b, s:O, s:O, s:o}", "schema", "hone.replay/1", "certificate", r->o->certificate, "confirmed",
-                          (int)(r->differences == 0), "exact", (int)r->exact, "device", hone_pool_device(r->pool), "checks", r->checks,
+    json_t *j = json_pack("{s:s, s:s, s:b, s:b, s:O, s:O, s:O, s:o}", "schema", "hone.replay/1", "certificate", r->o->certificate, "confirmed",
+                          (int)(r->differences == 0), "exact", (int)r->exact, "device", hone_pool_device(r->pool), "checks", r->checks, "provenance", r->provenance,
                           "findings", cli_findings_json(r->candidate));
     cli_print_json(j);
+}
+
+static void count_differences(replay *r) {
+    size_t i;
+    json_t *k;
+    r->differences = 0;
+    json_array_foreach(r->checks, i, k) r->differences += json_is_false(json_object_get(k, "agrees"));
 }
 
 int cli_replay_certificate(const cli_options *o) {
@@ -198,6 +310,10 @@ int cli_replay_certificate(const cli_options *o) {
     int code;
     if (c == HONE_OK) {
         compare(&r);
+        c = cli_provenance(r.certificate, o->certificate, r.checks, &r.provenance, &e);
+    }
+    if (c == HONE_OK) {
+        count_differences(&r);
         if (o->json)
             print_json(&r);
         else
@@ -211,6 +327,7 @@ int cli_replay_certificate(const cli_options *o) {
     if (r.pool)
         hone_pool_close(r.pool);
     json_decref(r.checks);
+    json_decref(r.provenance);
     json_decref(r.certificate);
     return code;
 }

@@ -30,7 +30,7 @@ typedef struct hone_job {
     uint32_t sanitize_flags;                     // HONE_VGPU_* of the sanitize stage; 0: the usual ones
     unsigned schedules;                          // seeded schedules that the sanitize stage compares; 0: none
     unsigned timing_samples;                     // physical: per arm; 0 = default
-    double race_ratio;                           // physical: stop timing when baseline/candidate is certainly below this; 0: never
+    double race_ratio;                           // physical: baseline/candidate of the best so far (hone_pair_config); 0: no race
     double timing_enough;                        // physical: stop timing when baseline/candidate is known within this share of it; 0: never
     bool fresh_process;                          // in a worker process that has run nothing else
     bool timing_warm;                            // physical: time with a warm L2 cache too, beside the cold one

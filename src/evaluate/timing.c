@@ -92,7 +92,7 @@ static bool is_warm(const hone_stage_run *x) {
 
 static hone_pair_config pair_config(const hone_stage_run *x) {
     bool warm = is_warm(x);
-    return (hone_pair_config){.samples = x->job->timing_samples, .warmup_launches = warm ? 2 : 0, .warmup_s = warm ? 0.02 : 0, .seed = x->job->seed,
+    return (hone_pair_config){.samples = x->job->timing_samples, .warmup_launches = warm ? 2 : 0, .warmup_s = warm ? 0.02 : 0,
                               .nvml = x->s->nvml, .max_seconds = PAIR_SECONDS, .race_ratio = x->job->race_ratio, .enough = x->job->timing_enough};
 }
 
@@ -120,7 +120,7 @@ typedef struct energy_total { double log_mj, log_lo, log_hi, log_ratio; size_t n
 // A device without energy readings, or without a steady block, refuses nobody: the outcome says why there is none.
 static hone_code energy_size(hone_stage_run *x, size_t i, const hone_arm *candidate, energy_total *t, hone_err *e) {
     hone_session *s = x->s;
-    hone_energy_config cfg = {.window_s = x->job->energy_window_s, .blocks = x->job->energy_blocks, .seed = x->job->seed};
+    hone_energy_config cfg = {.window_s = x->job->energy_window_s, .blocks = x->job->energy_blocks};
     hone_energy m;
     hone_err why = {0};
     hone_arm base = {&s->sizes[i].bound, s->sizes[i].program};

@@ -2,7 +2,7 @@
 #include "measure/energy.h"
 #include <math.h>
 
-enum { TICKS = 8, DEFAULT_BLOCKS = 6, BOOTSTRAP = 2000 };
+enum { TICKS = 8, DEFAULT_BLOCKS = 6 };
 static const double LOOK_S = 0.0005, TICK_LIMIT_S = 3, SAME_TEMPERATURE_C = 1;
 
 // When runs were seen to end: the rate of runs comes from the first and the last of these within a window, not from counts at its edges.
@@ -246,7 +246,7 @@ static hone_code find_source(meter *m, hone_energy *out, hone_err *e) {
 static hone_code measure(const hone_energy_source *s, bool paired, const hone_energy_config *c, hone_energy *out, hone_err *e) {
     progress seen = {0};
     meter m = {.s = s, .cfg = c, .seen = &seen};
-    unsigned blocks = c->blocks ? c->blocks : DEFAULT_BLOCKS, reps = c->bootstrap ? c->bootstrap : BOOTSTRAP;
+    unsigned blocks = c->blocks ? c->blocks : DEFAULT_BLOCKS;
     blocks = blocks > HONE_ENERGY_MAX_BLOCKS ? HONE_ENERGY_MAX_BLOCKS : blocks;
     double level = c->level > 0 ? c->level : 0.99, power_a[4 * HONE_ENERGY_MAX_BLOCKS], power_b[4 * HONE_ENERGY_MAX_BLOCKS];
     out->a_mj = hone_calloc(4 * blocks, sizeof(double));
@@ -256,9 +256,9 @@ static hone_code measure(const hone_energy_source *s, bool paired, const hone_en
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for energy samples");
     HONE_TRY(find_source(&m, out, e));
     HONE_TRY(collect(&m, paired, blocks, out, power_a, power_b, e));
-    out->a = hone_bootstrap_median(out->a_mj, out->n, level, reps, c->seed);
-    out->b = hone_bootstrap_median(out->b_mj, out->n, level, reps, c->seed + 1);
-    hone_interval l = hone_bootstrap_median(out->log_ratio, out->n, level, reps, c->seed + 2);
+    out->a = hone_bootstrap_median(out->a_mj, out->n, level);
+    out->b = hone_bootstrap_median(out->b_mj, out->n, level);
+    hone_interval l = hone_bootstrap_median(out->log_ratio, out->n, level);
     out->ratio = (hone_interval){exp(l.lo), exp(l.mid), exp(l.hi)};
     out->power_a_w = hone_median(power_a, out->n);
     out->power_b_w = hone_median(power_b, out->n);

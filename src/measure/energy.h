@@ -23,7 +23,7 @@ typedef struct hone_energy_config {
     double window_s;                 // 0: 5
     unsigned blocks;                 // ABBA, kept ones; 0: 6
     double settle_s;                 // work before each window; 0: 0.3
-    double level; unsigned bootstrap; uint64_t seed;     // as hone_pair_config
+    double level;                    // as hone_pair_config
 } hone_energy_config;
 
 typedef struct hone_energy_window { double joules, seconds, mj_per_run, edge_s, temperature_c; bool has_temperature; double runs; } hone_energy_window;

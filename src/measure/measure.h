@@ -32,11 +32,10 @@ typedef struct hone_pair_config {
     bool no_graph;                   // short plans: launch by launch even where the driver has graphs
     bool leave_outputs;              // last of all, arm b (or a alone) runs on set 0 once more in the very form that was timed
     double level;                    // of the interval; 0: 0.99
-    unsigned bootstrap;              // resamples; 0: 2000
-    uint64_t seed;
     hone_clock clock;
     hone_nvml *nvml;                 // NULL: clocks unknown
-    double race_ratio;               // stop early when a/b is certainly below this; 0: never
+    double race_ratio;               // a/b of the best so far: arm b is timed no further once it is certainly slower by 2 %, and up to four times
+                                     // as often while it looks faster and that is not certain; 0: exactly `samples`
     double enough;                   // stop early when the bounds of a/b lie within this share of it; 0: never
     double max_seconds;              // stop early with what there is (at least one block); 0: none
 } hone_pair_config;
@@ -47,7 +46,7 @@ typedef struct hone_pair {
     unsigned discarded;              // pairs dropped for clocks or throttling
     unsigned batch;                  // runs per sample (> 1 for short plans)
     unsigned sets;                   // over so many sets
-    bool raced_out;                  // stopped early for race_ratio
+    bool raced_out, extended;        // for race_ratio: stopped early; timed more often
     bool warm, graph;                // L2 left warm; samples were replays of a graph
     hone_interval a, b;              // medians with intervals, microseconds
     hone_interval ratio;             // a/b: speedup of b over a

@@ -18,7 +18,7 @@ typedef struct timer {
     const hone_arm *arms[2];
 } timer;
 
-enum { SHORT_US = 10, WARM_BATCH = 32, DEFAULT_SAMPLES = 40, DEFAULT_VISIT = 5, DEFAULT_WARMUP = 10, DEFAULT_BOOTSTRAP = 2000 };
+enum { SHORT_US = 10, WARM_BATCH = 32, DEFAULT_SAMPLES = 40, DEFAULT_VISIT = 5, DEFAULT_WARMUP = 10, MOST_EXTENDED = 4 };
 #define CU(t, call, ...)                                           \
     do {                                                           \
         CUresult cu_ = (call);                                     \
@@ -190,18 +190,39 @@ static hone_code keep(hone_pair *out, const block *blk, size_t cap) {
     return HONE_OK;
 }
 
-// When more samples would change nothing (sign test over the pairs so far, wrong once in a thousand looks). Racing: a candidate that is certainly
-// slower than the ratio asked for is timed no further; that can lose a candidate, never make one look faster. Enough: the ratio is known as
-// closely as was asked.
+// ---- when more samples would change nothing (trust.md: what is decided needs no more). None of it decides a verdict: confirmation takes a fixed number.
+
+// Sign test over the pairs so far, wrong once in a thousand looks. Racing: a candidate that is certainly slower than the best so far is timed no
+// further; that can lose a candidate, never make one look faster. Enough: the ratio is known as closely as was asked.
 static bool decided(const hone_pair_config *c, hone_pair *p) {
+    static const double margin = 0.98, alpha = 1e-3;
     if (!(c->race_ratio > 0 || c->enough > 0))
         return false;
-    hone_interval b = hone_sign_bounds(p->log_ratio, p->n, 1e-3);
-    p->raced_out = c->race_ratio > 0 && b.hi < log(c->race_ratio);
+    hone_interval b = hone_sign_bounds(p->log_ratio, p->n, alpha);
+    p->raced_out = c->race_ratio > 0 && b.hi < log(margin * c->race_ratio);
     return p->raced_out || (c->enough > 0 && fmax(b.hi - b.mid, b.mid - b.lo) <= log1p(c->enough));
 }
 
-static hone_code collect_pairs(timer *t, const hone_arm *a, const hone_arm *b, size_t cap, unsigned visit, hone_pair *out, hone_err *e) {
+// A challenger: it looks better than the best, but noise could explain that.
+static bool undecided(const hone_pair_config *c, const hone_pair *p) {
+    double best = c->race_ratio > 0 ? log(c->race_ratio) : INFINITY;
+    if (!(hone_median(p->log_ratio, p->n) > best))
+        return false;
+    return !(hone_bootstrap_median(p->log_ratio, p->n, c->level > 0 ? c->level : 0.99).lo > best);
+}
+
+static bool enough(const hone_pair_config *c, hone_pair *p, size_t wanted) {
+    bool known = decided(c, p);
+    if (known || p->n < wanted) {
+        p->raced_out &= p->n < wanted;
+        return known;
+    }
+    bool more = undecided(c, p);
+    p->extended |= more;
+    return !more;
+}
+
+static hone_code collect_pairs(timer *t, const hone_arm *a, const hone_arm *b, size_t wanted, size_t cap, unsigned visit, hone_pair *out, hone_err *e) {
     double from = hone_now_s(&t->cfg->clock);
     for (unsigned tries = 0; out->n < cap && tries < 3 * (cap / (2 * visit) + 1); tries++) {
         block blk;
@@ -211,7 +232,7 @@ static hone_code collect_pairs(timer *t, const hone_arm *a, const hone_arm *b, s
             HONE_TRY(keep(out, &blk, cap));
         else
             out->discarded += blk.n;
-        if (out->n < cap && decided(t->cfg, out))
+        if (enough(t->cfg, out, wanted))
             break;
         if (out->n && t->cfg->max_seconds > 0 && hone_now_s(&t->cfg->clock) - from > t->cfg->max_seconds)
             break;
@@ -240,12 +261,11 @@ static hone_code collect_single(timer *t, const hone_arm *a, size_t cap, hone_pa
 
 static void summarise(const hone_pair_config *c, bool paired, hone_pair *out) {
     double level = c->level > 0 ? c->level : 0.99;
-    unsigned reps = c->bootstrap ? c->bootstrap : DEFAULT_BOOTSTRAP;
-    out->a = hone_bootstrap_median(out->a_us, out->n, level, reps, c->seed);
+    out->a = hone_bootstrap_median(out->a_us, out->n, level);
     if (!paired)
         return;
-    out->b = hone_bootstrap_median(out->b_us, out->n, level, reps, c->seed + 1);
-    hone_interval l = hone_bootstrap_median(out->log_ratio, out->n, level, reps, c->seed + 2);
+    out->b = hone_bootstrap_median(out->b_us, out->n, level);
+    hone_interval l = hone_bootstrap_median(out->log_ratio, out->n, level);
     out->ratio = (hone_interval){exp(l.lo), exp(l.mid), exp(l.hi)};
 }
 
@@ -280,8 +300,9 @@ static hone_code measure(timer *t, const hone_arm *a, const hone_arm *b, hone_pa
     bool is_virtual = t->device->info.is_virtual;
     unsigned visit = is_virtual ? 1 : t->cfg->per_visit ? t->cfg->per_visit : DEFAULT_VISIT;
     visit = visit > 32 ? 32 : visit;
-    size_t cap = is_virtual ? 2 : t->cfg->samples ? t->cfg->samples : DEFAULT_SAMPLES;
-    cap = (cap + 2 * visit - 1) / (2 * visit) * (2 * visit);
+    size_t wanted = is_virtual ? 2 : t->cfg->samples ? t->cfg->samples : DEFAULT_SAMPLES;
+    wanted = (wanted + 2 * visit - 1) / (2 * visit) * (2 * visit);
+    size_t cap = b && !is_virtual && t->cfg->race_ratio > 0 ? MOST_EXTENDED * wanted : wanted;
     out->a_us = hone_calloc(cap, sizeof(double));
     out->b_us = hone_calloc(cap, sizeof(double));
     out->log_ratio = hone_calloc(cap, sizeof(double));
@@ -293,7 +314,7 @@ static hone_code measure(timer *t, const hone_arm *a, const hone_arm *b, hone_pa
     out->sets = t->span;
     out->warm = t->cfg->warm_cache;
     out->graph = t->replay[0].exec != NULL;
-    HONE_TRY(b ? collect_pairs(t, a, b, cap, visit, out, e) : collect_single(t, a, cap, out, e));
+    HONE_TRY(b ? collect_pairs(t, a, b, wanted, cap, visit, out, e) : collect_single(t, a, cap, out, e));
     summarise(t->cfg, b != NULL, out);
     HONE_TRY(compare_with_wall(t, b ? b : a, out, e));
     return t->cfg->leave_outputs ? leave_outputs(t, b ? b : a, e) : HONE_OK;

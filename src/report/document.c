@@ -385,6 +385,15 @@ static json_t *outcomes_json(builder *b) {
     return o;
 }
 
+static json_t *archive_json(const hone_report_input *in) {
+    const hone_store_chain *k = in->chain;
+    json_t *o = json_pack("{s:I,s:I,s:s,s:s,s:b}", "run", (json_int_t)in->run, "rows", (json_int_t)k->rows, "head", k->head, "digest", k->digest, "intact",
+                          (int)!k->broken);
+    if (o && k->broken)
+        json_object_set_new(o, "broken_at", json_integer((json_int_t)k->broken_seq));
+    return o;
+}
+
 static void fill(builder *b, json_t *o) {
     const char *kind = hone_doc_text(b->in->device, "kind");
     put_text(b, o, "schema", HONE_RESULT_SCHEMA);
@@ -403,6 +412,8 @@ static void fill(builder *b, json_t *o) {
         put(b, o, "gpu", gpu_json(b));
     if (b->r->screened)
         put(b, o, "screen", screen_json(b));
+    if (b->in->chain)
+        put(b, o, "archive", archive_json(b->in));
     if (b->in->model)
         put(b, o, "model", json_deep_copy(b->in->model));
     put(b, o, "lineage", lineage_json(b));

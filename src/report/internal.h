@@ -6,7 +6,7 @@
 
 enum { HONE_RESULT_JSON_FLAGS = JSON_INDENT(1) | JSON_REAL_PRECISION(9) };
 #define HONE_RESULT_SCHEMA "hone.result/1"
-#define HONE_CERTIFICATE_SCHEMA "hone.certificate/1"
+#define HONE_CERTIFICATE_SCHEMA "hone.certificate/2"
 
 // ---- read.c: the document, leniently: absent is 0, "" or NULL
 double hone_doc_number(const json_t *o, const char *key);

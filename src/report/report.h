@@ -23,6 +23,7 @@ typedef struct hone_report_input {
     uint64_t seed;
     unsigned evals, patience, batch; double time_s;   // budgets asked for; 0 = none
     const hone_gpu_usage *usage;          // how long devices were kept at work; NULL: unknown
+    const hone_store_chain *chain; uint64_t run;   // the run in the archive, once the search ended; NULL: there is none
     const json_t *model;                  // what language models did: requests, tokens, cost, exchanges (docs/json.md); NULL: none was used
 } hone_report_input;
 
@@ -33,18 +34,18 @@ json_t *hone_report_json(const hone_report_input *in);
 // Self-contained HTML (no network, no scripts from elsewhere; charts are inline SVG). errors: HONE_E_PARSE for a document that is no
 // hone.result/1.
 hone_code hone_report_html(const json_t *result, hone_str *out, hone_err *e);
-// The certificate: what to re-run and what it must give (schema "hone.certificate/1"):
-//   kind, device{…}, versions{}, task{path,name,hash,text}, flags[],
-//   baseline{seed,time_us,lo_us,hi_us,ptx_hash,verdict}, candidate{id,hash,text,tuning{},seed,time_us,lo_us,hi_us,ptx_hash,verdict},
-//   expected{verdict,speedup,confirmed}, stages[{name,status}], findings[], seeds{search,baseline,candidate}, timing{modelled,error_band},
-//   tried (candidates proposed), evaluations, sha256.
-// verdict of an arm: "pass". `seed` of an arm: hone_job.seed that gives these times again. NULL when there is no best.
-json_t *hone_report_certificate(const json_t *result, hone_err *e);
+// The certificate: what to re-run and what it must give (schema "hone.certificate/2", members in docs/json.md). `seed` of an arm: hone_job.seed that gives
+// these times again. files: {name: SHA-256} of what was written beside it. NULL when there is no best.
+json_t *hone_report_certificate(const json_t *result, const json_t *files, const hone_key *key, hone_err *e);
 // Whether a certificate is one and is unchanged: its sha256 is that of its canonical form (keys sorted, compact, 9 significant digits)
-// without the member "sha256". errors: HONE_E_PARSE (no hone.certificate/1), HONE_E_CORRUPT (edited), HONE_E_NOMEM.
+// without the members "sha256" and "signature", and the signature is that of its key. errors: HONE_E_PARSE (no hone.certificate/2), HONE_E_CORRUPT
+// (edited), HONE_E_NOMEM.
 hone_code hone_report_certificate_verify(const json_t *certificate, hone_err *e);
+// A certificate's file: verified, and every byte as hone writes it. New reference. errors: as above.
+hone_code hone_report_certificate_read(const char *data, size_t n, json_t **out, hone_err *e);
 // A few lines for the terminal. colour: escape sequences wanted.
 void hone_report_summary(const json_t *result, bool colour, hone_str *out);
+// The key that signs: the user's (hone_config_dir), else one for this process alone, where none can be kept.
 // Writes result.json, report.html and, when there is a best, best.cu, launch.json, certificate.json, best.ptx, best.cubin into dir.
 // artifacts: an outcome with PTX and cubin of the best, or NULL. Each file is written atomically; a stale best of an earlier run is removed
 // when there is none now.

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-typedef struct folder { const char *dir; hone_err *e; } folder;
+typedef struct folder { const char *dir; json_t *hashes; hone_err *e; } folder;   // hashes: of what was written
 
 static hone_code write_file(const folder *f, const char *name, const void *data, size_t n) {
     char *path = hone_path_join(f->dir, name);
@@ -14,6 +14,10 @@ static hone_code write_file(const folder *f, const char *name, const void *data,
         return hone_fail(f->e, HONE_E_NOMEM, 0, "out of memory for '%s'", name);
     hone_code c = hone_write_file(path, data, n, f->e);
     hone_free(path);
+    char hex[HONE_HASH_HEX];
+    hone_sha256_hex(data, n, hex);
+    if (c == HONE_OK && json_object_set_new(f->hashes, name, json_string(hex)) != 0)
+        c = hone_fail(f->e, HONE_E_NOMEM, 0, "out of memory for '%s'", name);
     return c;
 }
 
@@ -76,10 +80,24 @@ static hone_code write_best_text(const folder *f, const json_t *result) {
     return c;
 }
 
+// A key that cannot be kept (no home, a full or read-only disk) is no reason to lose the certificate: it is then signed by one for this process alone.
+static hone_code open_key(hone_key **out, hone_err *e) {
+    char *dir = hone_config_dir();
+    hone_err why = {0};
+    hone_code c = hone_key_open(dir, out, &why);
+    hone_free(dir);
+    if (c == HONE_E_IO)
+        return hone_key_open(NULL, out, e);
+    return c == HONE_OK ? c : hone_fail(e, c, why.sub, "%s", why.msg);
+}
+
 static hone_code write_certificate(const folder *f, const json_t *result) {
-    json_t *certificate = hone_report_certificate(result, f->e);
+    hone_key *key = NULL;
+    HONE_TRY(open_key(&key, f->e));
+    json_t *certificate = hone_report_certificate(result, f->hashes, key, f->e);
+    hone_key_free(key);
     if (!certificate)
-        return f->e ? f->e->code : HONE_E_NOMEM;
+        return f->e->code;
     hone_code c = write_json(f, "certificate.json", certificate);
     json_decref(certificate);
     return c;
@@ -87,12 +105,11 @@ static hone_code write_certificate(const folder *f, const json_t *result) {
 
 static hone_code write_best(const folder *f, const json_t *result, const hone_outcome *artifacts) {
     HONE_TRY(write_best_text(f, result));
-    HONE_TRY(write_certificate(f, result));
     if (json_is_object(json_object_get(result, "plan")))
         HONE_TRY(write_json(f, "launch.json", json_object_get(result, "plan")));
     HONE_TRY(artifacts && artifacts->ptx ? write_file(f, "best.ptx", artifacts->ptx, artifacts->ptx_len) : remove_file(f, "best.ptx"));
-    return artifacts && artifacts->cubin ? write_file(f, "best.cubin", artifacts->cubin, artifacts->cubin_len)
-                                         : remove_file(f, "best.cubin");
+    HONE_TRY(artifacts && artifacts->cubin ? write_file(f, "best.cubin", artifacts->cubin, artifacts->cubin_len) : remove_file(f, "best.cubin"));
+    return write_certificate(f, result);
 }
 
 static hone_code remove_best(const folder *f) {
@@ -102,17 +119,24 @@ static hone_code remove_best(const folder *f) {
     return HONE_OK;
 }
 
+static hone_code write_all(const folder *f, const json_t *result, const hone_outcome *artifacts) {
+    HONE_TRY(hone_mkdirs(f->dir, f->e));
+    HONE_TRY(json_is_object(json_object_get(result, "best")) ? write_best(f, result, artifacts) : remove_best(f));
+    hone_str html;
+    hone_str_init(&html, (size_t)256 << 20);
+    hone_code c = hone_report_html(result, &html, f->e);
+    if (c == HONE_OK)
+        c = write_file(f, "report.html", html.s, html.len);
+    hone_str_free(&html);
+    return c == HONE_OK ? write_json(f, "result.json", result) : c;
+}
+
 hone_code hone_report_write(const char *dir, const json_t *result, const hone_outcome *artifacts, hone_err *e) {
     hone_err own = {0};
     folder f = {.dir = dir, .e = e ? e : &own};
     HONE_TRY(hone_doc_check(result, f.e));
-    HONE_TRY(hone_mkdirs(dir, f.e));
-    HONE_TRY(json_is_object(json_object_get(result, "best")) ? write_best(&f, result, artifacts) : remove_best(&f));
-    hone_str html;
-    hone_str_init(&html, (size_t)256 << 20);
-    hone_code c = hone_report_html(result, &html, f.e);
-    if (c == HONE_OK)
-        c = write_file(&f, "report.html", html.s, html.len);
-    hone_str_free(&html);
-    return c == HONE_OK ? write_json(&f, "result.json", result) : c;
+    f.hashes = json_object();
+    hone_code c = f.hashes ? write_all(&f, result, artifacts) : hone_fail(f.e, HONE_E_NOMEM, 0, "out of memory for '%s'", dir);
+    json_decref(f.hashes);
+    return c;
 }

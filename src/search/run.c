@@ -62,14 +62,12 @@ static uint64_t job_id(const entry *x, slot_state state) {
 // A search ranks; what it finds is measured again in full before anything is said of it.
 static const double search_precision = 0.002;
 
-// What is certainly slower than the best so far, by 2 % and more, needs no more samples to say so. It is still worth something as a parent, so it
-// keeps the estimate from the pairs that it had.
+// Racing against the best so far: what loses is still worth something as a parent, so it keeps the estimate from the pairs that it had.
 static double race_ratio(const search *s) {
-    static const double margin = 0.98;
     const entry *base = s->entries.n ? s->entries.v[0] : NULL;
     if (!base || !base->cand.ok || !s->best || s->best->pub.timing.modelled || s->c->task->objective != HONE_OBJ_TIME || !(s->best->cand.cost > 0))
         return 0;
-    return margin * base->cand.cost / s->best->cand.cost;
+    return base->cand.cost / s->best->cand.cost;
 }
 
 void hone_search_job(const search *s, const entry *x, unsigned stages, hone_job *j) {

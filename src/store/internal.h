@@ -7,7 +7,7 @@
 
 enum {
     HONE_STORE_APPLICATION_ID = 0x484f4e45,   // "HONE"
-    HONE_STORE_VERSION = 1,
+    HONE_STORE_VERSION = 2,   // 2: rows are chained
     HONE_STORE_MAX_TEXT = 64 << 20   // bytes of one text or outcome
 };
 typedef enum hone_stmt {
@@ -23,6 +23,8 @@ typedef enum hone_stmt {
     HONE_STMT_ADD_FINDINGS,
     HONE_STMT_ADD_SAMPLES,
     HONE_STMT_EACH,
+    HONE_STMT_CHAIN_BEFORE,
+    HONE_STMT_RUN,
     HONE_STMT_GET_TEXT,
     HONE_STMT_FIRST_TEXT,
     HONE_STMT_PUT,
@@ -57,4 +59,10 @@ hone_code hone_store_get_text(hone_store *s, uint64_t run, int64_t id, char **te
 void hone_store_forget_dict(hone_store *s);
 hone_code hone_store_pack(const void *data, size_t n, const void *dict, size_t n_dict, char **out, size_t *n_out, hone_err *e);
 hone_code hone_store_unpack(const void *data, size_t n, const void *dict, size_t n_dict, char **out, size_t *n_out, hone_err *e);
+
+// chain.c
+// Hash of a row after the one before it (prev). outcome, text: as the row holds them, whole.
+hone_code hone_store_link(const char *prev, const hone_row *row, char out[HONE_HASH_HEX], hone_err *e);
+// What the row with this seq is chained to: the row before it, or the run's identity.
+hone_code hone_store_chain_before(hone_store *s, uint64_t run, uint64_t seq, char out[HONE_HASH_HEX], hone_err *e);
 #endif

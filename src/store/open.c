@@ -18,6 +18,7 @@ static const char schema[] =
     "CREATE TABLE candidate(run INTEGER NOT NULL REFERENCES run(id), seq INTEGER NOT NULL, id INTEGER NOT NULL, hash TEXT NOT NULL,"
     " text INTEGER NOT NULL REFERENCES text(id), tuning TEXT, proposer TEXT, move TEXT, note TEXT, parent1 INTEGER, parent2 INTEGER,"
     " ptx_hash TEXT, ok INTEGER NOT NULL, time_us REAL, seconds REAL, outcome BLOB,"
+    " chain TEXT NOT NULL,"   // chain.c
     " PRIMARY KEY(run, seq), UNIQUE(run, id),"
     " FOREIGN KEY(run, parent1) REFERENCES candidate(run, id), FOREIGN KEY(run, parent2) REFERENCES candidate(run, id));"
     "CREATE TABLE finding(run INTEGER NOT NULL, seq INTEGER NOT NULL, kind TEXT, stage TEXT, message TEXT,"

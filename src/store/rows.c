@@ -14,8 +14,8 @@ static const char *const sql[HONE_STMT_COUNT] = {
     [HONE_STMT_FIND_TEXT] = "SELECT id FROM text WHERE run=?1 AND sha=?2",
     [HONE_STMT_ADD_TEXT] = "INSERT INTO text(run, sha, bytes, dict, data) VALUES(?1, ?2, ?3, ?4, ?5)",
     [HONE_STMT_ADD_CANDIDATE] = "INSERT INTO candidate(run, seq, id, hash, text, tuning, proposer, move, note, parent1, parent2, ptx_hash, "
-                                "ok, time_us, seconds, outcome)"
-                                " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+                                "ok, time_us, seconds, outcome, chain)"
+                                " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
     [HONE_STMT_ADD_FINDINGS] = "INSERT INTO finding(run, seq, kind, stage, message) SELECT ?1, ?2, json_extract(f.value, '$.kind'), "
                                "json_extract(f.value, '$.stage'),"
                                " json_extract(f.value, '$.message') FROM json_each(?3, '$.findings') AS f LIMIT 64",
@@ -25,8 +25,10 @@ static const char *const sql[HONE_STMT_COUNT] = {
         "'$.time')"
         " WHERE type IN ('real', 'integer') AND path LIKE '%!_samples!_us%' ESCAPE '!' LIMIT 512) AS a",
     [HONE_STMT_EACH] =
-        "SELECT seq, id, hash, text, tuning, proposer, move, note, parent1, parent2, ptx_hash, ok, time_us, seconds, outcome FROM candidate"
+        "SELECT seq, id, hash, text, tuning, proposer, move, note, parent1, parent2, ptx_hash, ok, time_us, seconds, outcome, chain FROM candidate"
         " WHERE run=?1 AND seq>?2 ORDER BY seq LIMIT 1",
+    [HONE_STMT_CHAIN_BEFORE] = "SELECT chain FROM candidate WHERE run=?1 AND seq<?2 ORDER BY seq DESC LIMIT 1",
+    [HONE_STMT_RUN] = "SELECT task_hash, device, options, seed FROM run WHERE id=?1",
     [HONE_STMT_GET_TEXT] = "SELECT dict, data FROM text WHERE id=?1",
     [HONE_STMT_FIRST_TEXT] = "SELECT id, data FROM text WHERE run=?1 AND dict IS NULL ORDER BY id LIMIT 1",
     [HONE_STMT_PUT] = "INSERT INTO fact(run, key, value) VALUES(?1, ?2, ?3) ON CONFLICT(run, key) DO UPDATE SET value=excluded.value",
@@ -139,7 +141,10 @@ static hone_code add_from_outcome(hone_store *s, hone_stmt which, uint64_t run, 
 
 static hone_code add_candidate(hone_store *s, uint64_t run, const hone_row *row, int64_t text, const char *outcome, size_t n_outcome,
                                hone_err *e) {
+    char chain[HONE_HASH_HEX];
     sqlite3_stmt *st;
+    HONE_TRY(hone_store_chain_before(s, run, row->seq, chain, e));
+    HONE_TRY(hone_store_link(chain, row, chain, e));
     HONE_TRY(hone_store_stmt(s, HONE_STMT_ADD_CANDIDATE, &st, e));
     sqlite3_bind_int64(st, 1, (sqlite3_int64)run);
     sqlite3_bind_int64(st, 2, (sqlite3_int64)row->seq);
@@ -159,6 +164,7 @@ static hone_code add_candidate(hone_store *s, uint64_t run, const hone_row *row,
     sqlite3_bind_double(st, 15, row->seconds);
     if (outcome)
         sqlite3_bind_blob64(st, 16, outcome, n_outcome, SQLITE_STATIC);
+    bind_text(st, 17, chain);
     return step_done(s, st, "store a candidate", e);
 }
 
@@ -195,7 +201,7 @@ hone_code hone_store_append(hone_store *s, uint64_t run, const hone_row *row, ho
 // ---- reading
 
 typedef struct row_owner {
-    char *text, *outcome, *strings[6];
+    char *text, *outcome, *strings[7];
 } row_owner;   // what a row read back points to
 
 static void row_release(row_owner *o) {
@@ -206,8 +212,8 @@ static void row_release(row_owner *o) {
 }
 
 static bool own_strings(sqlite3_stmt *st, row_owner *o) {
-    static const int columns[6] = {2, 4, 5, 6, 7, 10};   // hash tuning proposer move note ptx_hash
-    for (size_t i = 0; i < 6; i++) {
+    static const int columns[7] = {2, 4, 5, 6, 7, 10, 15};   // hash tuning proposer move note ptx_hash chain
+    for (size_t i = 0; i < HONE_COUNT(columns); i++) {
         const char *t = (const char *)sqlite3_column_text(st, columns[i]);
         if (t && !(o->strings[i] = hone_strdup(t)))
             return false;
@@ -222,6 +228,7 @@ static hone_code read_row(hone_store *s, uint64_t run, sqlite3_stmt *st, hone_ro
     r->candidate = (uint64_t)sqlite3_column_int64(st, 1);
     r->hash = o->strings[0], r->tuning_json = o->strings[1], r->proposer = o->strings[2], r->move = o->strings[3], r->note = o->strings[4];
     r->ptx_hash = o->strings[5];
+    r->chain = o->strings[6];
     for (int i = 0; i < 2 && sqlite3_column_type(st, 8 + i) != SQLITE_NULL; i++)
         r->parents[r->n_parents++] = (uint64_t)sqlite3_column_int64(st, 8 + i);
     r->ok = sqlite3_column_int(st, 11) != 0;

@@ -9,6 +9,7 @@ trap 'rm -rf "$work"' EXIT
 mkdir "$work/bin" "$work/run"
 ln -s "$hone" "$work/bin/hone"
 export PATH="$work/bin:$PATH" EXAMPLES="$source/examples" TESTS="$source/tests" HONE_CACHE_DIR="$work/cache" NO_COLOR=1 LC_ALL=C.UTF-8 HOME="$work"
+unset XDG_CONFIG_HOME HONE_CONFIG_DIR
 cd "$work/run" || exit 2
 bash -u "$script" >"$work/stdout" 2>"$work/stderr" </dev/null
 code=$?

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -106,23 +107,82 @@ static void order_statistics(void **state) {
     assert_true(fabs(hone_spearman(up, tied, 4) - 0.8944271909999159) < 1e-9);
 }
 
-static void bootstrap_interval_holds_the_median(void **state) {
+static int ascending(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+// From all n^n resamples, one by one.
+static hone_interval bootstrap_by_hand(const double *x, size_t n, double level) {
+    static double medians[3125];
+    size_t count = 1;
+    for (size_t i = 0; i < n; i++)
+        count *= n;
+    for (size_t r = 0; r < count; r++) {
+        double draw[5];
+        size_t rest = r;
+        for (size_t i = 0; i < n; i++, rest /= n)
+            draw[i] = x[rest % n];
+        medians[r] = hone_median(draw, n);
+    }
+    qsort(medians, count, sizeof *medians, ascending);
+    size_t cut = (size_t)ceil((1 - level) / 2 * (double)count);
+    return (hone_interval){medians[cut - 1], hone_median(x, n), medians[count - cut]};
+}
+
+static void bootstrap_is_that_of_all_resamples(void **state) {
     (void)state;
-    double x[101];
+    static const double x[5] = {3, -1, 7.5, 2, 11}, levels[] = {0.99, 0.9, 0.47, 0.2};
+    for (size_t n = 1; n <= 5; n++)
+        for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
+            hone_interval a = hone_bootstrap_median(x, n, levels[i]), b = bootstrap_by_hand(x, n, levels[i]);
+            if (a.lo != b.lo || a.mid != b.mid || a.hi != b.hi)
+                fail_msg("n = %zu, level %g: %g %g %g instead of %g %g %g", n, levels[i], a.lo, a.mid, a.hi, b.lo, b.mid, b.hi);
+        }
+    assert_true(isnan(hone_bootstrap_median(x, 0, 0.99).lo));
+}
+
+// How often the interval holds the true median: near its level, for samples of the sizes in use.
+static void bootstrap_covers(void **state) {
+    (void)state;
     hone_rng r;
-    hone_rng_init(&r, 3, 0);
-    for (int i = 0; i < 101; i++)
-        x[i] = 10 + hone_rng_normal(&r);
-    hone_interval a = hone_bootstrap_median(x, 101, 0.99, 1000, 5), b = hone_bootstrap_median(x, 101, 0.99, 1000, 5);
-    assert_true(a.lo < a.mid && a.mid < a.hi && a.lo < 10 && a.hi > 10 && a.hi - a.lo < 1.5);
-    assert_true(a.lo == b.lo && a.hi == b.hi);    // the seed decides
+    hone_rng_init(&r, 5, 0);
+    for (unsigned n = 39; n <= 40; n++) {
+        unsigned held = 0;
+        for (int i = 0; i < 4000; i++) {
+            double x[40];
+            for (unsigned k = 0; k < n; k++)
+                x[k] = hone_rng_normal(&r);
+            hone_interval v = hone_bootstrap_median(x, n, 0.99);
+            held += v.lo <= 0 && v.hi >= 0;
+        }
+        if (held < 3930 || held > 3985)
+            fail_msg("n = %u: %u of 4000", n, held);
+    }
+    static double big[5001];
+    for (int i = 0; i < 5001; i++)
+        big[i] = i;
+    hone_interval even = hone_bootstrap_median(big, 4096, 0.99), odd = hone_bootstrap_median(big, 5001, 0.99);
+    assert_true(fabs(even.lo - (2047.5 - 2.5758 * 32)) < 3 && fabs(even.hi - (2047.5 + 2.5758 * 32)) < 3);   // half the root of n, times 2.58
+    assert_true(fabs(odd.lo - (2500 - 2.5758 * 35.4)) < 3 && fabs(odd.hi - (2500 + 2.5758 * 35.4)) < 3);
+}
+
+static void sign_test_bounds_the_median(void **state) {
+    (void)state;
+    double x[20];
+    for (int i = 0; i < 20; i++)
+        x[i] = 20 - i;
+    hone_interval none = hone_sign_bounds(x, 0, 1e-3), nine = hone_sign_bounds(x, 9, 1e-3), ten = hone_sign_bounds(x, 10, 1e-3), all = hone_sign_bounds(x, 20, 1e-3);
+    assert_true(isinf(none.hi) && isinf(none.lo) && isinf(nine.hi) && isinf(nine.lo));   // 2^-9 > 0.001
+    assert_true(ten.lo == 11 && ten.mid == 15.5 && ten.hi == 20);                        // 2^-10: smallest and largest
+    assert_true(all.lo == 3 && all.mid == 10.5 && all.hi == 18);                         // P(Bin <= 2) = 0.0002, P(Bin <= 3) = 0.0013
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sha256_matches_the_standard), cmocka_unit_test(hash64_sees_every_byte_and_length), cmocka_unit_test(philox_matches_known_answers),
         cmocka_unit_test(draws_have_their_distribution), cmocka_unit_test(streams_replay_and_differ), cmocka_unit_test(order_statistics),
-        cmocka_unit_test(bootstrap_interval_holds_the_median),
+        cmocka_unit_test(bootstrap_is_that_of_all_resamples), cmocka_unit_test(bootstrap_covers), cmocka_unit_test(sign_test_bounds_the_median),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

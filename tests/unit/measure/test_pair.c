@@ -66,7 +66,7 @@ static void samples_come_in_blocks(void **s) {
     if (open_rig(&r, &e) != HONE_OK)
         fail_msg("%s", e.msg);
     ctl.event_ms(0.05f);
-    hone_pair_config cfg = {.samples = 35, .warmup_launches = 3, .warmup_s = -1, .clock = {tick, NULL}, .seed = 3};
+    hone_pair_config cfg = {.samples = 35, .warmup_launches = 3, .warmup_s = -1, .clock = {tick, NULL}};
     if (measure_all(&r, 2, &cfg, &p, &e) != HONE_OK)
         fail_msg("%s", e.msg);
     assert_int_equal(p.n, 40);   // whole blocks of 2×5
@@ -173,12 +173,74 @@ static void rotation(void **s) {
     assert_int_equal(hone_workload_sets_for(&p, (size_t)50 << 20, 3, (size_t)1 << 30), 1);
 }
 
+// ---- racing
+
+static double speeds[2] = {1, 1};
+static hone_rng noise;
+static float by_image(void *self, const void *image) {
+    (void)self;
+    return (float)(0.05 / *(const double *)image * exp(0.002 * hone_rng_normal(&noise)));
+}
+
+static hone_pair race(double speed, double ratio) {
+    rig r;
+    hone_pair p;
+    hone_err e = {0};
+    hone_workload *w = NULL;
+    hone_bound b = {0};
+    hone_program *one[2] = {NULL, NULL};
+    hone_compiled image[2] = {compiled, compiled};
+    hone_pair_config cfg = {.samples = 40, .warmup_launches = 2, .warmup_s = -1, .clock = {tick, NULL}, .race_ratio = ratio};
+    speeds[1] = speed;
+    hone_rng_init(&noise, 17, 0);
+    assert_int_equal(open_rig(&r, &e), HONE_OK);
+    assert_int_equal(hone_workload_open(&r.device, &plan, 1, 2, 2, &w, &e), HONE_OK);
+    assert_int_equal(hone_bound_make(w, &plan, &b, &e), HONE_OK);
+    for (int i = 0; i < 2; i++) {
+        image[i].cubin = (void *)&speeds[i];
+        assert_int_equal(hone_program_load(&r.device, &image[i], &plan, &one[i], &e), HONE_OK);
+    }
+    ctl.event_source(by_image, NULL);
+    if (hone_measure_pair(&(hone_arm){&b, one[0]}, &(hone_arm){&b, one[1]}, &cfg, &p, &e) != HONE_OK)
+        fail_msg("%s", e.msg);
+    ctl.event_source(NULL, NULL);
+    for (int i = 0; i < 2; i++)
+        hone_program_free(one[i]);
+    hone_bound_free(&b);
+    hone_workload_close(w);
+    hone_driver_free(r.driver);
+    return p;
+}
+
+static void what_is_decided_is_timed_no_further(void **s) {
+    (void)s;
+    static const struct { double speed, best; size_t at_least, at_most; bool raced, extended; } table[] = {
+        {1.1, 1.2, 10, 10, true, false},        // certainly slower than the best
+        {1.19, 1.2, 40, 40, false, false},      // within 2 % of it: as many as anybody
+        {1.2005, 1.2, 41, 160, false, true},    // looks better, but not for certain
+        {1.3, 1.2, 40, 40, false, false},       // certainly better
+        {1.1, 0, 40, 40, false, false},         // no race
+    };
+    for (size_t i = 0; i < HONE_COUNT(table); i++) {
+        hone_pair p = race(table[i].speed, table[i].best);
+        if (p.n < table[i].at_least || p.n > table[i].at_most || p.raced_out != table[i].raced || p.extended != table[i].extended)
+            fail_msg("speed %g against %g: %zu pairs, raced out %d, extended %d", table[i].speed, table[i].best, p.n, p.raced_out, p.extended);
+        assert_true(fabs(p.ratio.mid - table[i].speed) < 0.004);
+        json_t *j = hone_pair_json(&p, false);
+        assert_int_equal(json_is_true(json_object_get(j, "raced_out")), table[i].raced);
+        assert_int_equal(json_is_true(json_object_get(j, "extended")), table[i].extended);
+        json_decref(j);
+        hone_pair_free(&p);
+    }
+}
+
 int main(void) {
     if (!fake_open(&ctl)) {
         fprintf(stderr, "cannot load %s\n", FAKE_PATH);
         return 1;
     }
     const struct CMUnitTest tests[] = {cmocka_unit_test(samples_come_in_blocks), cmocka_unit_test(a_decided_pair_stops), cmocka_unit_test(short_kernels_are_batched),
-                                       cmocka_unit_test(every_call_fails_in_turn), cmocka_unit_test(verdicts), cmocka_unit_test(rotation)};
+                                       cmocka_unit_test(every_call_fails_in_turn), cmocka_unit_test(verdicts), cmocka_unit_test(rotation),
+                                       cmocka_unit_test(what_is_decided_is_timed_no_further)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -38,7 +38,7 @@ typedef struct world {
     hone_report_input in;
 } world;
 
-static hone_timing modelled(double us) { return (hone_timing){us, us / 1.25, us * 1.25, true, 0.25, us}; }
+static hone_timing modelled(double us) { return (hone_timing){.time_us = us, .lo_us = us / 1.25, .hi_us = us * 1.25, .modelled = true, .error_band = 0.25, .cost = us}; }
 
 static void add(world *w, unsigned id, unsigned parent, const char *proposer, const char *move, double us) {
     w->c[id] = (hone_candidate){.id = id,
@@ -201,27 +201,97 @@ static void summary_without_improvement(void **state) {
     hone_free(s);
 }
 
+static json_t *certified(world *w, const hone_key *key) {
+    hone_err e = {0};
+    hone_store_chain chain = {.rows = 5, .head = "abc", .digest = "def"};
+    w->in.chain = &chain;
+    w->in.run = 3;
+    json_t *j = hone_report_json(&w->in), *files = json_pack("{s:s}", "best.cu", "feed"), *c = hone_report_certificate(j, files, key, &e);
+    if (!c)
+        fail_msg("%s", e.msg);
+    assert_int_equal(hone_report_certificate_verify(j, &e), HONE_E_PARSE);
+    json_decref(files);
+    json_decref(j);
+    w->in.chain = NULL;
+    return c;
+}
+
 static void certificate(void **state) {
     world *w = *state;
     hone_err e = {0};
-    json_t *j = hone_report_json(&w->in), *c = hone_report_certificate(j, &e);
-    assert_non_null(c);
+    hone_key *key = NULL;
+    assert_int_equal(hone_key_open(NULL, &key, &e), HONE_OK);
+    json_t *c = certified(w, key);
     assert_int_equal(hone_report_certificate_verify(c, &e), HONE_OK);
     assert_int_equal(json_integer_value(hone_doc_at(c, "candidate.seed")), -77);
     assert_string_equal(json_string_value(hone_doc_at(c, "task.text")), task_text);
-    assert_int_equal(hone_doc_number(c, "tried"), 5);
-    // through a file and back it still holds
-    char *text = json_dumps(c, HONE_RESULT_JSON_FLAGS);
-    json_t *again = json_loads(text, 0, NULL);
-    assert_int_equal(hone_report_certificate_verify(again, &e), HONE_OK);
-    json_object_set_new(json_object_get(again, "expected"), "speedup", json_real(40));
-    assert_int_equal(hone_report_certificate_verify(again, &e), HONE_E_CORRUPT);
-    hone_err_clear(&e);
-    assert_int_equal(hone_report_certificate_verify(j, &e), HONE_E_PARSE);
-    free(text);
-    json_decref(again);
+    assert_int_equal(hone_doc_number(hone_doc_at(c, "statistics"), "tried"), 5);
+    assert_string_equal(json_string_value(hone_doc_at(c, "archive.head")), "abc");
+    assert_string_equal(json_string_value(hone_doc_at(c, "hashes.files")) ? "" : "object", "object");
+    assert_string_equal(hone_doc_text(c, "key"), hone_key_public(key));
+    char hex[HONE_HASH_HEX];
+    hone_sha256_hex(task_text, strlen(task_text), hex);
+    assert_string_equal(json_string_value(hone_doc_at(c, "hashes.task")), hex);
+    assert_int_equal(strlen(hone_doc_text(hone_doc_at(c, "hashes"), "program")), 64);
+    hone_key_free(key);
     json_decref(c);
-    json_decref(j);
+}
+
+// Every value of a JSON text, changed one after the other: the k-th leaf. Returns false when there are no more.
+static bool change_leaf(json_t *v, unsigned *k) {
+    const char *key;
+    json_t *x;
+    void *next;
+    size_t i;
+    if (json_is_array(v)) {
+        json_array_foreach(v, i, x) if (json_is_object(x) || json_is_array(x) ? change_leaf(x, k) : (*k)-- == 0 && json_array_set_new(v, i, json_string("?")) == 0)
+            return true;
+        return false;
+    }
+    json_object_foreach_safe(v, next, key, x) if (json_is_object(x) || json_is_array(x) ? change_leaf(x, k) : (*k)-- == 0 && json_object_set_new(v, key, json_string("?")) == 0)
+        return true;
+    return false;
+}
+
+static void no_edit_of_a_certificate_passes(void **state) {
+    world *w = *state;
+    hone_key *key = NULL, *other = NULL;
+    assert_int_equal(hone_key_open(NULL, &key, NULL), HONE_OK);
+    assert_int_equal(hone_key_open(NULL, &other, NULL), HONE_OK);
+    json_t *c = certified(w, key), *again = certified(w, other), *read = NULL;
+    unsigned leaves = 0;
+    for (bool more = true; more; leaves++) {
+        json_t *x = json_deep_copy(c);
+        unsigned k = leaves;
+        more = change_leaf(x, &k);
+        assert_true((hone_report_certificate_verify(x, NULL) == HONE_OK) == !more);
+        json_decref(x);
+    }
+    assert_true(leaves > 60);
+    // the hash made again does not help without the key; nor does another key's signature
+    json_object_set(c, "signature", json_object_get(again, "signature"));
+    assert_int_equal(hone_report_certificate_verify(c, NULL), HONE_E_CORRUPT);
+    json_decref(c);
+    c = certified(w, key);
+    char *text = json_dumps(c, HONE_RESULT_JSON_FLAGS), flipped;
+    size_t n = strlen(text);
+    text[n] = '\n';
+    assert_int_equal(hone_report_certificate_read(text, n + 1, &read, NULL), HONE_OK);
+    json_decref(read);
+    assert_int_equal(hone_report_certificate_read(text, n, &read, NULL), HONE_E_CORRUPT);   // without its last line end
+    for (size_t i = 0; i <= n; i++) {   // every byte, white space included
+        flipped = text[i];
+        text[i] = (char)(flipped ^ (1 << i % 7));
+        hone_code r = hone_report_certificate_read(text, n + 1, &read, NULL);
+        if (r == HONE_OK || read)
+            fail_msg("byte %zu: '%c' as '%c' was not noticed", i, flipped, text[i]);
+        text[i] = flipped;
+    }
+    free(text);
+    hone_key_free(key);
+    hone_key_free(other);
+    json_decref(c);
+    json_decref(again);
 }
 
 static bool exists(const char *dir, const char *name) {
@@ -236,6 +306,7 @@ static void files(void **state) {
     static const char *const names[] = {"result.json", "report.html", "best.cu", "certificate.json", "best.ptx", "best.cubin"};
     char dir[] = "/tmp/hone-report-XXXXXX", command[64];
     assert_non_null(mkdtemp(dir));
+    setenv("HONE_CONFIG_DIR", dir, 1);   // the key
     hone_outcome artifacts = {.ptx = (char *)(uintptr_t)"// ptx", .ptx_len = 6, .cubin = (void *)(uintptr_t)"ELF", .cubin_len = 3};
     json_t *j = hone_report_json(&w->in);
     assert_int_equal(hone_report_write(dir, j, &artifacts, NULL), HONE_OK);
@@ -246,6 +317,16 @@ static void files(void **state) {
     size_t n;
     assert_int_equal(hone_read_file(path, 1 << 20, &text, &n, NULL), HONE_OK);
     assert_non_null(strstr(text, "tune B={128}"));   // the tuning is fixed in the file
+    hone_free(text);
+    hone_free(path);
+    path = hone_path_join(dir, "certificate.json");   // names what was written beside it, and can be read again
+    json_t *c = NULL;
+    char hex[HONE_HASH_HEX];
+    assert_int_equal(hone_read_file(path, 1 << 20, &text, &n, NULL), HONE_OK);
+    assert_int_equal(hone_report_certificate_read(text, n, &c, NULL), HONE_OK);
+    hone_sha256_hex("// ptx", 6, hex);
+    assert_string_equal(hone_doc_text(json_object_get(json_object_get(c, "hashes"), "files"), "best.ptx"), hex);
+    json_decref(c);
     hone_free(text);
     hone_free(path);
     without_best(w);   // a later run that finds nothing leaves no stale best
@@ -280,6 +361,7 @@ int main(void) {
                                        cmocka_unit_test_setup_teardown(summary, setup, teardown),
                                        cmocka_unit_test_setup_teardown(summary_without_improvement, setup, teardown),
                                        cmocka_unit_test_setup_teardown(certificate, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(no_edit_of_a_certificate_passes, setup, teardown),
                                        cmocka_unit_test_setup_teardown(files, setup, teardown),
                                        cmocka_unit_test(numbers)};
     return cmocka_run_group_tests(tests, NULL, NULL);

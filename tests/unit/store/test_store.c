@@ -270,6 +270,117 @@ static void truncated(void **state) {
     expect_corrupt(*state);
 }
 
+// ---- the chain
+
+static hone_store_chain checked(const char *dir, hone_code *c) {
+    hone_store *s;
+    hone_store_chain k = {0};
+    hone_err e = {0};
+    uint64_t run;
+    if (hone_store_open(dir, true, &s, &e) != HONE_OK || hone_store_latest_run(s, &run, &e) != HONE_OK)
+        fail_msg("%s", e.msg);
+    *c = hone_store_check(s, run, &k, &e);
+    hone_store_close(s);
+    return k;
+}
+
+static void edit(const char *dir, const char *sql) {
+    char path[300], *why = NULL;
+    snprintf(path, sizeof path, "%s/archive.db", dir);
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    if (sqlite3_exec(db, sql, NULL, NULL, &why) != SQLITE_OK)
+        fail_msg("%s: %s", sql, why);
+    sqlite3_close(db);
+}
+
+// Whether an archive differs from what it was: a broken chain, an unreadable row, or another head or digest.
+static bool noticed(const char *dir, const hone_store_chain *was) {
+    hone_code c;
+    hone_store_chain k = checked(dir, &c);
+    return c != HONE_OK || k.broken || k.rows != was->rows || strcmp(k.head, was->head) != 0 || strcmp(k.digest, was->digest) != 0;
+}
+
+static void copy_archive(const char *from, const char *to) {
+    char command[700];
+    snprintf(command, sizeof command, "mkdir -p '%s' && cp '%s/archive.db' '%s/archive.db'", to, from, to);
+    assert_int_equal(system(command), 0);
+}
+
+static void every_edit_breaks_the_chain(void **state) {
+    static const struct { const char *sql; int64_t at; } edits[] = {   // at: the row where the chain breaks; -1: nowhere, head or digest differ
+        {"UPDATE candidate SET id=99 WHERE seq=19", 19}, {"UPDATE candidate SET hash='x' WHERE seq=7", 7},
+        {"UPDATE candidate SET text=(SELECT text FROM candidate WHERE seq=3) WHERE seq=7", 7}, {"UPDATE candidate SET tuning=NULL WHERE seq=7", 7},
+        {"UPDATE candidate SET proposer='' WHERE seq=7", 7}, {"UPDATE candidate SET move='x' WHERE seq=0", 0}, {"UPDATE candidate SET note='BM=65' WHERE seq=7", 7},
+        {"UPDATE candidate SET parent1=3 WHERE seq=7", 7}, {"UPDATE candidate SET parent2=3 WHERE seq=7", 7}, {"UPDATE candidate SET ptx_hash='x' WHERE seq=7", 7},
+        {"UPDATE candidate SET ok=0 WHERE seq=7", 7}, {"UPDATE candidate SET time_us=12.25000000000001 WHERE seq=7", 7},
+        {"UPDATE candidate SET seconds=0.25 WHERE seq=7", 7}, {"UPDATE candidate SET outcome=NULL WHERE seq=7", 7}, {"UPDATE candidate SET chain='x' WHERE seq=7", 7},
+        {"UPDATE candidate SET chain=(SELECT chain FROM candidate WHERE seq=6) WHERE seq=7", 7},
+        {"DELETE FROM candidate WHERE seq=19", -1}, {"DELETE FROM candidate WHERE seq=7", 8}, {"DELETE FROM candidate WHERE seq=0", 1},
+        {"UPDATE candidate SET seq=1000 WHERE seq=7; UPDATE candidate SET seq=7 WHERE seq=8; UPDATE candidate SET seq=8 WHERE seq=1000", 7},
+        {"INSERT INTO candidate SELECT run, 20, 20, hash, text, tuning, proposer, move, note, parent1, parent2, ptx_hash, ok, time_us, seconds, outcome, chain "
+         "FROM candidate WHERE seq=19", 20},
+        {"UPDATE run SET seed=8", 0}, {"UPDATE run SET task_hash='x'", 0}, {"UPDATE run SET device='x'", 0}, {"UPDATE run SET options='x'", 0},
+        {"UPDATE finding SET message='fine' WHERE seq=7", -1}, {"DELETE FROM finding WHERE seq=7", -1}, {"UPDATE sample SET time_us=1 WHERE seq=7 AND arm='a' AND n=1", -1},
+        {"UPDATE fact SET value='x' WHERE key='best'", -1}, {"DELETE FROM fact WHERE key='best'", -1}, {"UPDATE text SET bytes=1 WHERE id=2", -1},
+        {"UPDATE text SET sha='x' WHERE id=2", -1},
+    };
+    const char *dir = *state;
+    char other[300];
+    hone_code c;
+    snprintf(other, sizeof other, "%s/other", dir);
+    fill(dir, 20);
+    edit(dir, "INSERT INTO fact VALUES(1, 'best', '7'); PRAGMA wal_checkpoint(TRUNCATE)");
+    hone_store_chain was = checked(dir, &c);
+    assert_int_equal(c, HONE_OK);
+    assert_false(was.broken);
+    assert_int_equal(was.rows, 20);
+    for (size_t i = 0; i < sizeof edits / sizeof *edits; i++) {
+        copy_archive(dir, other);
+        assert_false(noticed(other, &was));
+        edit(other, edits[i].sql);
+        hone_store_chain k = checked(other, &c);
+        if (c != HONE_OK || !noticed(other, &was) || k.broken != (edits[i].at >= 0) || (k.broken && k.broken_seq != (uint64_t)edits[i].at))
+            fail_msg("%s: broken %d at %llu", edits[i].sql, k.broken, (unsigned long long)k.broken_seq);
+    }
+}
+
+// Any one byte of any value of a row, changed.
+static void every_byte_counts(void **state) {
+    static const char *const columns[] = {"hash", "tuning", "proposer", "move", "note", "ptx_hash", "outcome", "chain"};
+    const char *dir = *state;
+    char other[300], sql[400];
+    hone_code c;
+    hone_rng r;
+    unsigned edited = 0;
+    hone_rng_init(&r, 11, 0);
+    snprintf(other, sizeof other, "%s/other", dir);
+    fill(dir, 8);
+    edit(dir, "PRAGMA wal_checkpoint(TRUNCATE)");
+    hone_store_chain was = checked(dir, &c);
+    for (int i = 0; i < 150; i++) {
+        const char *table = i % 5 == 4 ? "text" : "candidate", *column = i % 5 == 4 ? "data" : columns[hone_rng_below(&r, 8)];
+        unsigned row = (unsigned)hone_rng_below(&r, 8), at = (unsigned)hone_rng_below(&r, 4000), to = 1 + (unsigned)hone_rng_below(&r, 126);
+        copy_archive(dir, other);
+        // a byte of the value as bytes, in hex, is replaced unless it is the same
+        snprintf(sql, sizeof sql,
+                 "UPDATE %s SET %s=CAST(substr(CAST(%s AS BLOB),1,%u%%length(CAST(%s AS BLOB)))||x'%02x'||substr(CAST(%s AS BLOB),%u%%length(CAST(%s AS BLOB))+2) AS %s) "
+                 "WHERE %s=%u AND hex(substr(CAST(%s AS BLOB),%u%%length(CAST(%s AS BLOB))+1,1))<>'%02X'",
+                 table, column, column, at, column, to, column, at, column, !strcmp(column, "outcome") || !strcmp(column, "data") ? "BLOB" : "TEXT",
+                 i % 5 == 4 ? "id" : "seq", row + (i % 5 == 4), column, at, column, to);
+        edit(other, sql);
+        hone_store_chain k = checked(other, &c);
+        bool same = c == HONE_OK && !k.broken && !strcmp(k.digest, was.digest);
+        char compare[700];
+        snprintf(compare, sizeof compare, "cmp -s '%s/archive.db' '%s/archive.db'", dir, other);
+        bool changed = system(compare) != 0;
+        edited += changed;
+        if (same && changed)
+            fail_msg("not noticed: %s", sql);
+    }
+    assert_true(edited > 130);
+}
+
 static void another_version(void **state) {
     fill(*state, 2);
     char path[256];
@@ -460,6 +571,8 @@ int main(void) {
         T(two_writers),
         T(foreign_file),
         T(truncated),
+        T(every_edit_breaks_the_chain),
+        T(every_byte_counts),
         T(another_version),
         T(empty_file_is_a_new_archive),
         T(no_runs_yet),
