@@ -141,6 +141,8 @@ void hone_compiler_close(hone_compiler *c) {
 
 const hone_toolkit *hone_compiler_toolkit(const hone_compiler *c) { return &c->toolkit; }
 
+const char *hone_compiler_cache_dir(const hone_compiler *c) { return c->disk.dir; }
+
 void hone_compiler_version(const hone_compiler *c, int *major, int *minor) {
     *major = c->nvrtc->major;
     *minor = c->nvrtc->minor;

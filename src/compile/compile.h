@@ -47,6 +47,7 @@ typedef struct hone_compiler_config {
 hone_code hone_compiler_open(const hone_compiler_config *c, hone_compiler **out, hone_err *e);
 void hone_compiler_close(hone_compiler *c);
 const hone_toolkit *hone_compiler_toolkit(const hone_compiler *c);
+const char *hone_compiler_cache_dir(const hone_compiler *c);      // folder of its entries on disk; "" when there is none
 void hone_compiler_version(const hone_compiler *c, int *major, int *minor);
 
 // errors: HONE_E_COMPILE: the source is refused; *out is then set too (ok = false) and holds the diagnostics. HONE_E_USAGE: a flag that is

@@ -114,6 +114,8 @@ const json_t *hone_pool_device(const hone_pool *p);
 typedef struct hone_gpu_usage { unsigned devices, jobs; double total_s /* warm-up included */, busy_s, active_s, wall_s; } hone_gpu_usage;
 void hone_pool_usage(const hone_pool *p, hone_gpu_usage *u);   // all zero on the virtual GPU
 unsigned hone_pool_devices(const hone_pool *p);                // physical devices; 0 on the virtual GPU
+// The version of the kernel's Landlock interface that keeps workers from other files; 0: it has none, and only system calls are refused.
+int hone_sandbox_landlock(void);
 // Main loop of a worker process: jobs on fd 0, outcomes on fd 1.
 int hone_worker_main(const char *device, unsigned threads, bool host);   // host: see hone_pool_config
 #endif

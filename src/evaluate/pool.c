@@ -3,6 +3,7 @@
 #include "evaluate/pool_internal.h"
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,6 +127,8 @@ static hone_code send_to(hone_pool *p, slot *s, const hone_job *j, hone_err *e) 
     hone_job sent = *j;
     if (!sent.memory_limit_bytes)
         sent.memory_limit_bytes = p->memory_limit_bytes;
+    if (!(sent.time_limit_s > 0))
+        sent.time_limit_s = p->time_limit_s;
     char *text = hone_job_dump(&sent);
     if (!text)
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for a job, or its text is not UTF-8");
@@ -213,6 +216,9 @@ static hone_code crashed(hone_pool *p, slot *s, const hone_err *why, hone_outcom
     double seconds = hone_now_s(&p->clock) - s->from;
     hone_crew_stop(s, &status);
     json_t *evidence = json_object();
+    hone_finding_kind kind = HONE_F_RUN_CRASH;
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU)
+        kind = HONE_F_RUN_TIMEOUT;
     if (WIFSIGNALED(status)) {
         snprintf(message, sizeof message, "the evaluation ended its worker process with signal %d (%s)", WTERMSIG(status),
                  strsignal(WTERMSIG(status)));
@@ -225,7 +231,7 @@ static hone_code crashed(hone_pool *p, slot *s, const hone_err *why, hone_outcom
     }
     if (s->tail_len)
         json_object_set_new(evidence, "stderr", json_stringn_nocheck(s->tail, s->tail_len));
-    hone_code c = stub(s, seconds, HONE_FAIL, HONE_F_RUN_CRASH, evidence, message, out, e);
+    hone_code c = stub(s, seconds, HONE_FAIL, kind, evidence, message, out, e);
     hone_crew_start(p, s, NULL);
     return c;
 }
