@@ -81,6 +81,11 @@ hone_code hone_outcome_parse(const char *json, size_t n, hone_outcome **out, hon
 // One outcome of two: of the stages that need no device, and of those that do. Where both have a member, it is the second's. errors: HONE_E_NOMEM.
 hone_code hone_outcome_merge(const hone_outcome *host, const hone_outcome *gpu, hone_outcome **out, hone_err *e);
 
+// Replaces every string value (keys are left) by what hone_visible makes of it. Of outcomes it has been done.
+void hone_json_visible(json_t *v);
+// The outcome of a candidate whose text cannot be sent to a worker: refused by one finding of a kind of docs/findings.md.
+hone_code hone_outcome_refuse(uint64_t id, const char *kind, const char *message, hone_outcome **out, hone_err *e);
+
 typedef struct hone_pool hone_pool;
 // On the virtual GPU every worker runs whole jobs. On physical devices there is one worker per device, for the stages that need it, and host
 // workers beside them that compile and sanitize the next candidates meanwhile.

@@ -10,6 +10,7 @@
 #define HONE_JOB_SCHEMA "hone.job/1"
 #define HONE_OUTCOME_SCHEMA "hone.outcome/1"
 #define HONE_HELLO_SCHEMA "hone.worker/1"
+#define HONE_NOTE_SCHEMA "hone.note/1"
 enum { HONE_MAX_JOB = 16 << 20, HONE_MAX_OUTCOME = 16 << 20, HONE_MAX_ARTIFACT = 64 << 20 };
 
 // ---- protocol.c: the job as text and back
@@ -20,6 +21,9 @@ hone_code hone_job_parse(const char *text, size_t n, hone_job_message *out, hone
 void hone_job_message_free(hone_job_message *m);
 json_t *hone_err_json(const hone_err *e);
 json_t *hone_device_json(const hone_device_info *i, const hone_compiler *c);
+// Between job and outcome a worker says when it enters and leaves the compiler, so that its death there has the right name.
+char *hone_note_dump(bool compiling);                                    // caller frees with free; NULL when out of memory
+bool hone_note_parse(const char *text, size_t n, bool *compiling);       // false: no note
 // An outcome message built by the parent for a worker that cannot answer any more.
 json_t *hone_outcome_stub(uint64_t id, hone_verdict v, hone_findings *f, const hone_err *why, double seconds);
 hone_code hone_outcome_from_json(json_t *stolen, hone_outcome **out, hone_err *e);

@@ -65,6 +65,24 @@ static void limit_cpu(const hone_job *j) {
         hone_sandbox_limit_cpu(j->time_limit_s * (double)(cores > 0 ? cores : 1));
 }
 
+typedef struct compile_watch { int out; const hone_job *job; } compile_watch;
+
+// Around each run of the compiler: the parent knows, and CPU time is short. A compilation that never ends (macros that double, templates)
+// ends itself.
+static void watch_compiler(void *self, bool begins) {
+    enum { MOST_S = 60 };
+    const compile_watch *w = self;
+    double half = w->job->time_limit_s / 2;
+    char *text = hone_note_dump(begins);
+    if (text)
+        hone_msg_write(w->out, text, strlen(text), -1, NULL);
+    free(text);
+    if (begins && half > 0)
+        hone_sandbox_limit_cpu(half < MOST_S ? half : MOST_S);
+    else
+        limit_cpu(w->job);
+}
+
 static hone_code serve(hone_session *s, int in, int out, hone_err *e) {
     while (!s->must_exit) {
         char *text;
@@ -77,7 +95,10 @@ static hone_code serve(hone_session *s, int in, int out, hone_err *e) {
         hone_free(text);
         HONE_TRY(c);
         limit_cpu(&m.job);
+        compile_watch w = {out, &m.job};
+        hone_compiler_watch(s->compiler, watch_compiler, &w);
         c = answer(s, out, &m.job, e);
+        hone_compiler_watch(s->compiler, NULL, NULL);
         hone_job_message_free(&m);
         HONE_TRY(c);
     }
