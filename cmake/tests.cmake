@@ -74,6 +74,9 @@ foreach(script ${cli_tests})
   add_test(NAME cli/${name} COMMAND ${CMAKE_SOURCE_DIR}/tests/cli/run.sh $<TARGET_FILE:hone> ${CMAKE_SOURCE_DIR} ${script})
 endforeach()
 
+# Candidates that attack the program that judges them.
+add_test(NAME cli/hostile_sources COMMAND python3 ${CMAKE_SOURCE_DIR}/tests/hostile/sources.py $<TARGET_FILE:hone>)
+
 # A driver-API program like any public sample, against the virtual GPU; and the program's own folder of libraries is where hone looks for it.
 add_executable(driver_smoke EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/tests/diff/driver_smoke.c)
 target_link_libraries(driver_smoke PRIVATE hone_options)
@@ -193,7 +196,7 @@ if(FUZZ_CC)
     endforeach()
     set(exe ${CMAKE_BINARY_DIR}/${name})
     set(fuzz_flags)
-    set(fuzz_libraries -lcrypto -lzstd -ljansson -lm -lpthread)
+    set(fuzz_libraries -lcrypto -lzstd -ljansson -lsqlite3 -lm -lpthread)
     if(room STREQUAL "vgpu")   # with the handlers of the baseline instruction set
       list(APPEND room_sources ${vgpu_sources} ${vgpu_ops})
       set(fuzz_flags -fno-strict-aliasing -DVG_ISA=baseline -DVG_WITH_BASELINE -I${CMAKE_BINARY_DIR}/generated)

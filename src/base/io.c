@@ -72,7 +72,7 @@ hone_code hone_write_file(const char *path, const void *data, size_t n, hone_err
     hone_str_addf(&tmp, "%s.tmp-%ld", path, (long)getpid());
     hone_code c = hone_str_check(&tmp, "a temporary file's name", e);
     if (c == HONE_OK) {
-        int fd = open(tmp.s, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666), err = 0;
+        int fd = open(tmp.s, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666), err = 0;
         if (fd < 0) {
             err = errno;
         } else {

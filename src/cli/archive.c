@@ -1,5 +1,7 @@
 // Reading a result folder for the commands that look at a run: the latest run's rows with their outcomes, in memory. Writes nothing.
+#include "base/visible.h"
 #include "cli/archive.h"
+#include "evaluate/evaluate.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,7 +65,7 @@ static void take_first_finding(cli_row *r) {
 static void take_time(const json_t *outcome, cli_row *r) {
     const json_t *t = json_object_get(outcome, "time");
     double us = number(t, "time_us");
-    r->has_time = us > 0;
+    r->has_time = us > 0 && us < 1e30;   // JSON has no NaN; an absurd number is none
     if (!r->has_time)
         return;
     r->timing = hone_timing_of_json(t);
@@ -79,6 +81,7 @@ static void take_outcome(cli_row *r, const char *json) {
         return;
     }
     r->outcome = json_loads(json, 0, NULL);   // an unreadable one leaves the row without details
+    hone_json_visible(r->outcome);
     take_time(r->outcome, r);
     take_first_finding(r);
     const json_t *c = json_object_get(r->outcome, "compile");
@@ -94,7 +97,15 @@ typedef struct loading {
     hone_code c;
 } loading;
 
-static const char *keep(cli_archive *a, const char *s) { return hone_arena_strdup(a->arena, s ? s : ""); }
+// An archive may come from others: names and notes are one line without anything that a terminal acts on.
+static const char *keep(cli_archive *a, const char *s) {
+    char *shown = hone_visible(s ? s : "", s ? strlen(s) : 0), *own = shown ? hone_arena_strdup(a->arena, shown) : NULL;
+    for (char *p = own; p && *p; p++)
+        if (*p == '\n')
+            *p = ' ';
+    hone_free(shown);
+    return own;
+}
 
 static int load_row(void *ctx, const hone_row *row) {
     loading *l = ctx;
@@ -147,11 +158,19 @@ static void fastest_so_far(cli_archive *a) {
     a->best = a->has_best ? best->id : 0;
 }
 
+static void shorten(char **fact) {
+    char *shown = *fact ? hone_visible(*fact, strnlen(*fact, 200)) : NULL;
+    hone_free(*fact);
+    *fact = shown;
+}
+
 static hone_code read_best(cli_archive *a, hone_store *s, hone_err *e) {
     char *best = NULL;
     HONE_TRY(hone_store_get(s, a->run, "stop", &a->stop, e));
     HONE_TRY(hone_store_get(s, a->run, "verdict", &a->verdict, e));
     HONE_TRY(hone_store_get(s, a->run, "best", &best, e));
+    shorten(&a->stop);
+    shorten(&a->verdict);
     a->finished = best != NULL;
     if (best && *best) {
         a->has_best = true;
@@ -172,6 +191,7 @@ static hone_code read_confirmation(cli_archive *a, hone_store *s, hone_err *e) {
     HONE_TRY(hone_store_get(s, a->run, key, &json, e));
     if (json)
         a->confirmation = json_loads(json, 0, NULL);
+    hone_json_visible(a->confirmation);
     hone_free(json);
     cli_row *r = (cli_row *)(uintptr_t)cli_archive_row(a, a->best);
     if (r && a->confirmation)
@@ -381,6 +401,8 @@ hone_code cli_read_result(const char *dir, json_t **out, hone_err *e) {
         c = hone_fail(e, HONE_E_CORRUPT, 0, "'%s' is damaged: line %d: %s", path, why.line, why.text);
         hone_hint(e, "the same 'hone optimize' command writes it again from the archive");
     }
+    if (c == HONE_OK)
+        hone_json_visible(*out);
     hone_free(text);
     hone_free(path);
     return c;

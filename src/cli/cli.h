@@ -47,6 +47,7 @@ const char *cli_nearest_command(const char *name);      // for "did you mean"; N
 // ---- what commands share (common.c)
 int cli_exit_code(hone_code c);
 // Prints `error: …` and `hint: …` on stderr (as JSON on stdout with o->json) and returns the exit code.
+void cli_put_visible(const char *text, FILE *f);   // texts of others: what a terminal would act on is spelled out
 int cli_error(const cli_options *o, const hone_err *e);
 // Reads and parses a task file; diagnostics go to stderr. errors: as hone_task_parse.
 hone_code cli_load_task(const char *path, hone_task **out, hone_err *e);

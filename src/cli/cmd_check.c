@@ -1,8 +1,16 @@
 // hone check: judges a candidate against its task, or the task's own baseline; or replays a certificate.
+#include "base/visible.h"
 #include "check/check.h"
 #include "cli/cli.h"
 #include "cli/replay.h"
 #include <string.h>
+
+// What is judged beside the task. It is hostile until a worker has parsed it: a text that cannot be read refuses the candidate, not the command.
+typedef struct subject {
+    const char *path;
+    char *text;                  // owned; NULL when it is unreadable
+    hone_err unreadable;
+} subject;
 
 static json_t *stages_json(const hone_outcome *o) {
     json_t *s = json_object_get(o->json, "stages");
@@ -11,7 +19,7 @@ static json_t *stages_json(const hone_outcome *o) {
 
 // The command that shows a finding again: the same files, inputs and parameters, and the case alone where the finding does not depend on the
 // ones before.
-static char *reproduce(const cli_options *opt, const hone_task *task, const hone_task *candidate, const hone_finding *f) {
+static char *reproduce(const cli_options *opt, const hone_task *task, const subject *candidate, const hone_finding *f) {
     hone_str s;
     hone_str_init(&s, 4096);
     hone_str_addf(&s, "hone check %s", task->path);
@@ -28,7 +36,7 @@ static char *reproduce(const cli_options *opt, const hone_task *task, const hone
     return hone_str_take(&s);
 }
 
-static json_t *findings_json(const cli_options *opt, const hone_task *task, const hone_task *candidate, const hone_outcome *o) {
+static json_t *findings_json(const cli_options *opt, const hone_task *task, const subject *candidate, const hone_outcome *o) {
     json_t *list = cli_findings_json(o);
     for (size_t i = 0; i < o->n_findings; i++) {
         json_t *one = json_array_get(list, i);
@@ -44,7 +52,7 @@ static json_t *findings_json(const cli_options *opt, const hone_task *task, cons
 }
 
 // Each command once, after the last of the findings that it shows.
-static void print_reproduce(const cli_options *opt, const cli_style *st, const hone_task *task, const hone_task *candidate, const hone_outcome *o) {
+static void print_reproduce(const cli_options *opt, const cli_style *st, const hone_task *task, const subject *candidate, const hone_outcome *o) {
     char *last = NULL;
     for (size_t i = 0; i < o->n_findings; i++) {
         hone_finding_kind k;
@@ -59,10 +67,10 @@ static void print_reproduce(const cli_options *opt, const cli_style *st, const h
     hone_free(last);
 }
 
-static void print_text(const cli_options *opt, const hone_task *task, const hone_task *candidate, const hone_outcome *o, const char *subject) {
+static void print_text(const cli_options *opt, const hone_task *task, const subject *candidate, const hone_outcome *o, const char *name) {
     cli_style st = cli_style_for(opt, stdout);
     bool pass = o->verdict == HONE_PASS;
-    printf("%s%s%s %s", pass ? st.green : st.red, pass ? "PASS" : o->verdict == HONE_FAIL ? "FAIL" : "ERROR", st.off, subject);
+    printf("%s%s%s %s", pass ? st.green : st.red, pass ? "PASS" : o->verdict == HONE_FAIL ? "FAIL" : "ERROR", st.off, name);
     if (o->has_resources)
         printf("  (%u registers, %u B shared memory%s)", o->registers, o->static_shared_bytes, o->spill_bytes ? ", spills" : "");
     putchar('\n');
@@ -95,17 +103,19 @@ static void print_left_out(const hone_outcome *o, const cli_style *st) {
     }
 }
 
-static int judge(const cli_options *opt, const hone_task *task, const hone_task *candidate, hone_pool *pool) {
+static int judge(const cli_options *opt, const hone_task *task, const subject *candidate, hone_pool *pool) {
     hone_err e = {0};
     hone_job j = {.id = 1, .task_path = task->path, .task_text = task->text, .candidate_text = candidate ? candidate->text : NULL,
                   .tuning = opt->params, .n_tuning = opt->n_params, .seed = opt->has_seed ? opt->seed : 1, .time_limit_s = opt->limit_s, .only_case = opt->only_case,
                   .stages = HONE_STAGE_STATIC | HONE_STAGE_COMPILE | HONE_STAGE_SANITIZE | HONE_STAGE_DIFFERENTIAL};
     hone_outcome *o = NULL;
-    if (cli_evaluate(pool, &j, &o, &e) != HONE_OK)
+    hone_code c = candidate && !candidate->text ? hone_outcome_refuse(1, "static.unreadable", candidate->unreadable.msg, &o, &e)
+                                                : cli_evaluate(pool, &j, &o, &e);
+    if (c != HONE_OK)
         return cli_error(opt, &e);
-    const char *subject = candidate ? candidate->path : task->path;
+    const char *name = candidate ? candidate->path : task->path;
     if (opt->json) {
-        json_t *out = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:O}", "schema", "hone.check/1", "task", task->path, "candidate", subject, "verdict",
+        json_t *out = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:O}", "schema", "hone.check/1", "task", task->path, "candidate", name, "verdict",
                                 o->verdict == HONE_PASS ? "pass" : o->verdict == HONE_FAIL ? "fail" : "error", "findings", findings_json(opt, task, candidate, o), "stages",
                                 stages_json(o), "device", hone_pool_device(pool));
         static const char *const extras[] = {"check", "check_sizes", "error", "compile"};
@@ -114,7 +124,7 @@ static int judge(const cli_options *opt, const hone_task *task, const hone_task 
                 json_object_set(out, extras[i], json_object_get(o->json, extras[i]));
         cli_print_json(out);
     } else {
-        print_text(opt, task, candidate, o, subject);
+        print_text(opt, task, candidate, o, name);
         if (!candidate) {
             cli_style st = cli_style_for(opt, stdout);
             print_precision(o, &st);
@@ -126,19 +136,38 @@ static int judge(const cli_options *opt, const hone_task *task, const hone_task 
     return code;
 }
 
+// errors: those of reading the file. A text too large, or no UTF-8, is no error: it leaves the subject unreadable.
+static hone_code load_subject(const char *path, subject *out, hone_err *e) {
+    hone_err why = {0};
+    size_t len, bad;
+    *out = (subject){.path = path};
+    enum { MAX_BYTES = 4 << 20 };   // as of tasks
+    hone_code c = hone_read_file(path, MAX_BYTES, &out->text, &len, &why);
+    if (c == HONE_OK && !hone_is_utf8(out->text, len, &bad)) {
+        c = hone_fail(&why, HONE_E_LIMIT, 0, "'%s' is no UTF-8 text: byte %zu is 0x%02X", path, bad, (unsigned)(unsigned char)out->text[bad]);
+        hone_free(out->text);
+        out->text = NULL;
+    }
+    if (c != HONE_OK && c != HONE_E_LIMIT && e)
+        *e = why;
+    out->unreadable = why;
+    return c == HONE_E_LIMIT ? HONE_OK : c;
+}
+
 static int check_files(const cli_options *o) {
     hone_err e = {0};
-    hone_task *task = NULL, *candidate = NULL;
+    hone_task *task = NULL;
+    subject candidate = {0};
     hone_pool *pool = NULL;
     hone_code c = cli_load_task(o->args[0], &task, &e);
     if (c == HONE_OK && o->n_args == 2)
-        c = cli_load_task(o->args[1], &candidate, &e);
+        c = load_subject(o->args[1], &candidate, &e);
     if (c == HONE_OK)
         c = cli_open_pool(o, 1, &pool, &e);
-    int code = c == HONE_OK ? judge(o, task, candidate, pool) : cli_error(o, &e);
+    int code = c == HONE_OK ? judge(o, task, o->n_args == 2 ? &candidate : NULL, pool) : cli_error(o, &e);
     if (pool)
         hone_pool_close(pool);
-    hone_task_free(candidate);
+    hone_free(candidate.text);
     hone_task_free(task);
     return code;
 }

@@ -1,7 +1,9 @@
 // hone diff: what changed between two candidates of a run, tune values filled in on both sides.
+#include "base/visible.h"
 #include "cli/archive.h"
 #include "report/report.h"
 #include <string.h>
+#include <unistd.h>
 
 enum { CONTEXT_LINES = 3, MAX_DIFF_BYTES = 32 << 20 };
 
@@ -16,12 +18,23 @@ static void name_side(const cli_archive *a, const cli_row *r, char out[64]) {
     snprintf(out, 64, "candidate %llu%s", (unsigned long long)r->id, what);
 }
 
+static hone_code show_all(char **text, hone_err *e) {
+    char *shown = hone_visible(*text, strlen(*text));
+    hone_free(*text);
+    *text = shown;
+    return shown ? HONE_OK : hone_fail(e, HONE_E_NOMEM, 0, "out of memory for a text");
+}
+
 static hone_code find_sides(const cli_options *o, const cli_archive *a, sides *s, hone_err *e) {
     const char *from = o->n_args == 3 ? o->args[1] : "baseline", *to = o->n_args == 1 ? "best" : o->args[o->n_args - 1];
     HONE_TRY(cli_archive_find(a, from, &s->from, e));
     HONE_TRY(cli_archive_find(a, to, &s->to, e));
     HONE_TRY(cli_row_text(s->from, &s->a, e));
     HONE_TRY(cli_row_text(s->to, &s->b, e));
+    if (!o->json && isatty(STDOUT_FILENO)) {   // a file gets the bytes as they are
+        HONE_TRY(show_all(&s->a, e));
+        HONE_TRY(show_all(&s->b, e));
+    }
     name_side(a, s->from, s->name_a);
     name_side(a, s->to, s->name_b);
     return HONE_OK;

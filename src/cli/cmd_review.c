@@ -1,6 +1,7 @@
 // hone review: what a person needs to decide about a candidate, and the decision. Shows the diff, the evidence, what was not tested and the findings;
 // records approve, reject or comment with a reason. Texts of a candidate are shown with nothing hidden (review/visible.c): a kernel's comment cannot
 // move the cursor, reorder lines or print an approval of its own.
+#include "base/visible.h"
 #include "cli/archive.h"
 #include "report/report.h"
 #include "review/review.h"
@@ -37,7 +38,7 @@ static void review_free(review *r) {
 // ---- loading
 
 static hone_code make_diff(review *r, hone_err *e) {
-    char *a = hone_review_visible(r->baseline, strlen(r->baseline)), *b = hone_review_visible(r->text, strlen(r->text));
+    char *a = hone_visible(r->baseline, strlen(r->baseline)), *b = hone_visible(r->text, strlen(r->text));
     hone_code c = a && b ? HONE_OK : hone_fail(e, HONE_E_NOMEM, 0, "out of memory for the diff");
     char name[64];
     snprintf(name, sizeof name, "candidate %llu", (unsigned long long)r->row->id);
@@ -79,7 +80,7 @@ static hone_code load(review *r, hone_err *e) {
 // ---- showing
 
 static void print_visible(const char *s) {
-    char *v = hone_review_visible(s ? s : "", s ? strlen(s) : 0);
+    char *v = hone_visible(s ? s : "", s ? strlen(s) : 0);
     for (const char *p = v ? v : ""; *p; p++)
         if (*p == '\n')
             fputs("\n    ", stdout);

@@ -2,8 +2,10 @@
 // `hone show matmul.hone 17 > candidate.cu` gives a file that `hone check` takes.
 #include "cli/archive.h"
 #include <string.h>
+#include <unistd.h>
 
 enum { MAX_LINEAGE = 4096 };
+#define NAME_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
 
 // From the candidate to the baseline along first parents; returns how many.
 static size_t lineage(const cli_archive *a, const cli_row *r, const cli_row **out) {
@@ -15,6 +17,11 @@ static size_t lineage(const cli_archive *a, const cli_row *r, const cli_row **ou
     return n;
 }
 
+static bool ends_in_backslash(const cli_row *r) {   // the comment would go on in the next line
+    const char *last = *r->note ? r->note : r->move;
+    return *last && last[strlen(last) - 1] == '\\';
+}
+
 static void print_lineage(const cli_archive *a, const cli_row *r) {
     static const cli_row *chain[MAX_LINEAGE];
     size_t n = lineage(a, r, chain);
@@ -24,7 +31,7 @@ static void print_lineage(const cli_archive *a, const cli_row *r) {
         printf("//   %4llu  ", (unsigned long long)x->id);
         cli_print_cell(x->has_time && x->ok ? cli_time_text(x->timing.time_us, t) : "-", -9);
         if (x->n_parents)
-            printf("  %s/%s%s%s\n", x->proposer, x->move, *x->note ? ": " : "", x->note);
+            printf("  %s/%s%s%s%s\n", x->proposer, x->move, *x->note ? ": " : "", x->note, ends_in_backslash(x) ? " ." : "");
         else
             printf("  baseline\n");
     }
@@ -35,7 +42,10 @@ static void print_tuning(const cli_row *r) {
     const char *key;
     if (json_object_size(tuning)) {
         printf("// tune values:");
-        json_object_foreach(tuning, key, value) printf(" %s=%lld", key, (long long)json_integer_value(value));
+        json_object_foreach(tuning, key, value) {
+            if (strspn(key, NAME_CHARS) == strlen(key))
+                printf(" %s=%lld", key, (long long)json_integer_value(value));
+        }
         putchar('\n');
     }
     json_decref(tuning);
@@ -47,12 +57,12 @@ static void print_findings(const cli_row *r) {
     json_array_foreach(r->findings, i, f) {
         json_int_t line = json_integer_value(json_object_get(f, "line"));
         const char *kind = json_string_value(json_object_get(f, "kind")), *message = json_string_value(json_object_get(f, "message"));
-        printf("// finding %s", kind ? kind : "unknown");
+        printf("// finding %.*s", (int)strcspn(kind ? kind : "unknown", "\n"), kind ? kind : "unknown");
         if (line > 0)
             printf(" at line %lld", (long long)line);
         printf(": ");
         for (const char *p = message ? message : ""; *p; p++)
-            printf(*p == '\n' ? "\n//   " : "%c", *p);
+            printf(*p == '\n' ? " \n//   " : *p == '\\' ? "\\ " : "%c", *p);   // no comment goes on over a line's end
         putchar('\n');
     }
 }
@@ -126,7 +136,10 @@ static int show(const cli_options *o, const cli_archive *a) {
         print_json(a, r, text);
     } else {
         print_head(a, r);
-        fputs(text, stdout);
+        if (isatty(STDOUT_FILENO))   // a file gets the bytes as they are
+            cli_put_visible(text, stdout);
+        else
+            fputs(text, stdout);
         if (*text && text[strlen(text) - 1] != '\n')
             putchar('\n');
     }

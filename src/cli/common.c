@@ -1,4 +1,5 @@
 // What the commands share: errors and exit codes, tasks and pools, colours, signals, findings.
+#include "base/visible.h"
 #include "cli/cli.h"
 #include <signal.h>
 #include <stdlib.h>
@@ -36,18 +37,31 @@ int cli_exit_code(hone_code c) {
     }
 }
 
+void cli_put_visible(const char *text, FILE *f) {
+    char *shown = hone_visible(text, strlen(text));
+    fputs(shown ? shown : "(out of memory)", f);
+    hone_free(shown);
+}
+
 int cli_error(const cli_options *o, const hone_err *e) {
     if (o && o->json) {
-        json_t *j = json_pack("{s:s, s:{s:s, s:s, s:s, s:i}}", "schema", "hone.error/1", "error", "code", hone_code_name(e->code), "message", e->msg,
-                              "hint", e->hint, "sub", e->sub);
-        cli_print_json(j);
+        char *msg = hone_visible(e->msg, strlen(e->msg)), *hint = hone_visible(e->hint, strlen(e->hint));
+        cli_print_json(json_pack("{s:s, s:{s:s, s:s, s:s, s:i}}", "schema", "hone.error/1", "error", "code", hone_code_name(e->code), "message",
+                                 msg ? msg : "", "hint", hint ? hint : "", "sub", e->sub));
+        hone_free(msg);
+        hone_free(hint);
     }
     if (diagnostics_shown)
         return cli_exit_code(e->code);
     cli_style st = cli_style_for(o, stderr);
-    fprintf(stderr, "%serror:%s %s\n", st.red, st.off, e->msg);
-    if (e->hint[0])
-        fprintf(stderr, "%shint:%s %s\n", st.cyan, st.off, e->hint);
+    fprintf(stderr, "%serror:%s ", st.red, st.off);
+    cli_put_visible(e->msg, stderr);
+    fputc('\n', stderr);
+    if (e->hint[0]) {
+        fprintf(stderr, "%shint:%s ", st.cyan, st.off);
+        cli_put_visible(e->hint, stderr);
+        fputc('\n', stderr);
+    }
     return cli_exit_code(e->code);
 }
 
@@ -64,7 +78,7 @@ static hone_code parse_with_diagnostics(const char *path, const char *text, size
         hone_str s;
         hone_str_init(&s, 1 << 20);
         hone_diags_print(&diags, path, text, len, &s);
-        fputs(s.s, stderr);
+        cli_put_visible(s.s, stderr);
         diagnostics_shown = c != HONE_OK;
         hone_str_free(&s);
     }

@@ -15,6 +15,8 @@ struct hone_compiler {
     hone_clock clock;
     hone_entry *newest, *oldest;
     size_t bytes, max_bytes;
+    void (*watch)(void *self, bool begins);
+    void *watcher;
     char fixed[8][800];              // options every compilation has
     size_t n_fixed;
 };
@@ -139,7 +141,14 @@ void hone_compiler_close(hone_compiler *c) {
     hone_free(c);
 }
 
+void hone_compiler_watch(hone_compiler *c, void (*fn)(void *self, bool begins), void *self) {
+    c->watch = fn;
+    c->watcher = self;
+}
+
 const hone_toolkit *hone_compiler_toolkit(const hone_compiler *c) { return &c->toolkit; }
+
+const char *hone_compiler_cache_dir(const hone_compiler *c) { return c->disk.dir; }
 
 void hone_compiler_version(const hone_compiler *c, int *major, int *minor) {
     *major = c->nvrtc->major;
@@ -247,15 +256,18 @@ static hone_code run_nvrtc(hone_compiler *c, const hone_source *s, const char *f
     hone_free(text);
     if (r != 0)
         return hone_fail(e, HONE_E_INTERNAL, r, "NVRTC does not take '%s': %s", file, nv->GetErrorString(r));
-    enum { NVRTC_OUT_OF_MEMORY = 1, NVRTC_INVALID_OPTION = 5, NVRTC_COMPILATION = 6 };
+    enum { NVRTC_INVALID_OPTION = 5, NVRTC_COMPILATION = 6 };
+    if (c->watch)
+        c->watch(c->watcher, true);
     r = nv->CompileProgram(p, (int)o->n, o->v);
     hone_code code;
     if (r == 0 || r == NVRTC_COMPILATION || r == NVRTC_INVALID_OPTION)
         code = collect(c, p, key, file, r, hone_now_s(&c->clock) - from, out, e);
     else
-        code = hone_fail(e, r == NVRTC_OUT_OF_MEMORY ? HONE_E_NOMEM : HONE_E_COMPILE, r, "NVRTC failed on '%s': %s", file,
-                         nv->GetErrorString(r));
+        code = hone_fail(e, HONE_E_COMPILE, r, "NVRTC failed on '%s': %s", file, nv->GetErrorString(r));
     nv->DestroyProgram(&p);
+    if (c->watch)
+        c->watch(c->watcher, false);
     return code;
 }
 

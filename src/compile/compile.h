@@ -46,7 +46,10 @@ typedef struct hone_compiler_config {
 // errors: HONE_E_NO_DEVICE without a toolkit.
 hone_code hone_compiler_open(const hone_compiler_config *c, hone_compiler **out, hone_err *e);
 void hone_compiler_close(hone_compiler *c);
+// Calls fn before and after each run of NVRTC (not for what the cache answers), for limits and for telling what was going on at a crash. NULL: no more.
+void hone_compiler_watch(hone_compiler *c, void (*fn)(void *self, bool begins), void *self);
 const hone_toolkit *hone_compiler_toolkit(const hone_compiler *c);
+const char *hone_compiler_cache_dir(const hone_compiler *c);      // folder of its entries on disk; "" when there is none
 void hone_compiler_version(const hone_compiler *c, int *major, int *minor);
 
 // errors: HONE_E_COMPILE: the source is refused; *out is then set too (ok = false) and holds the diagnostics. HONE_E_USAGE: a flag that is

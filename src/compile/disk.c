@@ -1,6 +1,8 @@
 // The compile cache on disk: one file per key, written to a temporary name and renamed, with a checksum instead of an fsync (a torn entry
-// is found and dropped). Bounded: when enough was written, the oldest entries go. Everything here is best effort; a cache that cannot be
-// used is no error.
+// is found and dropped). What an entry holds is run, so the folder is its owner's alone, and a file counts only when it is a plain file of the
+// same user that nobody else may write, whose SHA-256 over key and content holds; anything else is removed and compiled anew. Who may write as
+// this user can still forge an entry. Bounded: when enough was written, the oldest entries go. Everything here is best effort; a cache that
+// cannot be used is no error.
 #include "compile/internal.h"
 #include <dirent.h>
 #include <errno.h>
@@ -13,20 +15,28 @@
 
 typedef struct header {
     char magic[8];
-    uint64_t check;                  // hone_hash64 of everything after this field
+    char check[HONE_HASH_HEX];       // SHA-256 of the key and of everything after this field
     double seconds;
     uint32_t ok, pad;
     uint64_t ptx_len, cubin_len, log_len;
 } header;
-static const char magic[8] = "HONECC1";
+static const char magic[8] = "HONECC2";
 enum { MAX_ENTRY = 160 << 20 };
+
+// A folder of this user, which nobody else may read or write from now on.
+static bool own_folder(const char *dir) {
+    struct stat st;
+    if (lstat(dir, &st) != 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid())
+        return false;
+    return (st.st_mode & 077) == 0 || chmod(dir, 0700) == 0;
+}
 
 void hone_disk_open(hone_disk_cache *d, const char *dir, size_t max_bytes) {
     *d = (hone_disk_cache){.max_bytes = max_bytes, .written = max_bytes / 16};   // the first store looks at what is there
     if (!*dir)
         return;
     snprintf(d->dir, sizeof d->dir, "%.700s/compile", dir);
-    if (hone_mkdirs(d->dir, NULL) != HONE_OK || access(d->dir, W_OK) != 0)
+    if (hone_mkdirs(d->dir, NULL) != HONE_OK || !own_folder(d->dir) || access(d->dir, W_OK) != 0)
         d->dir[0] = 0;
 }
 
@@ -42,13 +52,48 @@ static char *part(const char **at, uint64_t n) {   // NUL-terminated copy of the
     return b;
 }
 
-static bool well_formed(const char *data, size_t n, header *h) {
+static void sum(const char *key, const char *data, size_t n, char out[HONE_HASH_HEX]) {
+    size_t from = offsetof(header, seconds);
+    hone_sha *h = hone_sha_new();
+    out[0] = 0;
+    if (!h)
+        return;
+    hone_sha_add(h, key, strlen(key) + 1);
+    hone_sha_add(h, data + from, n - from);
+    hone_sha_hex(h, out);
+}
+
+static bool well_formed(const char *key, const char *data, size_t n, header *h) {
     if (n < sizeof *h)
         return false;
     memcpy(h, data, sizeof *h);
-    size_t from = offsetof(header, seconds), left = n - sizeof *h;
-    return memcmp(h->magic, magic, sizeof magic) == 0 && h->check == hone_hash64(data + from, n - from, 0) && h->ptx_len <= left &&
-           h->cubin_len <= left - h->ptx_len && h->log_len == left - h->ptx_len - h->cubin_len;
+    size_t left = n - sizeof *h;
+    if (memcmp(h->magic, magic, sizeof magic) != 0 || h->ptx_len > left || h->cubin_len > left - h->ptx_len || h->log_len != left - h->ptx_len - h->cubin_len)
+        return false;
+    char check[HONE_HASH_HEX];
+    sum(key, data, n, check);
+    return *check && memcmp(check, h->check, sizeof check) == 0;
+}
+
+// A plain file of this user alone, whole. NULL: absent (*present false), or not to be trusted.
+static char *read_own(const char *path, size_t *n, bool *present) {
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    *present = fd >= 0 || errno != ENOENT;
+    bool ok = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() && (st.st_mode & 022) == 0 && st.st_nlink == 1 && st.st_size <= MAX_ENTRY;
+    char *data = ok ? hone_malloc((size_t)st.st_size + 1) : NULL;
+    *n = 0;
+    while (data && *n < (size_t)st.st_size) {
+        ssize_t r = read(fd, data + *n, (size_t)st.st_size - *n);
+        if (r < 0 && errno == EINTR)
+            continue;
+        if (r <= 0)
+            break;
+        *n += (size_t)r;
+    }
+    if (fd >= 0)
+        close(fd);
+    return data;
 }
 
 bool hone_disk_load(hone_disk_cache *d, const char *key, const char *file, hone_entry **out) {
@@ -58,9 +103,9 @@ bool hone_disk_load(hone_disk_cache *d, const char *key, const char *file, hone_
     size_t n;
     header h;
     entry_path(d, key, path);
-    if (hone_read_file(path, MAX_ENTRY, &data, &n, NULL) != HONE_OK)
+    bool present, ok = (data = read_own(path, &n, &present)) != NULL && well_formed(key, data, n, &h);
+    if (!present)
         return false;
-    bool ok = well_formed(data, n, &h);
     if (ok) {
         const char *at = data + sizeof h;
         char *ptx = part(&at, h.ptx_len), *cubin = part(&at, h.cubin_len), *log = part(&at, h.log_len);
@@ -118,8 +163,7 @@ void hone_disk_store(hone_disk_cache *d, const hone_entry *x) {
     memcpy(at + x->c.ptx_len, x->cubin, x->c.cubin_len);
     memcpy(at + x->c.ptx_len + x->c.cubin_len, x->log, log_len);
     memcpy(data, &h, sizeof h);
-    size_t from = offsetof(header, seconds);
-    h.check = hone_hash64(data + from, n - from, 0);
+    sum(x->c.key, data, n, h.check);
     memcpy(data, &h, sizeof h);
     char path[900];
     entry_path(d, x->c.key, path);

@@ -81,6 +81,11 @@ hone_code hone_outcome_parse(const char *json, size_t n, hone_outcome **out, hon
 // One outcome of two: of the stages that need no device, and of those that do. Where both have a member, it is the second's. errors: HONE_E_NOMEM.
 hone_code hone_outcome_merge(const hone_outcome *host, const hone_outcome *gpu, hone_outcome **out, hone_err *e);
 
+// Replaces every string value (keys are left) by what hone_visible makes of it. Of outcomes it has been done.
+void hone_json_visible(json_t *v);
+// The outcome of a candidate whose text cannot be sent to a worker: refused by one finding of a kind of docs/findings.md.
+hone_code hone_outcome_refuse(uint64_t id, const char *kind, const char *message, hone_outcome **out, hone_err *e);
+
 typedef struct hone_pool hone_pool;
 // On the virtual GPU every worker runs whole jobs. On physical devices there is one worker per device, for the stages that need it, and host
 // workers beside them that compile and sanitize the next candidates meanwhile.
@@ -114,6 +119,8 @@ const json_t *hone_pool_device(const hone_pool *p);
 typedef struct hone_gpu_usage { unsigned devices, jobs; double total_s /* warm-up included */, busy_s, active_s, wall_s; } hone_gpu_usage;
 void hone_pool_usage(const hone_pool *p, hone_gpu_usage *u);   // all zero on the virtual GPU
 unsigned hone_pool_devices(const hone_pool *p);                // physical devices; 0 on the virtual GPU
+// The version of the kernel's Landlock interface that keeps workers from other files; 0: it has none, and only system calls are refused.
+int hone_sandbox_landlock(void);
 // Main loop of a worker process: jobs on fd 0, outcomes on fd 1.
 int hone_worker_main(const char *device, unsigned threads, bool host);   // host: see hone_pool_config
 #endif

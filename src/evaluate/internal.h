@@ -10,6 +10,7 @@
 #define HONE_JOB_SCHEMA "hone.job/1"
 #define HONE_OUTCOME_SCHEMA "hone.outcome/1"
 #define HONE_HELLO_SCHEMA "hone.worker/1"
+#define HONE_NOTE_SCHEMA "hone.note/1"
 enum { HONE_MAX_JOB = 16 << 20, HONE_MAX_OUTCOME = 16 << 20, HONE_MAX_ARTIFACT = 64 << 20 };
 
 // ---- protocol.c: the job as text and back
@@ -20,6 +21,9 @@ hone_code hone_job_parse(const char *text, size_t n, hone_job_message *out, hone
 void hone_job_message_free(hone_job_message *m);
 json_t *hone_err_json(const hone_err *e);
 json_t *hone_device_json(const hone_device_info *i, const hone_compiler *c);
+// Between job and outcome a worker says when it enters and leaves the compiler, so that its death there has the right name.
+char *hone_note_dump(bool compiling);                                    // caller frees with free; NULL when out of memory
+bool hone_note_parse(const char *text, size_t n, bool *compiling);       // false: no note
 // An outcome message built by the parent for a worker that cannot answer any more.
 json_t *hone_outcome_stub(uint64_t id, hone_verdict v, hone_findings *f, const hone_err *why, double seconds);
 hone_code hone_outcome_from_json(json_t *stolen, hone_outcome **out, hone_err *e);
@@ -29,12 +33,18 @@ extern const char *const hone_verdict_names[3];
 // compiled for the physical device and run on the virtual GPU that stands in for it; it makes no context on the device.
 typedef enum hone_worker_kind { HONE_WORKER_WHOLE, HONE_WORKER_GPU, HONE_WORKER_HOST } hone_worker_kind;
 
-// ---- sandbox.c
-// Lowers what this process can do from here on: no new programs, no network, no tracing, no core files, bounded files, an empty working
-// folder, death with the parent. errors: HONE_E_INTERNAL when the kernel
-// refuses the filter.
-hone_code hone_sandbox_enter(hone_err *e);
+// ---- sandbox.c, landlock.c
+typedef struct hone_sandbox_paths {
+    const char *const *read; size_t n_read;      // folders or files, besides the system's and those of loaded libraries
+    const char *cache;                           // the one folder to write in; NULL or "": none
+} hone_sandbox_paths;
+// Lowers what this process can do from here on: no new processes or programs, no network, no tracing, no signals to others, no core files,
+// bounded files, an empty working folder, few files to read and one folder to write, death with the parent. Call it before threads are
+// started: those that run already keep their access to files. errors: HONE_E_INTERNAL when the kernel refuses the filter or the rules.
+hone_code hone_sandbox_enter(const hone_sandbox_paths *p, hone_err *e);
+hone_code hone_sandbox_files(const hone_sandbox_paths *p, hone_err *e);   // enter's part by Landlock; HONE_OK where the kernel has none
 void hone_sandbox_limit_memory(size_t bytes_more); // beyond what is mapped writable now; no effect under a sanitizer build
+void hone_sandbox_limit_cpu(double seconds_more);  // CPU time of all threads from now on; beyond it the process dies of SIGXCPU
 
 // ---- runner.c: hone_runner over a device
 typedef struct hone_device_runner {

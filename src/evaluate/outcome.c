@@ -1,4 +1,5 @@
 // Outcomes: JSON → hone_outcome and back to text. Everything a caller reads often is a member; the rest stays in `json`.
+#include "base/visible.h"
 #include "evaluate/internal.h"
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,33 @@ const char *hone_stage_name(unsigned stage) {
         if (stage_names[i].stage == stage)
             return stage_names[i].name;
     return "unknown";
+}
+
+static json_t *visible_value(json_t *v) {   // new reference; NULL when v needs no change
+    const char *s = json_string_value(v);
+    char *shown = s ? hone_visible(s, json_string_length(v)) : NULL;
+    json_t *own = shown && strcmp(shown, s) != 0 ? json_string(shown) : NULL;
+    hone_free(shown);
+    return own;
+}
+
+void hone_json_visible(json_t *v) {   // jansson bounds the depth of what it parsed
+    const char *key;
+    json_t *x, *own;
+    void *next;
+    size_t i;
+    json_object_foreach_safe(v, next, key, x) {
+        if ((own = visible_value(x)) != NULL)
+            json_object_set_new(v, key, own);
+        else
+            hone_json_visible(x);
+    }
+    json_array_foreach(v, i, x) {
+        if ((own = visible_value(x)) != NULL)
+            json_array_set_new(v, i, own);
+        else
+            hone_json_visible(x);
+    }
 }
 
 static unsigned stage_by_name(const char *name) {
@@ -114,6 +142,7 @@ hone_code hone_outcome_from_json(json_t *stolen, hone_outcome **out, hone_err *e
     }
     o->arena = a;
     o->json = stolen;
+    hone_json_visible(stolen);   // messages quote the candidate
     hone_code c = read_all(o, e);
     if (c != HONE_OK) {
         hone_outcome_free(o);
@@ -151,4 +180,16 @@ json_t *hone_outcome_stub(uint64_t id, hone_verdict v, hone_findings *f, const h
     if (o && why && why->code != HONE_OK)
         json_object_set_new(o, "error", hone_err_json(why));
     return o;
+}
+
+hone_code hone_outcome_refuse(uint64_t id, const char *kind, const char *message, hone_outcome **out, hone_err *e) {
+    hone_findings f;
+    hone_finding_kind k;
+    if (!hone_finding_by_name(kind, &k))
+        HONE_BUG("'%s' is no kind of finding", kind);
+    HONE_TRY(hone_findings_init(&f, e));
+    hone_findings_add(&f, k, NULL, 0, NULL, "%s", message);
+    json_t *o = hone_outcome_stub(id, HONE_FAIL, &f, NULL, 0);
+    hone_findings_free(&f);
+    return o ? hone_outcome_from_json(o, out, e) : hone_fail(e, HONE_E_NOMEM, 0, "out of memory for an outcome");
 }

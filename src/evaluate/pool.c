@@ -1,8 +1,10 @@
 // The parent's side: worker processes, one job each at a time, time limits, and what becomes of a worker that hangs, dies or talks
 // nonsense. Loads no driver. A worker's end is an outcome with a finding, never an error of the pool.
+#include "base/visible.h"
 #include "evaluate/pool_internal.h"
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,6 +100,7 @@ static hone_code send_job(hone_pool *p, slot *s, const hone_job *j, const char *
     }
     s->state = SLOT_BUSY;
     s->used = true;
+    s->compiling = false;
     s->job = j->id;
     s->from = hone_now_s(&p->clock);
     s->limit_s = j->time_limit_s > 0 ? j->time_limit_s : p->time_limit_s;
@@ -126,6 +129,8 @@ static hone_code send_to(hone_pool *p, slot *s, const hone_job *j, hone_err *e) 
     hone_job sent = *j;
     if (!sent.memory_limit_bytes)
         sent.memory_limit_bytes = p->memory_limit_bytes;
+    if (!(sent.time_limit_s > 0))
+        sent.time_limit_s = p->time_limit_s;
     char *text = hone_job_dump(&sent);
     if (!text)
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for a job, or its text is not UTF-8");
@@ -201,10 +206,19 @@ static hone_code timed_out(hone_pool *p, slot *s, hone_outcome **out, hone_err *
     double seconds = hone_now_s(&p->clock) - s->from;
     hone_proc_kill(&s->proc);
     s->state = SLOT_DEAD;
-    snprintf(message, sizeof message, "the evaluation did not finish within %g seconds; the worker was ended", s->limit_s);
-    hone_code c = stub(s, seconds, HONE_FAIL, HONE_F_RUN_TIMEOUT, json_pack("{s:f}", "limit_s", s->limit_s), message, out, e);
+    snprintf(message, sizeof message, "the %s did not finish within %g seconds; the worker was ended", s->compiling ? "compiler" : "evaluation",
+             s->limit_s);
+    hone_code c = stub(s, seconds, HONE_FAIL, s->compiling ? HONE_F_COMPILE_LIMIT : HONE_F_RUN_TIMEOUT, json_pack("{s:f}", "limit_s", s->limit_s), message, out, e);
     hone_crew_start(p, s, NULL);
     return c;
+}
+
+// A worker that ended by itself: of which kind that is. SIGXCPU is the limit of CPU time.
+static hone_finding_kind end_kind(const slot *s, int status) {
+    bool limit = WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU;
+    if (s->compiling)
+        return limit ? HONE_F_COMPILE_LIMIT : HONE_F_COMPILE_CRASH;
+    return limit ? HONE_F_RUN_TIMEOUT : HONE_F_RUN_CRASH;
 }
 
 static hone_code crashed(hone_pool *p, slot *s, const hone_err *why, hone_outcome **out, hone_err *e) {
@@ -213,19 +227,24 @@ static hone_code crashed(hone_pool *p, slot *s, const hone_err *why, hone_outcom
     double seconds = hone_now_s(&p->clock) - s->from;
     hone_crew_stop(s, &status);
     json_t *evidence = json_object();
-    if (WIFSIGNALED(status)) {
-        snprintf(message, sizeof message, "the evaluation ended its worker process with signal %d (%s)", WTERMSIG(status),
-                 strsignal(WTERMSIG(status)));
+    const char *who = s->compiling ? "compiler" : "evaluation";
+    hone_finding_kind kind = end_kind(s, status);
+    if (kind == HONE_F_COMPILE_LIMIT) {
+        snprintf(message, sizeof message, "the compiler used up its CPU time");
+    } else if (WIFSIGNALED(status)) {
+        snprintf(message, sizeof message, "the %s ended its worker process with signal %d (%s)", who, WTERMSIG(status), strsignal(WTERMSIG(status)));
         json_object_set_new(evidence, "signal", json_integer(WTERMSIG(status)));
     } else if (WIFEXITED(status) && why->code == HONE_E_IO) {
-        snprintf(message, sizeof message, "the worker process ended with status %d before it answered", WEXITSTATUS(status));
+        snprintf(message, sizeof message, "the %s ended its worker process with status %d before it answered", who, WEXITSTATUS(status));
         json_object_set_new(evidence, "status", json_integer(WEXITSTATUS(status)));
     } else {
         snprintf(message, sizeof message, "the worker's answer was not understood: %.300s", why->msg);
     }
-    if (s->tail_len)
-        json_object_set_new(evidence, "stderr", json_stringn_nocheck(s->tail, s->tail_len));
-    hone_code c = stub(s, seconds, HONE_FAIL, HONE_F_RUN_CRASH, evidence, message, out, e);
+    char *tail = hone_visible(s->tail, s->tail_len);   // whatever bytes came
+    if (tail && *tail)
+        json_object_set_new(evidence, "stderr", json_string(tail));
+    hone_free(tail);
+    hone_code c = stub(s, seconds, HONE_FAIL, kind, evidence, message, out, e);
     hone_crew_start(p, s, NULL);
     return c;
 }
@@ -259,13 +278,17 @@ static hone_code read_artifacts(hone_pool *p, slot *s, hone_outcome *o, hone_err
     return c;
 }
 
+// *out stays NULL when it was a note only.
 static hone_code read_outcome(hone_pool *p, slot *s, hone_outcome **out, hone_err *e) {
     char *text;
     size_t n;
+    *out = NULL;
     HONE_TRY(hone_msg_read(s->proc.out_fd, HONE_MAX_OUTCOME, left_ms(p, s), &text, &n, e));
-    hone_code c = hone_outcome_parse(text, n, out, e);
+    bool note = hone_note_parse(text, n, &s->compiling);
+    hone_code c = note ? HONE_OK : hone_outcome_parse(text, n, out, e);
     hone_free(text);
-    HONE_TRY(c);
+    if (note || c != HONE_OK)
+        return c;
     if ((*out)->id != s->job)
         c = hone_fail(e, HONE_E_CORRUPT, 0, "the answer is for job %llu, not %llu", (unsigned long long)(*out)->id,
                       (unsigned long long)s->job);
@@ -315,6 +338,8 @@ static hone_code take_answer(hone_pool *p, slot *s, hone_outcome **out, hone_err
         return timed_out(p, s, out, e);
     if (c != HONE_OK)
         return crashed(p, s, &why, out, e);
+    if (!*out)
+        return HONE_E_TIMEOUT;
     s->state = SLOT_IDLE;
     note_usage(s, *out);
     if (json_is_true(json_object_get((*out)->json, "worker_exits"))) {
@@ -357,7 +382,10 @@ static hone_code look(hone_pool *p, int slice_ms, hone_outcome **out, hone_worke
             continue;
         if (w.fds[i].fd == s->proc.out_fd) {
             *kind = s->kind;
-            return take_answer(p, s, out, e);
+            hone_code c = take_answer(p, s, out, e);
+            if (c != HONE_E_TIMEOUT)
+                return c;
+            continue;
         }
         drain_stderr(s);
         if ((w.fds[i].revents & (POLLHUP | POLLERR)) && s->proc.err_fd >= 0) {   // its end shows on stdout too

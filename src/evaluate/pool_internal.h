@@ -13,6 +13,7 @@ typedef struct pool_slot {
     char device[256];            // one device of the list
     uint64_t job;
     double from, limit_s;
+    bool compiling;              // it said so last: what ends it now, the compiler does
     unsigned failed_starts;
     bool used;                   // this process has been given a job
     json_t *device_json;         // of its hello; owned

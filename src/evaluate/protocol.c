@@ -125,6 +125,23 @@ void hone_job_message_free(hone_job_message *m) {
     *m = (hone_job_message){0};
 }
 
+char *hone_note_dump(bool compiling) {
+    json_t *o = json_pack("{s:s, s:b}", "schema", HONE_NOTE_SCHEMA, "compiling", (int)compiling);
+    char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
+    json_decref(o);
+    return text;
+}
+
+bool hone_note_parse(const char *text, size_t n, bool *compiling) {
+    static const char head[] = "{\"schema\":\"" HONE_NOTE_SCHEMA "\"";
+    if (n < sizeof head - 1 || memcmp(text, head, sizeof head - 1) != 0)
+        return false;
+    json_t *o = json_loadb(text, n, 0, NULL);
+    *compiling = json_is_true(json_object_get(o, "compiling"));
+    json_decref(o);
+    return true;
+}
+
 json_t *hone_err_json(const hone_err *e) {
     return json_pack("{s:s,s:i,s:i,s:s,s:s}", "code", hone_code_name(e->code), "number", (int)e->code, "sub", e->sub, "message", e->msg,
                      "hint", e->hint);

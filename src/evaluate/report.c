@@ -50,6 +50,11 @@ bool hone_report_blame(hone_report *r, hone_code c, const hone_err *e) {
         {HONE_E_COMPILE, HONE_F_COMPILE_ERROR},  {HONE_E_USAGE, HONE_F_COMPILE_ERROR},  {HONE_E_LIMIT, HONE_F_COMPILE_RESOURCES},
         {HONE_E_PARSE, HONE_F_COMPILE_PLAN},     {HONE_E_WRONG, HONE_F_RUN_FAULT},
     };
+    enum { NVRTC_OUT_OF_MEMORY = 1 };
+    if (c == HONE_E_COMPILE && e->sub == NVRTC_OUT_OF_MEMORY) {
+        hone_findings_add(&r->findings, HONE_F_COMPILE_LIMIT, NULL, 0, NULL, "%s", e->msg);
+        return true;
+    }
     if (c == HONE_E_DEVICE && (e->sub == CUDA_ERROR_OUT_OF_MEMORY || hone_result_is_loss(e->sub)))
         return false;   // nobody's fault
     for (size_t i = 0; i < HONE_COUNT(table); i++)

@@ -1,8 +1,10 @@
 // Containment of a worker. Candidates are device code and never enter this process as machine code, but compilers and interpreters have
-// bugs: so no network, no new programs, no tracing, no core files, bounded memory and files, and a working folder that no longer exists.
-// Calls that are refused answer EPERM instead of killing, because libraries probe for them.
+// bugs: so no network, no new processes, no tracing, no core files, bounded memory, CPU time and files, a working folder that no longer
+// exists, and the rules of landlock.c for every other file. Calls that are refused answer EPERM instead of killing, because libraries probe
+// for them.
 #include "evaluate/internal.h"
 #include <errno.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,6 +12,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -31,6 +34,30 @@ static const int refused[] = {
     SCMP_SYS(execveat),
     SCMP_SYS(fork),
     SCMP_SYS(vfork),
+    SCMP_SYS(io_uring_setup),   // would do what is refused here
+    SCMP_SYS(chmod),            // Landlock says nothing about owners and modes
+    SCMP_SYS(fchmod),
+    SCMP_SYS(fchmodat),
+    452,                        // fchmodat2, newer than some libseccomp
+    SCMP_SYS(chown),
+    SCMP_SYS(fchown),
+    SCMP_SYS(lchown),
+    SCMP_SYS(fchownat),
+    SCMP_SYS(setxattr),
+    SCMP_SYS(lsetxattr),
+    SCMP_SYS(fsetxattr),
+    SCMP_SYS(open_by_handle_at),
+    SCMP_SYS(shmget),
+    SCMP_SYS(msgget),
+    SCMP_SYS(semget),
+    SCMP_SYS(mq_open),
+    SCMP_SYS(tkill),
+    SCMP_SYS(rt_sigqueueinfo),
+    SCMP_SYS(rt_tgsigqueueinfo),
+    SCMP_SYS(pidfd_open),
+    SCMP_SYS(pidfd_getfd),
+    SCMP_SYS(pidfd_send_signal),
+    SCMP_SYS(process_madvise),
     SCMP_SYS(ptrace),
     SCMP_SYS(process_vm_readv),
     SCMP_SYS(process_vm_writev),
@@ -51,16 +78,34 @@ static const int refused[] = {
     SCMP_SYS(unshare),
 };
 
+// Threads are started by clone, processes too: the flag tells. clone3 keeps its flags in memory, which a filter cannot see; without it the C
+// library takes clone. Signals and limits are for the worker itself.
+static int add_conditional(scmp_filter_ctx f) {
+    scmp_datum_t self = (scmp_datum_t)getpid();
+    int r = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
+    if (r == 0)
+        r = seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+    if (r == 0)
+        r = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(kill), 1, SCMP_A0(SCMP_CMP_NE, self));
+    if (r == 0)
+        r = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_NE, self));
+    if (r == 0)
+        r = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_NE, 0));
+    return r;
+}
+
 static hone_code install_filter(hone_err *e) {
     scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
     if (!f)
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for the worker's system call filter");
-    int r = 0;
+    int r = seccomp_attr_set(f, SCMP_FLTATR_CTL_TSYNC, 1);   // threads that a driver started as well
     for (size_t i = 0; i < HONE_COUNT(refused) && r == 0; i++) {
         r = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), refused[i], 0);
         if (r == -EDOM || r == -EINVAL)
             r = 0;   // a call this architecture does not have
     }
+    if (r == 0)
+        r = add_conditional(f);
     if (r == 0)
         r = seccomp_load(f);
     seccomp_release(f);
@@ -85,7 +130,7 @@ static void lower(int what, rlim_t value) {
     setrlimit(what, &l);
 }
 
-hone_code hone_sandbox_enter(hone_err *e) {
+hone_code hone_sandbox_enter(const hone_sandbox_paths *p, hone_err *e) {
     enum { MAX_FILE = 256 << 20, MAX_OPEN = 512 };
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
@@ -94,7 +139,19 @@ hone_code hone_sandbox_enter(hone_err *e) {
     lower(RLIMIT_FSIZE, MAX_FILE);
     lower(RLIMIT_NOFILE, MAX_OPEN);
     signal(SIGXFSZ, SIG_IGN);   // a write beyond the limit is an error, not an end
+    HONE_TRY(hone_sandbox_files(p, e));
     return install_filter(e);
+}
+
+// The parent ends a job by the clock on the wall; this ends it when the parent cannot.
+void hone_sandbox_limit_cpu(double seconds_more) {
+    struct timespec used;
+    struct rlimit l;
+    if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used) != 0 || getrlimit(RLIMIT_CPU, &l) != 0)
+        return;
+    rlim_t want = (rlim_t)used.tv_sec + (rlim_t)seconds_more + 1;
+    l.rlim_cur = l.rlim_max == RLIM_INFINITY || want < l.rlim_max ? want : l.rlim_max;
+    setrlimit(RLIMIT_CPU, &l);
 }
 
 void hone_sandbox_limit_memory(size_t bytes_more) {

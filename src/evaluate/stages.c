@@ -26,6 +26,8 @@ static hone_code parse_candidate(hone_stage_run *x, hone_err *e) {
     hone_code c = hone_task_parse(j->task_path, j->candidate_text, strlen(j->candidate_text), &x->candidate, &diags, e);
     if (c == HONE_E_PARSE)
         parse_refused(x->r, &diags);
+    if (c == HONE_E_LIMIT && e)
+        hone_findings_add(&x->r->findings, HONE_F_STATIC_UNREADABLE, NULL, 0, NULL, "%s", e->msg);
     return c;
 }
 

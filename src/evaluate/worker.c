@@ -58,6 +58,31 @@ static hone_code answer(hone_session *s, int fd, const hone_job *j, hone_err *e)
     return c;
 }
 
+// A job may keep every core busy for as long as it may last.
+static void limit_cpu(const hone_job *j) {
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    if (j->time_limit_s > 0)
+        hone_sandbox_limit_cpu(j->time_limit_s * (double)(cores > 0 ? cores : 1));
+}
+
+typedef struct compile_watch { int out; const hone_job *job; } compile_watch;
+
+// Around each run of the compiler: the parent knows, and CPU time is short. A compilation that never ends (macros that double, templates)
+// ends itself.
+static void watch_compiler(void *self, bool begins) {
+    enum { MOST_S = 60 };
+    const compile_watch *w = self;
+    double half = w->job->time_limit_s / 2;
+    char *text = hone_note_dump(begins);
+    if (text)
+        hone_msg_write(w->out, text, strlen(text), -1, NULL);
+    free(text);
+    if (begins && half > 0)
+        hone_sandbox_limit_cpu(half < MOST_S ? half : MOST_S);
+    else
+        limit_cpu(w->job);
+}
+
 static hone_code serve(hone_session *s, int in, int out, hone_err *e) {
     while (!s->must_exit) {
         char *text;
@@ -69,11 +94,24 @@ static hone_code serve(hone_session *s, int in, int out, hone_err *e) {
         c = hone_job_parse(text, n, &m, e);
         hone_free(text);
         HONE_TRY(c);
+        limit_cpu(&m.job);
+        compile_watch w = {out, &m.job};
+        hone_compiler_watch(s->compiler, watch_compiler, &w);
         c = answer(s, out, &m.job, e);
+        hone_compiler_watch(s->compiler, NULL, NULL);
         hone_job_message_free(&m);
         HONE_TRY(c);
     }
     return HONE_OK;
+}
+
+static hone_code contain(const hone_session *s, hone_err *e) {
+    const hone_toolkit *t = hone_compiler_toolkit(s->compiler);
+    const char *read[1 + HONE_TOOLKIT_INCLUDES] = {t->root};
+    for (size_t i = 0; i < t->n_includes; i++)
+        read[1 + i] = t->includes[i];
+    hone_sandbox_paths p = {.read = read, .n_read = 1 + t->n_includes, .cache = hone_compiler_cache_dir(s->compiler)};
+    return hone_sandbox_enter(&p, e);
 }
 
 int hone_worker_main(const char *device, unsigned threads, bool host) {
@@ -83,12 +121,13 @@ int hone_worker_main(const char *device, unsigned threads, bool host) {
         return 70;
     signal(SIGPIPE, SIG_IGN);
     signal(SIGINT, SIG_IGN);   // the parent decides
+    setenv("CUDA_CACHE_DISABLE", "1", 0);   // the driver's own cache of compiled PTX lies where a worker cannot write; hone loads cubins
     hone_session *s = NULL;
     if (host)
         setpriority(PRIO_PROCESS, 0, 5);   // the worker that feeds a device comes first
     hone_code c = hone_session_open(device, threads, host, &s, &e);
     if (c == HONE_OK)
-        c = hone_sandbox_enter(&e);
+        c = contain(s, &e);
     hone_code sent = hello(out, c == HONE_OK ? s : NULL, c == HONE_OK ? NULL : &e, NULL);
     if (c == HONE_OK && sent == HONE_OK)
         serve(s, 0, out, &e);

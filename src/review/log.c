@@ -1,5 +1,6 @@
 // review/log: reading, verifying and extending reviews.jsonl. One line is one entry as canonical JSON (compact, keys sorted); its `hash` is the SHA-256
 // of the same object without that member, and `prev` the hash of the line before it.
+#include "base/visible.h"
 #include "review/review.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -185,7 +186,7 @@ hone_code hone_review_append(const char *dir, const hone_review_entry *x, hone_e
     char *path = hone_path_join(dir, "reviews.jsonl");
     if (!path)
         return nomem(e);
-    int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0666);
     hone_code c;
     if (fd < 0 || flock(fd, LOCK_EX) != 0)
         c = hone_fail(e, HONE_E_IO, errno, "cannot open '%s': %s", path, strerror(errno));
@@ -210,8 +211,8 @@ const json_t *hone_review_decision(const hone_review_log *l, const char *text_sh
 }
 
 static void rejected(const char *dir, const json_t *x, hone_err *e) {
-    char *by = hone_review_visible(text_of(x, "by"), strlen(text_of(x, "by")));
-    char *why = hone_review_visible(text_of(x, "reason"), strlen(text_of(x, "reason")));
+    char *by = hone_visible(text_of(x, "by"), strlen(text_of(x, "by")));
+    char *why = hone_visible(text_of(x, "reason"), strlen(text_of(x, "reason")));
     hone_fail(e, HONE_E_USAGE, 0, "the kernel in '%s' was rejected by %.128s: %.300s", dir, by ? by : "", why ? why : "");
     hone_free(by);
     hone_free(why);

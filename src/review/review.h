@@ -42,7 +42,4 @@ hone_code hone_review_require(const char *dir, const char *text_sha256, const ch
 
 // untested.c: what the evidence does not say, as sentences; new reference. outcome: hone.outcome/1. task: the candidate's contract; may be NULL.
 json_t *hone_review_untested(const json_t *outcome, const json_t *device, const hone_task *task, bool confirmed);
-// visible.c: a text in which nothing is hidden from a reader: control characters, escape sequences, and Unicode characters that reorder or take no
-// room become <U+202E> and the like. owns: the caller (hone_free); NULL when out of memory. source: "Trojan Source" (Boucher, Anderson 2021).
-char *hone_review_visible(const char *text, size_t n);
 #endif

@@ -1,6 +1,7 @@
 // search/state: what the search knows. Admission (hash, launch plan, duplicates by source), application of outcomes in sequence (costs,
 // duplicates by PTX, rewards), and the population. Everything here is a function of the sequence of admitted candidates and applied
 // outcomes.
+#include "base/visible.h"
 #include "search/internal.h"
 #include <math.h>
 #include <stdio.h>
@@ -136,7 +137,9 @@ static entry *new_entry(search *s, const hone_task *t, const hone_proposal *p, c
     x->cand.len = x->text->len;
     x->cand.tuning = tuning;
     x->cand.n_tuning = t->n_tunes;
-    x->cand.note = p->note ? hone_arena_strdup(s->arena, p->note) : "";
+    char *note = p->note ? hone_visible(p->note, strlen(p->note)) : NULL;   // a model's words, shown while the search goes on
+    x->cand.note = note ? hone_arena_strdup(s->arena, note) : "";
+    hone_free(note);
     x->pub.candidate = &x->cand;
     x->pub.ptx_hash = x->ptx;
     x->arm = -1;

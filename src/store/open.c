@@ -34,6 +34,7 @@ static const char schema[] =
 static hone_code code_of(int rc) {
     switch (rc & 0xff) {
     case SQLITE_CORRUPT:
+    case SQLITE_TOOBIG:
     case SQLITE_NOTADB: return HONE_E_CORRUPT;
     case SQLITE_BUSY:
     case SQLITE_LOCKED: return HONE_E_BUSY;
@@ -85,7 +86,7 @@ static hone_code take_lock(const char *dir, int *out, hone_err *e) {
     char *path = hone_path_join(dir, "lock");
     if (!path)
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory opening an archive");
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);   // it will be cut to nothing: no file elsewhere
     hone_code c = HONE_OK;
     if (fd < 0) {
         c = hone_fail(e, HONE_E_IO, errno, "cannot create '%s': %s", path, strerror(errno));
@@ -134,6 +135,59 @@ static hone_code check_integrity(hone_store *s, hone_err *e) {
     return c;
 }
 
+static hone_code exec_all(sqlite3 *db, const char *sql_text) { return sqlite3_exec(db, sql_text, NULL, NULL, NULL) == SQLITE_OK ? HONE_OK : HONE_E_INTERNAL; }
+
+// The next object of a schema as "type name table sql"; NULL after the last.
+static char *next_object(sqlite3_stmt *st) {
+    if (sqlite3_step(st) != SQLITE_ROW)
+        return NULL;
+    return sqlite3_mprintf("%s %s %s %s", sqlite3_column_text(st, 0), sqlite3_column_text(st, 1), sqlite3_column_text(st, 2), sqlite3_column_text(st, 3));
+}
+
+static bool same_objects(sqlite3_stmt *a, sqlite3_stmt *b) {
+    for (;;) {
+        char *x = next_object(a), *y = next_object(b);
+        bool same = x && y && strcmp(x, y) == 0, end = !x && !y;
+        sqlite3_free(x);
+        sqlite3_free(y);
+        if (!same)
+            return end;
+    }
+}
+
+// An archive may come from others. Its schema must be ours to the letter: no views in place of tables, no triggers, no generated columns, no
+// indexes on expressions; so that reading it computes nothing that its author chose.
+static hone_code check_schema(hone_store *s, hone_err *e) {
+    static const char list[] = "SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_master WHERE name NOT LIKE 'sqlite!_stat%' ESCAPE '!' ORDER BY 1, 2, 3, 4";
+    sqlite3 *model = NULL;
+    sqlite3_stmt *theirs = NULL, *ours = NULL;
+    hone_code c = HONE_OK;
+    if (sqlite3_open_v2(":memory:", &model, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK || exec_all(model, schema) != HONE_OK ||
+        sqlite3_prepare_v2(model, list, -1, &ours, NULL) != SQLITE_OK)
+        c = hone_fail(e, HONE_E_NOMEM, 0, "out of memory opening '%s'", s->path);
+    else if (sqlite3_prepare_v2(s->db, list, -1, &theirs, NULL) != SQLITE_OK)
+        c = hone_store_sql_fail(s, "read the archive's tables", e);
+    else if (!same_objects(ours, theirs))
+        c = corrupt(s, e, "the archive's tables are not those of hone");
+    sqlite3_finalize(ours);
+    sqlite3_finalize(theirs);
+    sqlite3_close(model);
+    return c;
+}
+
+// What a file may make SQLite do is narrowed before anything is read from it.
+static void harden(sqlite3 *db) {
+    static const struct { int what, value; } switches[] = {
+        {SQLITE_DBCONFIG_DEFENSIVE, 1}, {SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0}, {SQLITE_DBCONFIG_ENABLE_TRIGGER, 0}, {SQLITE_DBCONFIG_ENABLE_VIEW, 0},
+        {SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0}, {SQLITE_DBCONFIG_WRITABLE_SCHEMA, 0},
+    };
+    for (size_t i = 0; i < HONE_COUNT(switches); i++)
+        sqlite3_db_config(db, switches[i].what, switches[i].value, NULL);
+    sqlite3_limit(db, SQLITE_LIMIT_LENGTH, HONE_STORE_MAX_TEXT + (1 << 20));
+    sqlite3_limit(db, SQLITE_LIMIT_ATTACHED, 0);
+    sqlite3_limit(db, SQLITE_LIMIT_VDBE_OP, 100000);
+}
+
 static hone_code create_schema(hone_store *s, hone_err *e) {
     char sql[160];
     snprintf(sql, sizeof sql, "PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT", HONE_STORE_APPLICATION_ID, HONE_STORE_VERSION);
@@ -163,7 +217,8 @@ static hone_code check_identity(hone_store *s, bool *fresh, hone_err *e) {
         hone_hint(e, "use the version of hone that wrote it, or choose another output directory");
         return HONE_E_CORRUPT;
     }
-    return check_integrity(s, e);
+    HONE_TRY(check_integrity(s, e));
+    return check_schema(s, e);
 }
 
 // SQLite takes a file that lost its tail for a database and reports damage late; a file that lost its head for a foreign one.
@@ -189,6 +244,7 @@ static hone_code open_db(hone_store *s, hone_err *e) {
     if (sqlite3_open_v2(s->path, &s->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
         return s->db ? hone_store_sql_fail(s, "open the archive", e) : hone_fail(e, HONE_E_NOMEM, 0, "out of memory opening '%s'", s->path);
     sqlite3_extended_result_codes(s->db, 1);
+    harden(s->db);
     sqlite3_busy_timeout(s->db, 5000);
     if (!s->read_only)
         // WAL with NORMAL: a killed process loses nothing that was committed; a power cut may lose the newest commits, never the file.

@@ -224,6 +224,9 @@ static bool own_strings(sqlite3_stmt *st, row_owner *o) {
 static hone_code read_row(hone_store *s, uint64_t run, sqlite3_stmt *st, hone_row *r, row_owner *o, hone_err *e) {
     if (!own_strings(st, o))
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory reading the archive");
+    for (int i = 0; i < 2; i++)   // SQLite keeps a text where a column says INTEGER
+        if (sqlite3_column_type(st, i) != SQLITE_INTEGER || sqlite3_column_int64(st, i) < 0)
+            return hone_fail(e, HONE_E_CORRUPT, 0, "archive '%s' is damaged: a candidate's number is none", s->path);
     r->seq = (uint64_t)sqlite3_column_int64(st, 0);
     r->candidate = (uint64_t)sqlite3_column_int64(st, 1);
     r->hash = o->strings[0], r->tuning_json = o->strings[1], r->proposer = o->strings[2], r->move = o->strings[3], r->note = o->strings[4];
@@ -291,7 +294,8 @@ hone_code hone_store_get(hone_store *s, uint64_t run, const char *key, char **va
     int rc = sqlite3_step(st);
     hone_code c = HONE_OK;
     if (rc == SQLITE_ROW) {
-        *value = hone_strdup((const char *)sqlite3_column_text(st, 0));
+        const char *text = (const char *)sqlite3_column_text(st, 0);
+        *value = hone_strdup(text ? text : "");
         c = *value ? HONE_OK : hone_fail(e, HONE_E_NOMEM, 0, "out of memory reading the archive");
     } else if (rc != SQLITE_DONE) {
         c = hone_store_sql_fail(s, "read a fact", e);

@@ -1,6 +1,7 @@
 // A task file, parsed: finds the `#pragma hone` lines, hands each to its directive's handler (directives.def), and keeps going after
 // an error so that one run reports them all. Grammar of buffers and launches is in parse_args.c and parse_launch.c; what names mean
 // is checked in check.c. Produces the hone_task of task.h.
+#include "base/visible.h"
 #include "task/internal.h"
 #include <string.h>
 
@@ -584,6 +585,9 @@ hone_code hone_task_parse(const char *path, const char *text, size_t len, hone_t
     *out = NULL;
     if (len > HONE_SOURCE_MAX)
         return hone_fail(e, HONE_E_LIMIT, 0, "'%s' has %zu bytes; a task file has at most %u", path, len, HONE_SOURCE_MAX);
+    size_t bad;
+    if (!hone_is_utf8(text, len, &bad))   // programs would disagree on where it ends, or on what it says
+        return hone_fail(e, HONE_E_LIMIT, 0, "'%s' is no UTF-8 text: byte %zu is 0x%02X", path, bad, (unsigned)(unsigned char)text[bad]);
     hone_task *t = task_new(path, text, len);
     if (!t)
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory reading '%s'", path);

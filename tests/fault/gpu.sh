@@ -8,6 +8,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 2
 export HONE_CACHE_DIR=$work/cache
+marks=$HONE_CACHE_DIR/compile   # the one folder in which a worker may make a file
+mkdir -p "$marks"
 failed=0
 timed='even\.cu +[0-9.]+ [nµm]?s'   # that it ran; which of the two is faster depends on how busy this machine is
 searched='[01]'                          # whether something better was found does, too
@@ -34,14 +36,14 @@ expect() {
 }
 
 expect "all is well" 0 "" "physical: measured" "$timed" -- bench --no-roofline --cache cold task.cu even.cu -d cuda:0
-expect "a hang ends the evaluation, and the next one runs" 3 "fail=cuCtxSynchronize:3:hang:odd once=$work/hung" "run\.timeout" "$timed" -- bench --no-roofline --cache cold task.cu odd.cu even.cu -d cuda:0 --job-limit 15s
-[ -e hung ] || { echo "FAIL the hang was not made"; failed=1; }
-expect "an illegal address replaces the worker" 3 "fail=cuCtxSynchronize:2:700:odd once=$work/fault" "run\.fault" "$timed" -- bench --no-roofline --cache cold task.cu odd.cu even.cu -d cuda:0
+expect "a hang ends the evaluation, and the next one runs" 3 "fail=cuCtxSynchronize:3:hang:odd once=$marks/hung" "run\.timeout" "$timed" -- bench --no-roofline --cache cold task.cu odd.cu even.cu -d cuda:0 --job-limit 15s
+[ -e "$marks/hung" ] || { echo "FAIL the hang was not made"; failed=1; }
+expect "an illegal address replaces the worker" 3 "fail=cuCtxSynchronize:2:700:odd once=$marks/fault" "run\.fault" "$timed" -- bench --no-roofline --cache cold task.cu odd.cu even.cu -d cuda:0
 expect "out of memory says what was needed" 4 "memory=20000" "not enough memory" "'x'" "of 20000 bytes are free" "hint" -- bench --no-roofline --cache cold task.cu -d cuda:0
-touch gone
-expect "a device that is lost from the start" 4 "lost=$work/gone" CUDA_ERROR_DEVICE_UNAVAILABLE -- bench --no-roofline --cache cold task.cu -d cuda:0
-expect "a device that is lost on the way" 4 "fail=cuCtxSynchronize:2:46:odd once=$work/last lost=$work/last" "the device 'cuda:0' is lost" hint -- bench --no-roofline --cache cold task.cu odd.cu even.cu -d cuda:0
-expect "one of two devices answers that it is gone, and comes back" "$searched" "devices=2 fail=cuEventSynchronize:1:46 once=$work/one" "best" -- optimize task.cu -d cuda:all -n 4 -q --out two.hone
+touch "$marks/gone"
+expect "a device that is lost from the start" 4 "lost=$marks/gone" CUDA_ERROR_DEVICE_UNAVAILABLE -- bench --no-roofline --cache cold task.cu -d cuda:0
+expect "a device that is lost on the way" 4 "fail=cuCtxSynchronize:2:46:odd once=$marks/last lost=$marks/last" "the device 'cuda:0' is lost" hint -- bench --no-roofline --cache cold task.cu odd.cu even.cu -d cuda:0
+expect "one of two devices answers that it is gone, and comes back" "$searched" "devices=2 fail=cuEventSynchronize:1:46 once=$marks/one" "best" -- optimize task.cu -d cuda:all -n 4 -q --out two.hone
 expect "devices of one model" 0 "devices=2" "$timed" -- bench --no-roofline --cache cold task.cu even.cu -d cuda:0,cuda:1
 expect "devices of different models" 2 "devices=2 other=Other" "do not compare" "--mixed-devices" -- bench --no-roofline --cache cold task.cu -d cuda:all
 expect "different models, asked for" 0 "devices=2 other=Other" baseline -- bench --no-roofline --cache cold task.cu -d cuda:all --mixed-devices

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -218,6 +219,129 @@ static void disk_cache_survives_and_ignores_damage(void **s) {
     hone_compiler_close(c);
 }
 
+// ---- an entry that another put there. Each way leaves something at PATH where the true entry was; OTHER is a true entry of another source.
+static char *slurp(const char *path, size_t *n) {
+    char *data = NULL;
+    assert_int_equal(hone_read_file(path, 64 << 20, &data, n, NULL), HONE_OK);
+    return data;
+}
+
+static void put(const char *path, const char *data, size_t n) {
+    unlink(path);
+    assert_int_equal(hone_write_file(path, data, n, NULL), HONE_OK);
+    assert_int_equal(chmod(path, 0600), 0);
+}
+
+static void other_entry(const char *path, const char *other) {
+    size_t n;
+    char *data = slurp(other, &n);
+    put(path, data, n);
+    hone_free(data);
+}
+static void cut_entry(const char *path, const char *other) {
+    (void)other;
+    size_t n;
+    char *data = slurp(path, &n);
+    put(path, data, n / 2);
+    hone_free(data);
+}
+static void changed_entry(const char *path, const char *other) {
+    (void)other;
+    size_t n;
+    char *data = slurp(path, &n);
+    data[n / 2] ^= 1;
+    put(path, data, n);
+    hone_free(data);
+}
+static void empty_entry(const char *path, const char *other) {
+    (void)other;
+    put(path, "", 0);
+}
+static void open_to_others(const char *path, const char *other) {
+    (void)other;
+    assert_int_equal(chmod(path, 0666), 0);
+}
+static void symbolic_link(const char *path, const char *other) {
+    (void)other;
+    char target[400];
+    snprintf(target, sizeof target, "%s.moved", path);
+    assert_int_equal(rename(path, target), 0);
+    assert_int_equal(symlink(target, path), 0);
+}
+static void hard_link(const char *path, const char *other) {
+    (void)other;
+    char second[400];
+    snprintf(second, sizeof second, "%s.linked", path);
+    assert_int_equal(link(path, second), 0);
+}
+static void named_pipe(const char *path, const char *other) {
+    (void)other;
+    unlink(path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+}
+static void of_another_user(const char *path, const char *other) {
+    (void)other;
+    if (chown(path, 12345, 12345) != 0)   // only root may give files away
+        assert_int_equal(chmod(path, 0666), 0);
+}
+
+static const hone_compiled *compile_here(hone_compiler *c, const hone_source *src) {
+    const hone_compiled *k;
+    assert_int_equal(hone_compile(c, src, &k, NULL), HONE_OK);
+    return k;
+}
+
+static void entry_of(const char *base, const hone_source *src, char path[300], char hash[HONE_HASH_HEX]) {
+    hone_compiler *c = open_compiler(base);
+    const hone_compiled *k = compile_here(c, src);
+    snprintf(path, 300, "%s/compile/%s", base, k->key);
+    memcpy(hash, k->ptx_hash, HONE_HASH_HEX);
+    hone_compiled_release(c, k);
+    hone_compiler_close(c);
+}
+
+static void a_poisoned_entry_is_compiled_again(void **s) {
+    (void)s;
+    static void (*const ways[])(const char *path, const char *other) = {other_entry, cut_entry, changed_entry, empty_entry, open_to_others, symbolic_link,
+                                                                        hard_link, named_pipe, of_another_user};
+    char base[200], path[300], other[300], hash[HONE_HASH_HEX], theirs[HONE_HASH_HEX];
+    hone_source src = source_of(test_kernels[0]), evil = source_of("extern \"C\" __global__ void evil(int *p) { *p = 666; }\n");
+    snprintf(base, sizeof base, "%s/poison", dir);
+    entry_of(base, &evil, other, theirs);
+    for (size_t i = 0; i < HONE_COUNT(ways); i++) {
+        entry_of(base, &src, path, hash);
+        ways[i](path, other);
+        hone_compiler *c = open_compiler(base);
+        const hone_compiled *k = compile_here(c, &src);
+        if (k->from_cache || strcmp(k->ptx_hash, hash) != 0)
+            fail_msg("way %zu: the entry was taken", i);
+        hone_compiled_release(c, k);
+        hone_compiler_close(c);
+        c = open_compiler(base);   // and a good one took its place
+        k = compile_here(c, &src);
+        if (!k->from_cache)
+            fail_msg("way %zu: no entry was put in its place", i);
+        hone_compiled_release(c, k);
+        hone_compiler_close(c);
+    }
+}
+
+static void the_cache_is_its_owners_alone(void **s) {
+    (void)s;
+    char base[200], path[300], hash[HONE_HASH_HEX], folder[300];
+    struct stat st;
+    hone_source src = source_of(test_kernels[0]);
+    snprintf(base, sizeof base, "%s/open", dir);
+    snprintf(folder, sizeof folder, "%s/compile", base);
+    assert_int_equal(hone_mkdirs(folder, NULL), HONE_OK);
+    assert_int_equal(chmod(folder, 0777), 0);
+    entry_of(base, &src, path, hash);
+    assert_int_equal(stat(folder, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0700);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 077, 0);
+}
+
 static void disk_cache_is_bounded(void **s) {
     (void)s;
     char bounded[300], list[400];
@@ -263,6 +387,8 @@ int main(void) {
         cmocka_unit_test(flags_have_a_list),
         cmocka_unit_test(tuning_and_flags_change_the_result),
         cmocka_unit_test(disk_cache_survives_and_ignores_damage),
+        cmocka_unit_test(a_poisoned_entry_is_compiled_again),
+        cmocka_unit_test(the_cache_is_its_owners_alone),
         cmocka_unit_test(disk_cache_is_bounded),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);

@@ -25,6 +25,12 @@ static void answer(const hone_job *j, const char *more) {
     say(text);
 }
 
+static void note(bool compiling) {
+    char *text = hone_note_dump(compiling);
+    say(text);
+    free(text);
+}
+
 static void act(const hone_job *j) {
     const char *what = j->task_text;
     if (!strcmp(what, "hang")) {
@@ -35,6 +41,36 @@ static void act(const hone_job *j) {
         fflush(stderr);
         signal(SIGSEGV, SIG_DFL);   // a sanitizer's handler would make an exit of it
         raise(SIGSEGV);
+    } else if (!strcmp(what, "crash with bytes")) {
+        fprintf(stderr, "\xff\xfe\xc0\x80 \x1b[2J caf\xc3");
+        fflush(stderr);
+        signal(SIGSEGV, SIG_DFL);
+        raise(SIGSEGV);
+    } else if (!strcmp(what, "crash compiling")) {
+        note(true);
+        signal(SIGSEGV, SIG_DFL);
+        raise(SIGSEGV);
+    } else if (!strcmp(what, "crash compiled")) {
+        note(true);
+        note(false);
+        signal(SIGSEGV, SIG_DFL);
+        raise(SIGSEGV);
+    } else if (!strcmp(what, "hang compiling")) {
+        note(true);
+        for (;;)
+            pause();
+    } else if (!strcmp(what, "out of CPU compiling")) {
+        note(true);
+        raise(SIGXCPU);
+    } else if (!strcmp(what, "out of CPU")) {
+        raise(SIGXCPU);
+    } else if (!strcmp(what, "notes without end")) {
+        for (;;)
+            note(false);
+    } else if (!strcmp(what, "compiles")) {
+        note(true);
+        note(false);
+        answer(j, "");
     } else if (!strcmp(what, "leave")) {
         _exit(3);
     } else if (!strcmp(what, "garbage")) {
@@ -151,6 +187,12 @@ static void bad_workers_become_findings(void **s) {
         {"leave", "run.crash", "status 3", 0},               {"garbage", "run.crash", "no JSON", 0},
         {"other-schema", "run.crash", "hone.outcome/9", 0},  {"other-id", "run.crash", "answer is for job", 0},
         {"oversized", "run.crash", "exceeds the limit", 0},  {"half", "run.timeout", "did not finish", 0.4},
+        {"crash compiling", "compile.crash", "compiler ended its worker process with signal 11", 0},
+        {"crash compiled", "run.crash", "evaluation ended", 0},
+        {"hang compiling", "compile.limit", "compiler did not finish", 0.3},
+        {"out of CPU compiling", "compile.limit", "CPU time", 0},
+        {"out of CPU", "run.timeout", "signal", 0},
+        {"notes without end", "run.timeout", "did not finish", 0.3},
     };
     hone_pool *p = open_pool(1);
     for (size_t i = 0; i < HONE_COUNT(table); i++) {
@@ -173,6 +215,32 @@ static void a_crash_keeps_its_last_words(void **s) {
     const char *words = json_string_value(json_object_get(o->findings[0].evidence, "stderr"));
     assert_non_null(words);
     assert_non_null(strstr(words, "about to fall"));
+    hone_outcome_free(o);
+    hone_pool_close(p);
+}
+
+static void strange_last_words_are_spelled_out(void **s) {
+    (void)s;
+    hone_pool *p = open_pool(1);
+    hone_outcome *o = run(p, "crash with bytes", 0);
+    const char *words = json_string_value(json_object_get(o->findings[0].evidence, "stderr"));
+    assert_non_null(words);
+    assert_string_equal(words, "<FF><FE><C0><80> <U+001B>[2J caf<C3>");
+    char *text = hone_outcome_dump(o);
+    hone_outcome *again = NULL;
+    assert_non_null(text);
+    assert_int_equal(hone_outcome_parse(text, strlen(text), &again, NULL), HONE_OK);
+    hone_outcome_free(again);
+    hone_free(text);
+    hone_outcome_free(o);
+    hone_pool_close(p);
+}
+
+static void notes_come_before_the_answer(void **s) {
+    (void)s;
+    hone_pool *p = open_pool(1);
+    hone_outcome *o = run(p, "compiles", 0);
+    assert_int_equal(o->verdict, HONE_PASS);
     hone_outcome_free(o);
     hone_pool_close(p);
 }
@@ -337,7 +405,9 @@ int main(int argc, char **argv) {
         return fake_worker(argv[2] + strlen("fake:"));
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_device_introduces_itself),  cmocka_unit_test(bad_workers_become_findings),
-        cmocka_unit_test(a_crash_keeps_its_last_words), cmocka_unit_test(much_stderr_does_not_block),
+        cmocka_unit_test(a_crash_keeps_its_last_words),
+        cmocka_unit_test(strange_last_words_are_spelled_out),
+        cmocka_unit_test(notes_come_before_the_answer), cmocka_unit_test(much_stderr_does_not_block),
         cmocka_unit_test(a_leaving_worker_is_replaced), cmocka_unit_test(an_idle_worker_may_die),
         cmocka_unit_test(artifacts_arrive),            cmocka_unit_test(many_jobs_share_the_workers),
         cmocka_unit_test(no_slot_is_busy),             cmocka_unit_test(a_worker_that_cannot_start_says_why),

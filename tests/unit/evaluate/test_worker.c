@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #define HEAD                                                                                                                            \
@@ -21,14 +22,20 @@
 
 static hone_pool *pool;
 
-static hone_outcome *run(const char *candidate, unsigned stages, uint64_t seed) {
+static hone_outcome *run_job(hone_job j) {
     static uint64_t id;
-    hone_job j = {.id = ++id, .task_path = "scale.cu", .task_text = TASK, .candidate_text = candidate, .stages = stages, .seed = seed};
+    j.id = ++id;
+    j.task_path = "scale.cu";
+    j.task_text = TASK;
     hone_err e = {0};
     hone_outcome *o = NULL;
     if (hone_pool_submit(pool, &j, &e) != HONE_OK || hone_pool_wait(pool, 120000, NULL, &o, &e) != HONE_OK)
         fail_msg("%s", e.msg);
     return o;
+}
+
+static hone_outcome *run(const char *candidate, unsigned stages, uint64_t seed) {
+    return run_job((hone_job){.candidate_text = candidate, .stages = stages, .seed = seed});
 }
 
 static void show(const hone_outcome *o) {
@@ -84,6 +91,30 @@ static void wrong_candidates_are_refused_by_name(void **s) {
             assert_true(has_finding(o, table[i].kind));
         hone_outcome_free(o);
     }
+}
+
+// Were there a gap in the static rules, a file of the user still could not be read: it is not there for a worker.
+static void files_are_not_there_for_the_compiler(void **s) {
+    (void)s;
+    if (!hone_sandbox_landlock()) {
+        print_message("SKIPPED: the kernel has no Landlock\n");
+        skip();
+    }
+    char path[] = "/tmp/hone-header-XXXXXX", text[2000];
+    int fd = mkstemp(path);
+    assert_true(fd >= 0 && write(fd, "#define ONE 1.0f\n", 17) == 17);
+    close(fd);
+    const char *const includes[] = {path, "/etc/passwd"};
+    for (size_t i = 0; i < HONE_COUNT(includes); i++) {
+        snprintf(text, sizeof text, "%s#include \"%s\"\n", CANDIDATE("scale<<<cdiv(N,256), 256>>>", "if (i < N) B[i] = 2.0f * A[i] + 1.0f;"), includes[i]);
+        hone_outcome *o = run_job((hone_job){.candidate_text = text, .stages = HONE_STAGE_STATIC | HONE_STAGE_COMPILE, .seed = 1, .without_static = true});
+        if (!has_finding(o, "compile.error") || !strstr(o->findings[0].message, "Permission denied"))
+            show(o);
+        assert_true(has_finding(o, "compile.error"));
+        assert_non_null(strstr(o->findings[0].message, "Permission denied"));
+        hone_outcome_free(o);
+    }
+    unlink(path);
 }
 
 static void good_candidates_pass_and_replay(void **s) {
@@ -182,6 +213,7 @@ int main(int argc, char **argv) {
         return 0;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_baseline_passes_everything), cmocka_unit_test(wrong_candidates_are_refused_by_name),
+        cmocka_unit_test(files_are_not_there_for_the_compiler),
         cmocka_unit_test(good_candidates_pass_and_replay), cmocka_unit_test(outcomes_survive_the_trip)};
     int r = cmocka_run_group_tests(tests, NULL, close_pool);
     return r;

@@ -1,4 +1,5 @@
 // The review log (chain, decisions, refusals), texts made visible, and what was not tested.
+#include "base/visible.h"
 #include "review/review.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -122,7 +123,7 @@ static void broken_takes_nothing(void **state) {
 }
 
 static void shows(const char *text, size_t n, const char *want) {
-    char *v = hone_review_visible(text, n);
+    char *v = hone_visible(text, n);
     assert_string_equal(v, want);
     hone_free(v);
 }

@@ -257,6 +257,108 @@ static void fill(const char *dir, unsigned rows) {
     hone_store_close(s);
 }
 
+// ---- archives from others: whatever SQL made them, reading is an error or harmless, and nothing of theirs runs
+static void change(const char *dir, const char *sql) {
+    char path[300], *why = NULL;
+    sqlite3 *db;
+    snprintf(path, sizeof path, "%s/archive.db", dir);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    sqlite3_exec(db, "PRAGMA journal_mode=DELETE; PRAGMA ignore_check_constraints=ON", NULL, NULL, NULL);
+    if (sqlite3_exec(db, sql, NULL, NULL, &why) != SQLITE_OK)
+        fail_msg("%s: %s", sql, why);
+    sqlite3_close(db);
+}
+
+static int count_whole(void *ctx, const hone_row *row) {
+    size_t *n = ctx;
+    if (row->text)
+        *n += row->len < 4096 && strlen(row->text) <= row->len;
+    return *n > 100;
+}
+
+static hone_code read_through(const char *dir, bool read_only, size_t *rows) {
+    hone_store *s;
+    hone_err e = {0};
+    uint64_t run;
+    *rows = 0;
+    hone_code c = hone_store_open(dir, read_only, &s, &e);
+    if (c != HONE_OK)
+        return c;
+    char *fact = NULL;
+    c = hone_store_latest_run(s, &run, &e);
+    if (c == HONE_OK)
+        c = hone_store_each(s, run, count_whole, rows, &e);
+    if (c == HONE_OK)
+        c = hone_store_get(s, run, "best", &fact, &e);
+    hone_free(fact);
+    hone_store_close(s);
+    return c;
+}
+
+static void hostile_archives(void **state) {
+    static const struct { const char *sql; bool refused; } table[] = {
+        {"DROP TABLE sample; CREATE VIEW sample AS SELECT 1 AS run", true},
+        {"ALTER TABLE candidate RENAME TO c2; CREATE VIEW candidate AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM n) SELECT 1 AS run, x AS seq, x AS id, "
+         "'h' AS hash, 1 AS text, '' AS tuning, '' AS proposer, '' AS move, '' AS note, NULL AS parent1, NULL AS parent2, '' AS ptx_hash, 1 AS ok, 1.0 AS time_us, "
+         "1.0 AS seconds, NULL AS outcome FROM n", true},
+        {"CREATE TRIGGER t AFTER INSERT ON fact BEGIN DELETE FROM candidate; END", true},
+        {"CREATE TABLE extra(x)", true},
+        {"CREATE INDEX i ON candidate(abs(seq))", true},
+        {"ALTER TABLE fact ADD COLUMN more AS (key || key)", true},
+        {"DROP TABLE text", true},
+        {"PRAGMA foreign_keys=OFF; UPDATE candidate SET seq='x' WHERE seq=2; UPDATE candidate SET seq='y' WHERE seq=1", true},
+        {"PRAGMA foreign_keys=OFF; UPDATE candidate SET seq=-5 WHERE seq=1; UPDATE candidate SET id=-5 WHERE seq=2", true},
+        {"UPDATE text SET data=zeroblob(3)", true},
+        {"UPDATE text SET data=zeroblob(200000000)", true},
+        {"UPDATE text SET data=x'28b52ffdffffffffffffffff7f00'", true},   // zstd: a frame that says it holds 2^63 bytes
+        {"UPDATE text SET data=''", true},
+        {"PRAGMA foreign_keys=OFF; UPDATE candidate SET text=99999", true},
+        {"UPDATE candidate SET outcome=x'00'", true},
+        {"PRAGMA user_version=2", true},
+        {"PRAGMA application_id=0", true},
+        {"DELETE FROM candidate; DELETE FROM finding; DELETE FROM sample; DELETE FROM text; DELETE FROM fact; DELETE FROM run", true},
+        {"INSERT OR REPLACE INTO fact SELECT id, 'best', x'ff00ff' FROM run", false},
+        {"UPDATE candidate SET time_us='NaN', seconds=9e999, ok='maybe', parent1=NULL, note=x'ff1b5b324a00', tuning='{', hash=zeroblob(9)", false},
+        {"UPDATE fact SET value=x'ff00'; INSERT OR REPLACE INTO fact SELECT id, 'best', x'00' FROM run", true},
+    };
+    for (size_t i = 0; i < HONE_COUNT(table); i++) {
+        char dir[200];
+        size_t rows;
+        snprintf(dir, sizeof dir, "%s/hostile-%zu", (const char *)*state, i);
+        fill(dir, 3);
+        assert_int_equal(read_through(dir, true, &rows), HONE_OK);
+        assert_int_equal(rows, 3);
+        change(dir, table[i].sql);
+        hone_code c = read_through(dir, true, &rows);
+        if ((c != HONE_OK) != table[i].refused || rows > 3)
+            fail_msg("'%.60s': %s, %zu rows", table[i].sql, hone_code_name(c), rows);
+        c = read_through(dir, false, &rows);
+        if ((c != HONE_OK) != table[i].refused || rows > 3)
+            fail_msg("writing, '%.60s': %s, %zu rows", table[i].sql, hone_code_name(c), rows);
+    }
+}
+
+// The lock is cut to nothing when it is taken: a link to somebody's file must not be.
+static void a_lock_that_is_a_link(void **state) {
+    char dir[200], lock[220], victim[220];
+    hone_store *s;
+    hone_err e = {0};
+    snprintf(dir, sizeof dir, "%s/linked", (const char *)*state);
+    snprintf(lock, sizeof lock, "%.190s/lock", dir);
+    snprintf(victim, sizeof victim, "%s/precious", (const char *)*state);
+    fill(dir, 1);
+    FILE *f = fopen(victim, "w");
+    assert_non_null(f);
+    fputs("keep me", f);
+    fclose(f);
+    unlink(lock);
+    assert_int_equal(symlink(victim, lock), 0);
+    assert_int_not_equal(hone_store_open(dir, false, &s, &e), HONE_OK);
+    struct stat st;
+    assert_int_equal(stat(victim, &st), 0);
+    assert_int_equal(st.st_size, 7);
+}
+
 static void truncated(void **state) {
     fill(*state, 40);
     char path[256];
@@ -573,6 +675,8 @@ int main(void) {
         T(truncated),
         T(every_edit_breaks_the_chain),
         T(every_byte_counts),
+        T(hostile_archives),
+        T(a_lock_that_is_a_link),
         T(another_version),
         T(empty_file_is_a_new_archive),
         T(no_runs_yet),

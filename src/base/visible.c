@@ -1,6 +1,10 @@
-// review/visible: texts for the eyes of a reviewer. See review.h. Tabs and line ends stay; what a terminal would act on, or what would change the order
-// or the visibility of other characters, is spelled out. Bytes that are no UTF-8 become <XX>.
-#include "review/review.h"
+// Texts of others for a person's eyes or for JSON; see visible.h. Tabs and line ends stay; what a terminal would act on, or what would change the
+// order or the visibility of other characters, is spelled out. Bytes that are no UTF-8 become <XX>.
+#include "base/base.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "base/visible.h"
+#include <stdint.h>
 #include <string.h>
 
 enum { MAX_VISIBLE = 256 << 20 };
@@ -32,7 +36,7 @@ static bool hides(uint32_t cp) {
     return false;
 }
 
-char *hone_review_visible(const char *text, size_t n) {
+char *hone_visible(const char *text, size_t n) {
     hone_str out;
     hone_str_init(&out, MAX_VISIBLE);
     for (size_t i = 0; i < n;) {
@@ -49,4 +53,17 @@ char *hone_review_visible(const char *text, size_t n) {
     char *own = out.failed ? NULL : hone_str_take(&out);
     hone_str_free(&out);
     return own;
+}
+
+bool hone_is_utf8(const char *text, size_t n, size_t *bad) {
+    for (size_t i = 0; i < n;) {
+        uint32_t cp = 0;
+        size_t len = decode((const unsigned char *)text + i, n - i, &cp);
+        if (len == 0 || cp == 0) {
+            *bad = i;
+            return false;
+        }
+        i += len;
+    }
+    return true;
 }
