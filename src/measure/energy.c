@@ -42,11 +42,12 @@ static hone_code next_edge(const meter *m, double limit_s, edge *out, hone_nvml_
     double from = now(m), before = from;
     HONE_TRY(look(m, &r, &done, e));
     unsigned long long old = r.energy_mj;
+    bool answered = r.has_energy_mj;
     for (;;) {
         before = now(m);
         HONE_TRY(look(m, &r, &done, e));
         double t = now(m);
-        if (!r.has_energy_mj)
+        if (!answered || !r.has_energy_mj)
             return hone_fail(e, HONE_E_UNSUPPORTED, 0, "NVML's energy counter stopped answering");
         if (r.energy_mj < old)
             return hone_fail(e, HONE_E_DEVICE, 0, "NVML's energy counter went backwards");
