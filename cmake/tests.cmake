@@ -15,6 +15,7 @@ add_custom_command(TARGET physicaldriver POST_BUILD
 set_property(GLOBAL APPEND PROPERTY hone_test_targets physicaldriver)
 add_library(fakenvml MODULE EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/tests/fault/fake_nvml.c)   # NVML as a test says; beside the physical driver
 target_link_libraries(fakenvml PRIVATE m)
+target_link_options(fakenvml PRIVATE -Wl,-soname,libnvidia-ml.so.1)   # a program that has it loaded finds it by this name
 set_target_properties(fakenvml PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fakegpu PREFIX "" OUTPUT_NAME libnvidia-ml SUFFIX .so.1)
 set_property(GLOBAL APPEND PROPERTY hone_test_targets fakenvml)
 if(CMOCKA_FOUND)
@@ -44,7 +45,7 @@ if(CMOCKA_FOUND)
       add_dependencies(${room}_${name} honegpu)
     endif()
     if(room MATCHES "^(gpu|measure|search)$")
-      add_dependencies(${room}_${name} fakedriver)
+      add_dependencies(${room}_${name} fakedriver physicaldriver fakenvml)
     endif()
     add_test(NAME unit/${room}/${name} COMMAND ${room}_${name})
     set_property(GLOBAL APPEND PROPERTY hone_test_targets ${room}_${name})

@@ -228,6 +228,10 @@ static hone_code collect(const meter *m, bool paired, unsigned blocks, hone_ener
     return HONE_OK;
 }
 
+hone_code hone_energy_no_source(hone_err *e) {
+    return hone_fail(e, HONE_E_UNSUPPORTED, 0, "NVML has neither an energy counter nor a power reading for this device");
+}
+
 static hone_code find_source(meter *m, hone_energy *out, hone_err *e) {
     hone_nvml_reading r;
     m->s->read(m->s->self, &r);
@@ -237,7 +241,7 @@ static hone_code find_source(meter *m, hone_energy *out, hone_err *e) {
     } else if (r.has_power_mw) {
         m->integrated = true;
     } else {
-        return hone_fail(e, HONE_E_UNSUPPORTED, 0, "NVML has neither an energy counter nor a power reading for this device");
+        return hone_energy_no_source(e);
     }
     out->integrated = m->integrated;
     out->tick_s = m->tick_s;

@@ -8,6 +8,7 @@
 //   scale=FACTOR       of what is modelled: small problems that take as long as large ones
 //   noise=SHARE        of a launch's time, at random; default 0.001
 //   bias=SHARE         of a program's time, the same at every launch of it: what the model does not know
+//   gapless=1          the device's clock moves by work alone: how busy the host is does not show in times
 //   memory=BYTES       of a device; more is CUDA_ERROR_OUT_OF_MEMORY
 //   fail=CALL:N:RESULT[:KERNEL]   the N-th call of CALL answers RESULT (a number, or `hang`), counted from when KERNEL was first looked up
 //   once=FILE          fail only while FILE does not exist, and make it
@@ -36,7 +37,7 @@ static struct {
     size_t memory, used;
     long fail_at, seen, launches;
     int fail_with, poisoned, current;
-    bool armed;
+    bool armed, gapless;
     double busy_until_s, emulated_s;
     struct { CUdeviceptr at; size_t bytes; } allocations[MAX_ALLOCATIONS];
 } gpu = {.devices = 1, .scale = 1, .noise = 0.001};
@@ -57,6 +58,8 @@ static void set(const char *key, const char *value) {
         gpu.noise = atof(value);
     else if (!strcmp(key, "bias"))
         gpu.bias = atof(value);
+    else if (!strcmp(key, "gapless"))
+        gpu.gapless = atoi(value);
     else if (!strcmp(key, "memory"))
         gpu.memory = strtoull(value, NULL, 0);
     else if (!strcmp(key, "once"))
@@ -259,7 +262,7 @@ API CUresult cuMemFree_v2(CUdeviceptr p) {
 
 // ---- the timeline: work is computed when it is sent, while the device's clock stands still, and ends when the device would have done it
 
-static double device_now(void) { return now() - gpu.emulated_s; }
+static double device_now(void) { return gpu.gapless ? gpu.busy_until_s : now() - gpu.emulated_s; }
 
 static void works_for(double us) {
     double t = device_now();
