@@ -108,10 +108,35 @@ static void put_head(const json_t *r, hone_str *out) {
 
 // ---- sections
 
+static void put_energy(const json_t *r, hone_str *out) {
+    const json_t *e = json_object_get(r, "energy");
+    hone_str payback;
+    if (!e)
+        return;
+    hone_str_add(out, "<h2>Energy</h2>\n");
+    hone_chart_energy(r, out);
+    hone_table_front(r, out);
+    if (!strcmp(hone_doc_text(e, "kind"), "absent")) {
+        hone_str_add(out, "<p class=soft>Energy per run is not known: ");
+        hone_html_text(out, hone_doc_text(e, "reason"));
+        hone_str_add(out, ".\n");
+    }
+    hone_str_init(&payback, 1 << 12);
+    hone_text_payback(r, &payback);
+    if (payback.len) {
+        payback.s[0] = 'T';
+        hone_str_add(out, "<p>");
+        hone_html_text(out, payback.s);
+        hone_str_add(out, ".\n");
+    }
+    hone_str_free(&payback);
+}
+
 static void put_charts(const json_t *r, hone_str *out) {
     hone_str_add(out, "<h2>Time</h2>\n");
     hone_chart_times(r, out);
     hone_table_sizes(r, out);
+    put_energy(r, out);
     hone_str_add(out, "<div class=two><section><h2>Search</h2>\n");
     hone_chart_convergence(r, out);
     hone_str_add(out, "</section><section><h2>Where it stands on the machine</h2>\n");

@@ -38,7 +38,7 @@ typedef struct world {
     hone_report_input in;
 } world;
 
-static hone_timing modelled(double us) { return (hone_timing){us, us / 1.25, us * 1.25, true, 0.25, us}; }
+static hone_timing modelled(double us) { return (hone_timing){.time_us = us, .lo_us = us / 1.25, .hi_us = us * 1.25, .modelled = true, .error_band = 0.25, .cost = us}; }
 
 static void add(world *w, unsigned id, unsigned parent, const char *proposer, const char *move, double us) {
     w->c[id] = (hone_candidate){.id = id,
