@@ -66,6 +66,7 @@ add_test(NAME diff/gpu_diff COMMAND ${CMAKE_COMMAND} -E env ASAN_OPTIONS=detect_
 
 # Hang, fault, loss, memory, several devices: the paths for hardware, on that driver.
 add_test(NAME cli/gpu_faults COMMAND ${CMAKE_SOURCE_DIR}/tests/fault/gpu.sh $<TARGET_FILE:hone> $<TARGET_FILE:physicaldriver>)
+add_test(NAME cli/gpu_energy COMMAND ${CMAKE_SOURCE_DIR}/tests/fault/energy.sh $<TARGET_FILE:hone> $<TARGET_FILE:physicaldriver>)
 
 # Command-line tests: tests/cli/*.sh through tests/cli/run.sh. One worker process each at most, so that two run side by side.
 file(GLOB cli_tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/cli/*.sh)
@@ -231,7 +232,7 @@ foreach(test ${all_tests})
     string(APPEND asan ":quarantine_size_mb=4")
   endif()
   set(limit 300)
-  if(test MATCHES "^(cudart/|mcp/sdk|exploits|unit/check/test_judge|cli/gpu_faults)")   # nvcc over templates, an SDK from PyPI, and many evaluations
+  if(test MATCHES "^(cudart/|mcp/sdk|exploits|unit/check/test_judge|cli/gpu_)")   # nvcc over templates, an SDK from PyPI, and many evaluations
     set(limit 900)
   endif()
   set_tests_properties(${test} PROPERTIES TIMEOUT ${limit} ENVIRONMENT "ASAN_OPTIONS=${asan};UBSAN_OPTIONS=print_stacktrace=1;HONE_ASAN_PRELOAD=${preload}")

@@ -125,8 +125,8 @@ void hone_chart_energy(const json_t *result, hone_str *out) {
         return;
     hone_str_addf(out, "<figure><svg viewBox=\"0 0 %d %d\" role=img aria-label=\"time and energy of the candidates\">", WIDTH, HEIGHT);
     put_axes(&p);
-    put_front(&p);
     put_candidates(&p);
+    put_front(&p);
     put_arm(&p, "baseline", "fb", "sb", "tb");
     put_arm(&p, "best", "fx", "sx", "tx");
     hone_str_addf(out, "</svg><figcaption>One dot per candidate, measured beside the baseline. The line is the front: no candidate lies below and left of it. "

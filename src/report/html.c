@@ -42,6 +42,12 @@ static const char *verdict_words(const char *verdict, bool modelled) {
     return "";
 }
 
+// What the factor is of, when it is not time.
+static const char *objective_words(const json_t *r) {
+    const char *o = hone_doc_text(json_object_get(r, "task"), "objective");
+    return !strcmp(o, "energy") ? "energy per run; " : !strcmp(o, "edp") ? "energy × time per run; " : "";
+}
+
 static void put_verdict(const json_t *r, hone_str *out) {
     char s[HONE_TEXT], lo[HONE_TEXT], hi[HONE_TEXT];
     const char *verdict = hone_doc_text(r, "verdict");
@@ -53,7 +59,7 @@ static void put_verdict(const json_t *r, hone_str *out) {
     hone_html_text(out, verdict);
     hone_str_add(out, "\">");
     hone_html_text(out, verdict);
-    hone_str_addf(out, "</div><div class=soft>%s", verdict_words(verdict, is_virtual(r)));
+    hone_str_addf(out, "</div><div class=soft>%s%s", objective_words(r), verdict_words(verdict, is_virtual(r)));
     if (found && hone_doc_has_number(r, "speedup_lo"))
         hone_str_addf(out, ": between %s and %s", hone_text_factor(hone_doc_number(r, "speedup_lo"), lo),
                       hone_text_factor(hone_doc_number(r, "speedup_hi"), hi));
