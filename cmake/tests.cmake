@@ -67,6 +67,7 @@ add_test(NAME diff/gpu_diff COMMAND ${CMAKE_COMMAND} -E env ASAN_OPTIONS=detect_
 # Hang, fault, loss, memory, several devices: the paths for hardware, on that driver.
 add_test(NAME cli/gpu_faults COMMAND ${CMAKE_SOURCE_DIR}/tests/fault/gpu.sh $<TARGET_FILE:hone> $<TARGET_FILE:physicaldriver>)
 add_test(NAME cli/gpu_energy COMMAND ${CMAKE_SOURCE_DIR}/tests/fault/energy.sh $<TARGET_FILE:hone> $<TARGET_FILE:physicaldriver>)
+add_test(NAME cli/gpu_bench COMMAND ${CMAKE_SOURCE_DIR}/tests/fault/bench.sh $<TARGET_FILE:hone> $<TARGET_FILE:physicaldriver>)
 add_test(NAME cli/gpu_counters COMMAND ${CMAKE_SOURCE_DIR}/tests/fault/counters.sh $<TARGET_FILE:hone> $<TARGET_FILE:physicaldriver> ${CMAKE_SOURCE_DIR}/tests)
 
 # Command-line tests: tests/cli/*.sh through tests/cli/run.sh. One worker process each at most, so that two run side by side.

@@ -186,6 +186,15 @@ static hone_code pair_mode(hone_stage_run *x, size_t i, const hone_arm *candidat
     return c;
 }
 
+// Nobody's fault, but what was timed is not what ptxas's statistics describe.
+static void note_jit(hone_stage_run *x, const hone_program *p) {
+    if (p->jit)
+        hone_findings_add(&x->r->findings, HONE_F_TIME_JIT, NULL, 0, json_pack("{s:i}", "result", CUDA_ERROR_NO_BINARY_FOR_GPU),
+                          "the driver did not take the machine code for compute capability %u.%u (CUDA_ERROR_NO_BINARY_FOR_GPU) and compiled the PTX itself: "
+                          "the registers, spills and cubin reported are not those that were timed",
+                          x->s->target.cc / 10, x->s->target.cc % 10);
+}
+
 static hone_code pair_size(hone_stage_run *x, size_t i, physical *t, hone_err *e) {
     hone_session *s = x->s;
     hone_code c = hone_session_workload(s, i, e);
@@ -201,6 +210,8 @@ static hone_code pair_size(hone_stage_run *x, size_t i, physical *t, hone_err *e
     if (c == HONE_OK)
         c = hone_bound_make(s->sizes[i].workload, x->plans[i], &b, e);
     hone_arm candidate = {&b, p};
+    if (c == HONE_OK && i == 0)
+        note_jit(x, p);
     if (c == HONE_OK)
         c = pair_mode(x, i, &candidate, false, &t->cold, e);
     if (c == HONE_OK && x->job->timing_warm)

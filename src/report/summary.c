@@ -132,6 +132,19 @@ static void put_why(const painter *p) {
         hone_str_addf(p->out, "  %-10sthe baseline is bound by %s\n", "", hone_bottleneck_words(hone_doc_text(baseline, "bottleneck")));
 }
 
+// What was timed is not what the compiler's statistics describe.
+static void put_jit(const painter *p) {
+    size_t i;
+    json_t *f;
+    json_array_foreach(hone_doc_list(p->r, "outcomes.baseline.findings"), i, f) {
+        if (strcmp(hone_doc_text(f, "kind"), "time.jit-compiled") != 0)
+            continue;
+        label(p, "note");
+        hone_str_addf(p->out, "%s%s%s\n", p->yellow, hone_doc_text(f, "message"), p->off);
+        return;
+    }
+}
+
 static void put_search(const painter *p) {
     const json_t *d = json_object_get(p->r, "duplicates");
     double n = hone_doc_number(p->r, "evaluations"), same = hone_doc_number(d, "source") + hone_doc_number(d, "ptx");
@@ -239,6 +252,7 @@ void hone_report_summary(const json_t *result, bool colour, hone_str *out) {
         put_best(&p);
     else if (timed)
         put_why(&p);
+    put_jit(&p);
     put_search(&p);
     put_gpu(&p);
     put_energy(&p);

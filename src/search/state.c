@@ -348,7 +348,7 @@ static const char *evidence_of(search *s, const hone_finding *f) {
 }
 
 static hone_code count_findings(search *s, const hone_outcome *o, entry *x, hone_err *e) {
-    for (size_t i = 0; i < o->n_findings; i++) {
+    for (size_t i = 0; i < o->n_findings && o->verdict != HONE_PASS; i++) {   // what passes has notes at most
         uint64_t at;
         if (!hone_map_get(&s->kinds, o->findings[i].kind, &at)) {
             hone_finding_count f = {hone_arena_strdup(s->arena, o->findings[i].kind), 0};
