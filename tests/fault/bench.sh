@@ -40,7 +40,7 @@ document() {
     python3 -c 'import json, sys; d = json.load(open("out")); r = d["rows"]; sys.exit(not eval(sys.argv[1]))' "$2" || { echo "FAIL $1: not $2"; head -c 3000 out; failed=1; return; }
     echo "ok   $1"
 }
-short="--energy-window 100ms --energy-blocks 1 --no-roofline --cache cold"
+short="--energy-window 500ms --energy-blocks 1 --no-roofline --cache cold"
 
 expect "distribution, repeats and roofs" 0 - "L2 cold +p5 .*median .*p95 .* samples" "L2 warm +p5 " "rates +.*GB/s, .*GFLOP/s; .*% of the roofline" "repeats +3 measurements: .* spread" "roofs measured on this device: copy" -- task.cu --repeat 3
 expect "the same as one object" 0 - -- task.cu b.cu --repeat 2 --cache cold --json

@@ -10,7 +10,7 @@ trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 2
 export HONE_CACHE_DIR=$work/cache
 failed=0
-short="--energy-window 100ms --energy-blocks 1 -q -j 1"
+short="--energy-window 500ms --energy-blocks 1 -q -j 1"
 
 # task OBJECTIVE
 task() { printf '#pragma hone %s\n#pragma hone size N=65536\n#pragma hone check N=100\n#pragma hone in x float[N]\n#pragma hone out y float[N]\n#pragma hone tune BX={32,64,128,256}\n#pragma hone launch scale<<<cdiv(N,BX), BX>>>(x, y, N)\nextern "C" __global__ void scale(const float *x, float *y, int N) { int i = blockIdx.x * blockDim.x + threadIdx.x; if (i < N) y[i] = 2.0f * x[i] + 1.0f; }\n' "$1"; }
