@@ -3,7 +3,7 @@
 # energy.sh HONE DRIVER. Both libraries lie in one folder.
 set -u
 hone=$1
-export HONE_CUDA_DRIVER=$2 NO_COLOR=1 LC_ALL=C.UTF-8 HONE_FAKE_GPU="scale=60 bias=0.2 power=0.4"
+export HONE_CUDA_DRIVER=$2 NO_COLOR=1 LC_ALL=C.UTF-8 HONE_FAKE_GPU="scale=200 bias=0.2 power=0.4"
 libs=$(dirname "$2")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -13,7 +13,7 @@ failed=0
 short="--energy-window 500ms --energy-blocks 1 -q -j 1"
 
 # task OBJECTIVE
-task() { printf '#pragma hone %s\n#pragma hone size N=65536\n#pragma hone check N=100\n#pragma hone in x float[N]\n#pragma hone out y float[N]\n#pragma hone tune BX={32,64,128,256}\n#pragma hone launch scale<<<cdiv(N,BX), BX>>>(x, y, N)\nextern "C" __global__ void scale(const float *x, float *y, int N) { int i = blockIdx.x * blockDim.x + threadIdx.x; if (i < N) y[i] = 2.0f * x[i] + 1.0f; }\n' "$1"; }
+task() { printf '#pragma hone %s\n#pragma hone size N=4096\n#pragma hone check N=100\n#pragma hone in x float[N]\n#pragma hone out y float[N]\n#pragma hone tune BX={32,64,128,256}\n#pragma hone launch scale<<<cdiv(N,BX), BX>>>(x, y, N)\nextern "C" __global__ void scale(const float *x, float *y, int N) { int i = blockIdx.x * blockDim.x + threadIdx.x; if (i < N) y[i] = 2.0f * x[i] + 1.0f; }\n' "$1"; }
 task "objective edp" > edp.cu
 task "objective energy" > energy.cu
 task "objective time" > time.cu
