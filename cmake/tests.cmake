@@ -15,6 +15,7 @@ add_custom_command(TARGET physicaldriver POST_BUILD
 set_property(GLOBAL APPEND PROPERTY hone_test_targets physicaldriver)
 add_library(fakenvml MODULE EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/tests/fault/fake_nvml.c)   # NVML as a test says; beside the physical driver
 target_link_libraries(fakenvml PRIVATE m)
+target_link_options(fakenvml PRIVATE -Wl,-soname,libnvidia-ml.so.1)   # a program that has it loaded finds it by this name
 set_target_properties(fakenvml PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fakegpu PREFIX "" OUTPUT_NAME libnvidia-ml SUFFIX .so.1)
 set_property(GLOBAL APPEND PROPERTY hone_test_targets fakenvml)
 if(CMOCKA_FOUND)
@@ -44,7 +45,7 @@ if(CMOCKA_FOUND)
       add_dependencies(${room}_${name} honegpu)
     endif()
     if(room MATCHES "^(gpu|measure|search)$")
-      add_dependencies(${room}_${name} fakedriver)
+      add_dependencies(${room}_${name} fakedriver physicaldriver fakenvml)
     endif()
     add_test(NAME unit/${room}/${name} COMMAND ${room}_${name})
     set_property(GLOBAL APPEND PROPERTY hone_test_targets ${room}_${name})
@@ -65,6 +66,9 @@ add_test(NAME diff/gpu_diff COMMAND ${CMAKE_COMMAND} -E env ASAN_OPTIONS=detect_
 
 # Hang, fault, loss, memory, several devices: the paths for hardware, on that driver.
 add_test(NAME cli/gpu_faults COMMAND ${CMAKE_SOURCE_DIR}/tests/fault/gpu.sh $<TARGET_FILE:hone> $<TARGET_FILE:physicaldriver>)
+add_test(NAME cli/gpu_energy COMMAND ${CMAKE_SOURCE_DIR}/tests/fault/energy.sh $<TARGET_FILE:hone> $<TARGET_FILE:physicaldriver>)
+add_test(NAME cli/gpu_bench COMMAND ${CMAKE_SOURCE_DIR}/tests/fault/bench.sh $<TARGET_FILE:hone> $<TARGET_FILE:physicaldriver>)
+add_test(NAME cli/gpu_counters COMMAND ${CMAKE_SOURCE_DIR}/tests/fault/counters.sh $<TARGET_FILE:hone> $<TARGET_FILE:physicaldriver> ${CMAKE_SOURCE_DIR}/tests)
 
 # Command-line tests: tests/cli/*.sh through tests/cli/run.sh. One worker process each at most, so that two run side by side.
 file(GLOB cli_tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/cli/*.sh)
@@ -233,7 +237,7 @@ foreach(test ${all_tests})
     string(APPEND asan ":quarantine_size_mb=4")
   endif()
   set(limit 300)
-  if(test MATCHES "^(cudart/|mcp/sdk|exploits|unit/check/test_judge|cli/gpu_faults)")   # nvcc over templates, an SDK from PyPI, and many evaluations
+  if(test MATCHES "^(cudart/|mcp/sdk|exploits|unit/check/test_judge|cli/gpu_)")   # nvcc over templates, an SDK from PyPI, and many evaluations
     set(limit 900)
   endif()
   set_tests_properties(${test} PROPERTIES TIMEOUT ${limit} ENVIRONMENT "ASAN_OPTIONS=${asan};UBSAN_OPTIONS=print_stacktrace=1;HONE_ASAN_PRELOAD=${preload}")

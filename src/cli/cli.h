@@ -18,7 +18,7 @@ typedef struct cli_options {
     bool has_port;
     unsigned port, queue;
     const char *screen, *color, *device, *out, *certificate, *only_case, *html, *import, *suppress, *checks;
-    bool energy, no_roofline;
+    bool energy, no_roofline, counters;
     const char *cache;
     unsigned repeat, energy_blocks;
     double energy_window_s;

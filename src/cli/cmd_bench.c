@@ -27,6 +27,19 @@ static const char *verdict(const row *base, const row *r) {
     return hone_compare_name(hone_compare_timings(&b, &c));
 }
 
+static void hint_contract(const hone_outcome *o, const char *task, const char *candidate) {
+    for (size_t i = 0; i < o->n_findings; i++)
+        if (!strcmp(o->findings[i].kind, "static.contract")) {
+            printf("  hint: all are timed under the contract of '%s'; 'hone bench %s' times this one under its own\n", task, candidate);
+            return;
+        }
+}
+
+static void print_notes(const hone_outcome *o, const cli_style *st) {
+    for (size_t i = 0; i < o->n_findings; i++)
+        printf("  %snote: %s: %s%s\n", st->yellow, o->findings[i].kind, o->findings[i].message, st->off);
+}
+
 static void print_table(const cli_options *opt, const row *rows, size_t n, const json_t *device) {
     cli_style st = cli_style_for(opt, stdout);
     const char *name = json_string_value(json_object_get(device, "name"));
@@ -40,6 +53,7 @@ static void print_table(const cli_options *opt, const row *rows, size_t n, const
             printf("%-32s %12s  %-23s %8s  %s%s%s\n", hone_path_base(rows[i].path), "-", "-", "-", st.red, verdict(&rows[0], &rows[i]), st.off);
             cli_print_findings(o, &st, stdout);
             cli_print_why(o);
+            hint_contract(o, rows[0].path, rows[i].path);
             continue;
         }
         snprintf(range, sizeof range, "%s … %s", cli_time_text(o->time_lo_us, lo), cli_time_text(o->time_hi_us, hi));
@@ -48,6 +62,7 @@ static void print_table(const cli_options *opt, const row *rows, size_t n, const
                25 + (strstr(range, "µ") ? 1 : 0) + (strstr(hi, "µ") && strstr(lo, "µ") ? 1 : 0), range,
                speedup(&rows[0], &rows[i]), verdict(&rows[0], &rows[i]));
         cli_bench_details(&rows[i], i == 0, &st);
+        print_notes(o, &st);
     }
     cli_bench_ceilings(&rows[0], &st);
 }

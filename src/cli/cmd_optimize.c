@@ -5,7 +5,7 @@
 #include "report/report.h"
 #include <string.h>
 
-enum { DEFAULT_EVALS = 200, BATCH_PER_DEVICE = 4 };
+enum { DEFAULT_EVALS = 200, BATCH_PER_DEVICE = 4, ENERGY_WINDOW_S = 2, ENERGY_BLOCKS = 3 };
 
 typedef struct optimize {
     const cli_options *o;
@@ -47,6 +47,24 @@ static hone_code open_manual(optimize *x, hone_err *e) {
     return c;
 }
 
+static bool wants_energy(const optimize *x) {
+    return x->o->energy || x->o->energy_window_s > 0 || x->o->energy_blocks || x->task->objective != HONE_OBJ_TIME;
+}
+
+static hone_code check_energy(const optimize *x, hone_err *e) {
+    if (x->task->objective == HONE_OBJ_TIME)
+        return HONE_OK;
+    if (!hone_pool_devices(x->pool)) {
+        hone_fail(e, HONE_E_NO_DEVICE, 0, "the task's objective needs energy, and on '%s' none is known: the virtual GPU has no energy model", x->device);
+        return hone_hint(e, "use a GPU (--device cuda:0), or the objective 'time'");
+    }
+    if (x->o->screen && !strcmp(x->o->screen, "virtual")) {
+        hone_fail(e, HONE_E_USAGE, 0, "'--screen virtual' sorts by modelled time, and the task's objective is not time: the virtual GPU has no energy model");
+        return hone_hint(e, "leave it out");
+    }
+    return HONE_OK;
+}
+
 static hone_code open_everything(optimize *x, hone_err *e) {
     HONE_TRY(cli_load_task(x->o->args[0], &x->task, e));
     HONE_TRY(result_folder(x, e));
@@ -59,6 +77,7 @@ static hone_code open_everything(optimize *x, hone_err *e) {
         hone_fail(e, HONE_E_USAGE, 0, "'--screen virtual' is for GPUs: on '%s' nothing is measured", x->device);
         return hone_hint(e, "leave it out");
     }
+    HONE_TRY(check_energy(x, e));
     return x->o->manual ? open_manual(x, e) : HONE_OK;
 }
 
@@ -74,6 +93,8 @@ static hone_code search(optimize *x, hone_err *e) {
         .batch = o->batch ? o->batch : devices > 1 ? BATCH_PER_DEVICE * devices : 0,
         .ahead = devices && !x->models.writer, .screen = devices && o->screen && !strcmp(o->screen, "virtual"), .evals = any ? o->evals : DEFAULT_EVALS, .time_s = o->time_s, .patience = o->patience, .job_time_limit_s = o->limit_s,
         .proposers = x->models.writer ? hone_proposers_with_model : NULL, .writer = x->models.writer, .writer_identity = x->models.identity,
+        .energy_window_s = !devices || !wants_energy(x) ? 0 : o->energy_window_s > 0 ? o->energy_window_s : ENERGY_WINDOW_S,
+        .energy_blocks = o->energy_blocks ? o->energy_blocks : ENERGY_BLOCKS,
         .inbox = x->manual ? &inbox : NULL, .interrupt = &cli_interrupted, .progress = cli_progress_show, .progress_self = &progress,
     };
     hone_code code = hone_search_run(&c, &x->result, e);
@@ -103,6 +124,7 @@ static hone_code write_results(optimize *x, hone_err *e) {
     HONE_TRY(hone_store_latest_run(x->store, &in.run, e));
     HONE_TRY(hone_store_check(x->store, in.run, &chain, e));
     in.chain = &chain;
+    in.energy_asked = wants_energy(x);
     json_t *model = cli_models_json(&x->models);
     in.model = model;
     x->json = hone_report_json(&in);
@@ -120,7 +142,7 @@ static hone_code write_results(optimize *x, hone_err *e) {
 
 // The object promised for `--json`: the result document without the bulk, plus where files are.
 static json_t *summary_json(const optimize *x) {
-    static const char *const keys[] = {"task", "device", "baseline", "speedup", "verdict", "evaluations", "seconds", "stopped", "kind", "model", "gpu", "screen"};
+    static const char *const keys[] = {"task", "device", "baseline", "speedup", "verdict", "evaluations", "seconds", "stopped", "kind", "model", "gpu", "energy", "screen"};
     json_t *j = json_pack("{s:s}", "schema", "hone.optimize/1");
     for (size_t i = 0; i < HONE_COUNT(keys); i++)
         if (json_object_get(x->json, keys[i]))

@@ -1,7 +1,7 @@
 // hone profile: counters, roofline position, occupancy with its limiter and the likely bottleneck in words, per kernel; and the source lines that
 // matter. The document and its renderings are report's; here are jobs, files and output. On a physical device the counters are the virtual GPU's, and
 // say so; hardware counters come from a file (--import).
-#include "cli/cli.h"
+#include "cli/counters.h"
 #include "report/profile.h"
 #include <string.h>
 
@@ -22,7 +22,31 @@ static int refuse(const cli_options *o, const hone_outcome *out, const hone_task
     return EXIT_WRONG;
 }
 
-typedef struct request { const cli_options *o; const hone_task *task, *candidate; hone_pool *pool; hone_ncu ncu; bool has_ncu; } request;
+typedef struct request { const cli_options *o; const hone_task *task, *candidate; hone_pool *pool; hone_ncu ncu; bool has_ncu; cli_counters counters; hone_err missing; } request;
+
+// A profile without them is still one: it says so, on stderr too.
+static void read_counters(request *r, const hone_task *shown, bool with_params, const hone_outcome *built) {
+    const char *spec = json_string_value(json_object_get(hone_pool_device(r->pool), "spec"));
+    if (cli_counters_read(r->o, shown, with_params, built, spec ? spec : "cuda:0", &r->counters, &r->missing) == HONE_OK)
+        return;
+    fprintf(stderr, "warning: no hardware counters: %s\n", r->missing.msg);
+    if (r->missing.hint[0])
+        fprintf(stderr, "hint: %s\n", r->missing.hint);
+}
+
+static hone_code check_counters(const request *r, hone_err *e) {
+    if (!r->o->counters)
+        return HONE_OK;
+    if (r->o->import) {
+        hone_fail(e, HONE_E_USAGE, 0, "'--counters' and '--import' are two sources of the same");
+        return hone_hint(e, "give one of them");
+    }
+    if (!hone_pool_devices(r->pool)) {
+        hone_fail(e, HONE_E_USAGE, 0, "'--counters' reads a GPU's counters, and the device is the virtual GPU");
+        return hone_hint(e, "its own counters are shown without that option; --device cuda:0, or --import FILE for what ncu printed elsewhere");
+    }
+    return HONE_OK;
+}
 
 // The document of the task itself, or of the candidate. *code is not EXIT_FINE when there is none.
 static json_t *document(request *r, const hone_task *candidate, int *code) {
@@ -30,7 +54,7 @@ static json_t *document(request *r, const hone_task *candidate, int *code) {
     const hone_task *shown = candidate ? candidate : r->task;
     hone_job j = {.id = candidate ? 2 : 1, .task_path = r->task->path, .task_text = r->task->text, .candidate_text = candidate ? candidate->text : NULL,
                   .tuning = r->o->params, .n_tuning = r->o->n_params, .seed = r->o->has_seed ? r->o->seed : 1, .time_limit_s = r->o->limit_s,
-                  .stages = HONE_STAGE_STATIC | HONE_STAGE_COMPILE | HONE_STAGE_PROFILE};
+                  .stages = HONE_STAGE_STATIC | HONE_STAGE_COMPILE | HONE_STAGE_PROFILE, .want_artifacts = r->o->counters && candidate == r->candidate};
     if (r->candidate && !candidate)   // the values given are the candidate's
         j.n_tuning = 0;
     hone_outcome *out = NULL;
@@ -40,7 +64,17 @@ static json_t *document(request *r, const hone_task *candidate, int *code) {
     } else if (out->verdict != HONE_PASS || !has_profile(out)) {
         *code = refuse(r->o, out, shown);
     } else {
-        hone_profile_input in = {shown, r->task->path, out, hone_pool_device(r->pool), r->has_ncu ? &r->ncu : NULL, r->o->import};
+        bool wanted = r->o->counters && candidate == r->candidate;   // of what is shown, not of what it is compared with
+        if (wanted)
+            read_counters(r, shown, j.n_tuning > 0, out);
+        hone_profile_input in = {shown, r->task->path, out, hone_pool_device(r->pool), r->has_ncu ? &r->ncu : NULL, r->o->import, NULL, NULL};
+        if (wanted && r->missing.code == HONE_OK) {
+            in.hardware = &r->counters.ncu;
+            in.hardware_path = r->counters.program;
+        } else if (wanted) {
+            in.hardware_missing = r->missing.msg;
+            in.hardware_hint = r->missing.hint;
+        }
         doc = hone_profile_document(&in);
     }
     hone_outcome_free(out);
@@ -119,12 +153,15 @@ int cmd_profile(const cli_options *o) {
         c = cli_load_task(o->args[1], &candidate, &e);
     if (c == HONE_OK)
         c = cli_open_pool(o, 1, &r.pool, &e);
+    if (c == HONE_OK)
+        c = check_counters(&r, &e);
     r.task = task;
     r.candidate = candidate;
     int code = c == HONE_OK ? profile(&r) : cli_error(o, &e);
     if (r.pool)
         hone_pool_close(r.pool);
     hone_ncu_free(&r.ncu);
+    hone_ncu_free(&r.counters.ncu);
     hone_task_free(candidate);
     hone_task_free(task);
     return code;

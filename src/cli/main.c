@@ -1,5 +1,5 @@
 // The hone program: finds the command, parses its options, runs it.
-#include "cli/cli.h"
+#include "cli/counters.h"
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,6 +66,8 @@ int main(int argc, char **argv) {
     const char *name = argv[1];
     if (!strcmp(name, "worker"))
         return worker(argc - 2, argv + 2);
+    if (!strcmp(name, "launch-once"))
+        return cli_launch_once(argc - 2, argv + 2);
     if (!strcmp(name, "--version") || !strcmp(name, "version")) {
         printf("hone %s\n", HONE_VERSION);
         return EXIT_FINE;

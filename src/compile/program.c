@@ -13,7 +13,8 @@ static hone_code load_module(hone_program *p, hone_err *e) {
     void *values[] = {log, (void *)(uintptr_t)sizeof log};
     const void *image = is_virtual ? (const void *)p->compiled->ptx : p->compiled->cubin;
     CUresult r = drv->ModuleLoadDataEx(&p->module, image, HONE_COUNT(options), options, values);
-    if (r == CUDA_ERROR_NO_BINARY_FOR_GPU && !is_virtual)   // a driver that wants to compile by itself
+    p->jit = r == CUDA_ERROR_NO_BINARY_FOR_GPU && !is_virtual;   // a driver that wants to compile by itself
+    if (p->jit)
         r = drv->ModuleLoadDataEx(&p->module, p->compiled->ptx, HONE_COUNT(options), options, values);
     if (r == CUDA_SUCCESS)
         return HONE_OK;

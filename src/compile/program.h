@@ -8,6 +8,7 @@ typedef struct hone_program {
     hone_device *device;             // borrowed
     const hone_compiled *compiled;   // borrowed
     CUmodule module;
+    bool jit;                        // physical: the driver refused the cubin (209, no binary for this GPU) and compiled the PTX by itself
     struct hone_program_kernel { char name[128]; CUfunction f; int max_dynamic; } *kernels;
     size_t n_kernels;
 } hone_program;

@@ -116,7 +116,11 @@ const json_t *hone_pool_device(const hone_pool *p);
 // How long physical devices were kept at work. Warm-up is the first job of each worker process' device: it fills buffers and makes the baseline's
 // results. Afterwards: busy is the time between the first and the last thing that a job sent to its device, active that of it with work sent
 // and not waited for, wall the time from the end of warm-up to the last answer. Sums over devices, so shares are of all of them.
-typedef struct hone_gpu_usage { unsigned devices, jobs; double total_s /* warm-up included */, busy_s, active_s, wall_s; } hone_gpu_usage;
+typedef struct hone_gpu_usage {
+    unsigned devices, jobs;
+    double total_s /* warm-up included */, busy_s, active_s, wall_s;
+    bool has_energy; double energy_j;   // by NVML's counters, all devices, from their opening to the last answer: idle time and failed work included
+} hone_gpu_usage;
 void hone_pool_usage(const hone_pool *p, hone_gpu_usage *u);   // all zero on the virtual GPU
 unsigned hone_pool_devices(const hone_pool *p);                // physical devices; 0 on the virtual GPU
 // The version of the kernel's Landlock interface that keeps workers from other files; 0: it has none, and only system calls are refused.

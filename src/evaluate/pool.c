@@ -319,6 +319,7 @@ static void note_usage(slot *s, const hone_outcome *o) {
 
 void hone_pool_usage(const hone_pool *p, hone_gpu_usage *u) {
     *u = (hone_gpu_usage){.devices = hone_pool_devices(p)};
+    unsigned counters = 0;
     for (unsigned i = 0; i < p->n; i++) {
         const slot *s = &p->slots[i];
         u->jobs += s->jobs;
@@ -326,7 +327,10 @@ void hone_pool_usage(const hone_pool *p, hone_gpu_usage *u) {
         u->busy_s += s->busy_s;
         u->active_s += s->active_s;
         u->wall_s += s->last_s - s->warm_s;
+        u->energy_j += s->energy_j;
+        counters += s->has_counter;
     }
+    u->has_energy = u->devices > 0 && counters == u->devices;
 }
 
 static hone_code take_answer(hone_pool *p, slot *s, hone_outcome **out, hone_err *e) {
@@ -342,6 +346,7 @@ static hone_code take_answer(hone_pool *p, slot *s, hone_outcome **out, hone_err
         return HONE_E_TIMEOUT;
     s->state = SLOT_IDLE;
     note_usage(s, *out);
+    hone_crew_note_counter(s, (*out)->json);
     if (json_is_true(json_object_get((*out)->json, "worker_exits"))) {
         hone_crew_stop(s, NULL);
         hone_crew_start(p, s, NULL);   // a failure shows at the next submit

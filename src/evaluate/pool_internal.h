@@ -22,6 +22,7 @@ typedef struct pool_slot {
     // of a physical device
     unsigned jobs;
     double warm_s, last_s, busy_s, active_s, total_s;   // see hone_gpu_usage; warm_s and last_s on the monotonic clock
+    bool has_counter; json_int_t counter_mj; double energy_j;   // the energy counter's last reading, and by how much it grew since the first
 } pool_slot;
 
 typedef enum ticket_phase { TICKET_FREE, TICKET_HOST_WAITS, TICKET_HOST_RUNS, TICKET_GPU_WAITS, TICKET_GPU_RUNS } ticket_phase;
@@ -62,6 +63,7 @@ void hone_crew_stop(pool_slot *s, int *status);
 // ---- pool_open.c
 hone_code hone_crew_start(hone_pool *p, pool_slot *s, hone_err *e);
 hone_code hone_crew_finish_start(hone_pool *p, pool_slot *s, int timeout_ms, hone_err *e);
+void hone_crew_note_counter(pool_slot *s, json_t *message);   // takes "counter_mj" out of a worker's message
 
 // ---- pipeline.c
 bool hone_pipeline_open(hone_pool *p);   // false when out of memory

@@ -28,6 +28,19 @@ hone_code hone_crew_start(hone_pool *p, pool_slot *s, hone_err *e) {
 }
 
 // The first message: what the device is, or why there is none.
+// A counter that went backwards (the driver was loaded anew) begins a new count: what lies between is not known.
+void hone_crew_note_counter(pool_slot *s, json_t *message) {
+    const json_t *now = json_object_get(message, "counter_mj");
+    if (!now)
+        return;
+    json_int_t mj = json_integer_value(now);
+    if (s->has_counter && mj > s->counter_mj)
+        s->energy_j += 1e-3 * (double)(mj - s->counter_mj);
+    s->has_counter = true;
+    s->counter_mj = mj;
+    json_object_del(message, "counter_mj");
+}
+
 static hone_code read_hello(hone_pool *p, pool_slot *s, int timeout_ms, hone_err *e) {
     char *text;
     size_t n;
@@ -48,6 +61,7 @@ static hone_code read_hello(hone_pool *p, pool_slot *s, int timeout_ms, hone_err
         if (hint && *hint)
             hone_hint(e, "%s", hint);
     }
+    hone_crew_note_counter(s, o);
     if (c == HONE_OK && !s->device_json)
         s->device_json = json_incref(json_object_get(o, "device"));
     json_decref(o);

@@ -115,7 +115,7 @@ static hone_code control(hone_stage_run *x, size_t i, hone_err *e) {
 
 // ---- energy
 
-typedef struct energy_total { double log_mj, log_lo, log_hi, log_ratio; size_t n; json_t *sizes; char why[300]; } energy_total;
+typedef struct energy_total { double log_mj, log_lo, log_hi, log_ratio, log_ratio_lo, log_ratio_hi; size_t n; json_t *sizes; char why[300]; } energy_total;
 
 // A device without energy readings, or without a steady block, refuses nobody: the outcome says why there is none.
 static hone_code energy_size(hone_stage_run *x, size_t i, const hone_arm *candidate, energy_total *t, hone_err *e) {
@@ -140,6 +140,8 @@ static hone_code energy_size(hone_stage_run *x, size_t i, const hone_arm *candid
     t->log_lo += log(m.b.lo);
     t->log_hi += log(m.b.hi);
     t->log_ratio += log(m.ratio.mid);
+    t->log_ratio_lo += log(m.ratio.lo);
+    t->log_ratio_hi += log(m.ratio.hi);
     t->n++;
     hone_energy_free(&m);
     return HONE_OK;
@@ -151,8 +153,9 @@ static json_t *energy_total_json(const energy_total *t) {
         return json_pack("{s:s,s:s}", "kind", "absent", "reason", t->why);
     double n = (double)t->n;
     json_t *first = json_array_get(t->sizes, 0);
-    return json_pack("{s:s,s:O,s:f,s:f,s:f,s:f,s:O}", "kind", "measured", "source", json_object_get(first, "source"), "energy_mj", exp(t->log_mj / n),
-                     "lo_mj", exp(t->log_lo / n), "hi_mj", exp(t->log_hi / n), "ratio", exp(t->log_ratio / n), "sizes", t->sizes);
+    return json_pack("{s:s,s:O,s:f,s:f,s:f,s:f,s:f,s:f,s:O}", "kind", "measured", "source", json_object_get(first, "source"), "energy_mj",
+                     exp(t->log_mj / n), "lo_mj", exp(t->log_lo / n), "hi_mj", exp(t->log_hi / n), "ratio", exp(t->log_ratio / n), "ratio_lo",
+                     exp(t->log_ratio_lo / n), "ratio_hi", exp(t->log_ratio_hi / n), "sizes", t->sizes);
 }
 
 typedef struct physical { hone_claim cold, warm; energy_total energy; } physical;
@@ -183,6 +186,15 @@ static hone_code pair_mode(hone_stage_run *x, size_t i, const hone_arm *candidat
     return c;
 }
 
+// Nobody's fault, but what was timed is not what ptxas's statistics describe.
+static void note_jit(hone_stage_run *x, const hone_program *p) {
+    if (p->jit)
+        hone_findings_add(&x->r->findings, HONE_F_TIME_JIT, NULL, 0, json_pack("{s:i}", "result", CUDA_ERROR_NO_BINARY_FOR_GPU),
+                          "the driver did not take the machine code for compute capability %u.%u (CUDA_ERROR_NO_BINARY_FOR_GPU) and compiled the PTX itself: "
+                          "the registers, spills and cubin reported are not those that were timed",
+                          x->s->target.cc / 10, x->s->target.cc % 10);
+}
+
 static hone_code pair_size(hone_stage_run *x, size_t i, physical *t, hone_err *e) {
     hone_session *s = x->s;
     hone_code c = hone_session_workload(s, i, e);
@@ -198,6 +210,8 @@ static hone_code pair_size(hone_stage_run *x, size_t i, physical *t, hone_err *e
     if (c == HONE_OK)
         c = hone_bound_make(s->sizes[i].workload, x->plans[i], &b, e);
     hone_arm candidate = {&b, p};
+    if (c == HONE_OK && i == 0)
+        note_jit(x, p);
     if (c == HONE_OK)
         c = pair_mode(x, i, &candidate, false, &t->cold, e);
     if (c == HONE_OK && x->job->timing_warm)

@@ -17,10 +17,20 @@ static hone_code send_json(int fd, const json_t *o, hone_err *e) {
     return c;
 }
 
+// The device's energy counter, for the parent: what a run takes as a whole, idle time and work that fails included.
+static void note_counter(const hone_session *s, json_t *o) {
+    hone_nvml_reading r;
+    hone_nvml_read(s->nvml, &r);
+    if (r.has_energy_mj)
+        json_object_set_new(o, "counter_mj", json_integer((json_int_t)r.energy_mj));
+}
+
 static hone_code hello(int fd, const hone_session *s, const hone_err *failure, hone_err *e) {
     json_t *o = json_pack("{s:s}", "schema", HONE_HELLO_SCHEMA);
     if (o && s)
         json_object_set(o, "device", s->device_json);
+    if (o && s)
+        note_counter(s, o);
     if (o && failure)
         json_object_set_new(o, "error", hone_err_json(failure));
     hone_code c = o ? send_json(fd, o, e) : hone_fail(e, HONE_E_NOMEM, 0, "out of memory for a message");
@@ -44,6 +54,7 @@ static hone_code answer(hone_session *s, int fd, const hone_job *j, hone_err *e)
     hone_evaluate_job(s, j, &r);
     note_device_time(s, &r);
     json_t *o = hone_report_finish(&r);
+    note_counter(s, o);
     if (s->must_exit)
         json_object_set_new(o, "worker_exits", json_true());
     bool artifacts = json_object_get(o, "artifacts") != NULL;

@@ -218,6 +218,13 @@ static hone_code read_raw_columns(reader *r, hone_err *e) {
 static bool same_shape(const uint32_t a[3], const uint32_t b[3]) { return !memcmp(a, b, 3 * sizeof *a); }
 
 // The kernel that this row speaks of; counts an invocation when its ID is new.
+// Newer versions put a number there; it tells nothing.
+static void put_device(reader *r) {
+    const char *name = cell(r, r->c.device);
+    bool number = name[strspn(name, "0123456789")] == 0;
+    snprintf(r->out->device, sizeof r->out->device, "%s", number ? "" : name);
+}
+
 static hone_code row_kernel(reader *r, hone_ncu_kernel **out, hone_err *e) {
     hone_ncu_kernel k = {.invocations = 0};
     plain_name(cell(r, r->c.kernel), k.name, sizeof k.name);
@@ -236,7 +243,7 @@ static hone_code row_kernel(reader *r, hone_ncu_kernel **out, hone_err *e) {
     r->last_kernel = i;
     snprintf(r->last_id, sizeof r->last_id, "%s", id);
     if (r->c.device >= 0)
-        snprintf(r->out->device, sizeof r->out->device, "%s", cell(r, r->c.device));
+        put_device(r);
     *out = &r->kernels.v[i];
     return HONE_OK;
 }

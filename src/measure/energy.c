@@ -42,11 +42,12 @@ static hone_code next_edge(const meter *m, double limit_s, edge *out, hone_nvml_
     double from = now(m), before = from;
     HONE_TRY(look(m, &r, &done, e));
     unsigned long long old = r.energy_mj;
+    bool answered = r.has_energy_mj;
     for (;;) {
         before = now(m);
         HONE_TRY(look(m, &r, &done, e));
         double t = now(m);
-        if (!r.has_energy_mj)
+        if (!answered || !r.has_energy_mj)
             return hone_fail(e, HONE_E_UNSUPPORTED, 0, "NVML's energy counter stopped answering");
         if (r.energy_mj < old)
             return hone_fail(e, HONE_E_DEVICE, 0, "NVML's energy counter went backwards");
@@ -227,6 +228,10 @@ static hone_code collect(const meter *m, bool paired, unsigned blocks, hone_ener
     return HONE_OK;
 }
 
+hone_code hone_energy_no_source(hone_err *e) {
+    return hone_fail(e, HONE_E_UNSUPPORTED, 0, "NVML has neither an energy counter nor a power reading for this device");
+}
+
 static hone_code find_source(meter *m, hone_energy *out, hone_err *e) {
     hone_nvml_reading r;
     m->s->read(m->s->self, &r);
@@ -236,7 +241,7 @@ static hone_code find_source(meter *m, hone_energy *out, hone_err *e) {
     } else if (r.has_power_mw) {
         m->integrated = true;
     } else {
-        return hone_fail(e, HONE_E_UNSUPPORTED, 0, "NVML has neither an energy counter nor a power reading for this device");
+        return hone_energy_no_source(e);
     }
     out->integrated = m->integrated;
     out->tick_s = m->tick_s;

@@ -48,6 +48,7 @@ hone_code hone_energy_tick(const hone_energy_source *s, double *tick_s, hone_err
 hone_code hone_energy_measure(const hone_energy_source *s, bool paired, const hone_energy_config *c, hone_energy *out, hone_err *e);
 // The same on a device: arm b may be NULL.
 hone_code hone_measure_energy(const hone_arm *a, const hone_arm *b, hone_nvml *nvml, const hone_energy_config *c, hone_energy *out, hone_err *e);
+hone_code hone_energy_no_source(hone_err *e);            // HONE_E_UNSUPPORTED, in the words that both use
 void hone_energy_free(hone_energy *x);
 json_t *hone_energy_json(const hone_energy *x);          // NULL when out of memory
 #endif

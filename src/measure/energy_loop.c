@@ -123,6 +123,10 @@ hone_code hone_measure_energy(const hone_arm *a, const hone_arm *b, hone_nvml *n
     *out = (hone_energy){0};
     if (!nvml)
         return hone_fail(e, HONE_E_UNSUPPORTED, 0, "NVML is not available: energy is unknown");
+    hone_nvml_reading r;
+    hone_nvml_read(nvml, &r);   // before anything is sent: making chunks of runs takes time
+    if (!r.has_energy_mj && !r.has_power_mw)
+        return hone_energy_no_source(e);
     loop l = {.drv = a->bound->w->device->driver, .nvml = nvml, .clock = hone_clock_monotonic()};
     hone_energy_source s = {&l, read_nvml, now_s, pause_s, start, work, stop};
     hone_code code = open_loop(&l, a, b, e);

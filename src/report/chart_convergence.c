@@ -133,6 +133,8 @@ void hone_chart_convergence(const json_t *result, hone_str *out) {
     json_array_foreach(hone_doc_list(result, "candidates"), i, c) put_candidate(&p, c);
     put_best_so_far(&p);
     put_legend(&p);
-    hone_str_add(
-        out, "</svg><figcaption>Time of every candidate, log scale. The final best is confirmed on fresh inputs.</figcaption></figure>\n");
+    const char *objective = hone_doc_text(json_object_get(result, "task"), "objective");
+    bool time = !*objective || !strcmp(objective, "time");
+    hone_str_addf(out, "</svg><figcaption>Time of every candidate, log scale.%s The final best is confirmed on fresh inputs.</figcaption></figure>\n",
+                  time ? "" : " The best is the one by the task's objective, which is not time.");
 }

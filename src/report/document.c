@@ -96,6 +96,17 @@ static json_t *versions_json(builder *b) {
     return o;
 }
 
+// Per run, in terms of the baseline's, which was measured beside it.
+static void put_energy(builder *b, json_t *o, const hone_timing *t) {
+    if (t->paired_us > 0)
+        put_number(b, o, "paired_us", t->paired_us);
+    if (!t->has_energy)
+        return;
+    put_number(b, o, "energy_mj", t->energy_mj);
+    put_number(b, o, "energy_lo_mj", t->energy_lo_mj);
+    put_number(b, o, "energy_hi_mj", t->energy_hi_mj);
+}
+
 static void put_timing(builder *b, json_t *o, const hone_timing *t) {
     put_number(b, o, "time_us", t->time_us);
     put_number(b, o, "lo_us", t->lo_us);
@@ -103,6 +114,7 @@ static void put_timing(builder *b, json_t *o, const hone_timing *t) {
     put(b, o, "modelled", json_boolean(t->modelled));
     put_number(b, o, "error_band", t->error_band);
     put_number(b, o, "cost", t->cost);
+    put_energy(b, o, t);
 }
 
 static void put_resources(builder *b, json_t *o, const json_t *outcome) {
@@ -187,6 +199,9 @@ static json_t *candidate_json(builder *b, const hone_search_entry *x, uint64_t e
     if (c->ok) {
         put_number(b, o, "time_us", c->time_us);
         put_number(b, o, "cost", c->cost);
+        put_energy(b, o, &x->timing);
+        if (x->too_slow)
+            put(b, o, "too_slow", json_true());
         if (x->screened)
             put(b, o, "predicted", json_true());
     }
@@ -410,6 +425,7 @@ static void fill(builder *b, json_t *o) {
     put(b, o, "budgets", budgets_json(b));
     if (b->in->usage && b->in->usage->devices)
         put(b, o, "gpu", gpu_json(b));
+    put(b, o, "energy", hone_report_energy(b->in, b->baseline_outcome));
     if (b->r->screened)
         put(b, o, "screen", screen_json(b));
     if (b->in->chain)

@@ -28,18 +28,25 @@ void hone_html_text(hone_str *out, const char *s) { hone_html_textn(out, s, strl
 
 static bool is_virtual(const json_t *r) { return !strcmp(hone_doc_text(r, "kind"), "virtual"); }
 
-static const char *verdict_words(const char *verdict, bool modelled) {
-    static const struct { const char *name, *modelled, *measured; } table[] = {
-        {"FAST", "faster, by more than the model's error", "faster, by more than the noise"},
-        {"SAME", "as fast as the baseline", "as fast as the baseline"},
-        {"AMBIGUOUS", "seems faster, within the model's error", "seems faster, within the noise"},
-        {"SLOW", "slower than the baseline", "slower than the baseline"},
-        {"NONE", "no candidate beat the baseline", "no candidate beat the baseline"},
+// "faster, by more than the noise"; for another objective "less energy, by more than the noise".
+static void put_verdict_words(const json_t *r, const char *verdict, hone_str *out) {
+    static const struct { const char *objective, *better, *same, *worse; } words[] = {
+        {"energy", "less energy", "the baseline's energy", "more energy than the baseline"},
+        {"edp", "less energy × time", "the baseline's energy × time", "more energy × time than the baseline"},
+        {"", "faster", "as fast as the baseline", "slower than the baseline"},
     };
-    for (size_t i = 0; i < HONE_COUNT(table); i++)
-        if (!strcmp(table[i].name, verdict))
-            return modelled ? table[i].modelled : table[i].measured;
-    return "";
+    const char *objective = hone_doc_text(json_object_get(r, "task"), "objective"), *margin = is_virtual(r) ? "the model's error" : "the noise";
+    size_t i = 0;
+    while (i + 1 < HONE_COUNT(words) && strcmp(words[i].objective, objective) != 0)
+        i++;
+    if (!strcmp(verdict, "FAST"))
+        hone_str_addf(out, "%s, by more than %s", words[i].better, margin);
+    else if (!strcmp(verdict, "AMBIGUOUS"))
+        hone_str_addf(out, "seems %s, within %s", words[i].better, margin);
+    else if (!strcmp(verdict, "SAME") || !strcmp(verdict, "SLOW"))
+        hone_str_add(out, !strcmp(verdict, "SAME") ? words[i].same : words[i].worse);
+    else
+        hone_str_add(out, "no candidate beat the baseline");
 }
 
 static void put_verdict(const json_t *r, hone_str *out) {
@@ -53,7 +60,8 @@ static void put_verdict(const json_t *r, hone_str *out) {
     hone_html_text(out, verdict);
     hone_str_add(out, "\">");
     hone_html_text(out, verdict);
-    hone_str_addf(out, "</div><div class=soft>%s", verdict_words(verdict, is_virtual(r)));
+    hone_str_add(out, "</div><div class=soft>");
+    put_verdict_words(r, verdict, out);
     if (found && hone_doc_has_number(r, "speedup_lo"))
         hone_str_addf(out, ": between %s and %s", hone_text_factor(hone_doc_number(r, "speedup_lo"), lo),
                       hone_text_factor(hone_doc_number(r, "speedup_hi"), hi));
@@ -108,10 +116,35 @@ static void put_head(const json_t *r, hone_str *out) {
 
 // ---- sections
 
+static void put_energy(const json_t *r, hone_str *out) {
+    const json_t *e = json_object_get(r, "energy");
+    hone_str payback;
+    if (!e)
+        return;
+    hone_str_add(out, "<h2>Energy</h2>\n");
+    hone_chart_energy(r, out);
+    hone_table_front(r, out);
+    if (!strcmp(hone_doc_text(e, "kind"), "absent")) {
+        hone_str_add(out, "<p class=soft>Energy per run is not known: ");
+        hone_html_text(out, hone_doc_text(e, "reason"));
+        hone_str_add(out, ".\n");
+    }
+    hone_str_init(&payback, 1 << 12);
+    hone_text_payback(r, &payback);
+    if (payback.len) {
+        payback.s[0] = 'T';
+        hone_str_add(out, "<p>");
+        hone_html_text(out, payback.s);
+        hone_str_add(out, ".\n");
+    }
+    hone_str_free(&payback);
+}
+
 static void put_charts(const json_t *r, hone_str *out) {
     hone_str_add(out, "<h2>Time</h2>\n");
     hone_chart_times(r, out);
     hone_table_sizes(r, out);
+    put_energy(r, out);
     hone_str_add(out, "<div class=two><section><h2>Search</h2>\n");
     hone_chart_convergence(r, out);
     hone_str_add(out, "</section><section><h2>Where it stands on the machine</h2>\n");

@@ -40,6 +40,7 @@ const char *hone_text_time(double us, char buf[HONE_TEXT]);           // "12.3 Â
 const char *hone_text_scaled(double v, const char *unit, char buf[HONE_TEXT]);   // "1.23 GB"
 const char *hone_text_round_time(double us, char buf[HONE_TEXT]);     // "5 ms": for ticks, which are round
 const char *hone_text_round(double v, const char *unit, char buf[HONE_TEXT]);    // "20 T"
+const char *hone_text_energy(double joules, char buf[HONE_TEXT]);      // "12.3 mJ", "31 kJ"
 const char *hone_text_count(double v, char buf[HONE_TEXT]);           // exact below a hundred thousand: "16384", "1.23 M"
 const char *hone_text_factor(double v, char buf[HONE_TEXT]);          // "4.02Ã—"
 const char *hone_text_duration(double s, char buf[HONE_TEXT]);        // "1 min 24 s"
@@ -68,6 +69,9 @@ typedef enum hone_code_class {
 // NULL when out of memory; all plain for text that does not lex. owns: the caller frees (hone_free).
 uint8_t *hone_code_classes(const char *text, size_t len);
 
+// ---- energy.c: the document's member "energy". New reference
+json_t *hone_report_energy(const hone_report_input *in, const json_t *baseline_outcome);
+
 // ---- html.c
 void hone_html_text(hone_str *out, const char *s);                    // escaped
 void hone_html_textn(hone_str *out, const char *s, size_t n);
@@ -76,7 +80,9 @@ extern const char *const hone_html_style;                             // style.c
 // ---- charts; each appends one <figure>, or nothing when the document has no data for it
 void hone_chart_times(const json_t *result, hone_str *out);           // baseline against best with their intervals
 void hone_chart_convergence(const json_t *result, hone_str *out);
+void hone_chart_energy(const json_t *result, hone_str *out);          // time against energy, and their front
 void hone_chart_roofline(const json_t *result, hone_str *out);        // labels{baseline,best}: other names for the two dots
+void hone_text_payback(const json_t *result, hone_str *out);          // what the search itself took, and when that is saved again; or nothing
 double hone_roof_peak(const json_t *device, const char *what);        // "FP32", "FP64", "FP16", "tensor": FLOP/s; "instruction issue": thread inst/s
 void hone_html_diff(const json_t *result, hone_str *out, hone_err *e);   // side by side
 

@@ -11,6 +11,7 @@ typedef struct hone_profile_input {
     const json_t *device;
     const hone_ncu *hardware;             // NULL: none
     const char *hardware_path;
+    const char *hardware_missing, *hardware_hint;   // they were asked for and could not be read: why, and what helps; else NULL
 } hone_profile_input;
 json_t *hone_profile_document(const hone_profile_input *in);                      // new reference; NULL when out of memory
 // Adds `baseline` (the document of the task itself) and `compare[]` to a candidate's document. Steals nothing.

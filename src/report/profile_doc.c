@@ -408,6 +408,8 @@ json_t *hone_profile_document(const hone_profile_input *in) {
         json_object_set_new(j, "hardware", json_pack("{s:s, s:s, s:s, s:i, s:i, s:i}", "path", in->hardware_path, "layout", in->hardware->details ? "details" : "raw",
                                                      "device", in->hardware->device, "kernels", (int)in->hardware->n, "known_metrics", (int)in->hardware->known,
                                                      "unknown_metrics", (int)in->hardware->unknown));
+    if (in->hardware_missing)
+        json_object_set_new(j, "hardware_missing", json_pack("{s:s,s:s}", "reason", in->hardware_missing, "hint", in->hardware_hint ? in->hardware_hint : ""));
     return j;
 }
 

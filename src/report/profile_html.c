@@ -80,6 +80,15 @@ static void put_compare(const json_t *d, hone_str *out) {
     hone_str_add(out, "</table>\n");
 }
 
+static void put_missing(const json_t *d, hone_str *out) {
+    const json_t *m = json_object_get(d, "hardware_missing");
+    if (!m)
+        return;
+    hone_str_add(out, "<p><span class=badge>no hardware counters: ");
+    hone_html_text(out, text(m, "reason"));
+    hone_str_add(out, "</span>\n");
+}
+
 static void put_hardware(const json_t *k, hone_str *out) {
     const json_t *h = json_object_get(k, "hardware");
     size_t i;
@@ -262,6 +271,7 @@ static void put_source(const json_t *d, hone_str *out) {
 
 hone_code hone_profile_html(const json_t *document, hone_str *out, hone_err *e) {
     put_head(document, out);
+    put_missing(document, out);
     put_kernels(document, out);
     put_compare(document, out);
     put_roofline(document, out);

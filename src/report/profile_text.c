@@ -361,6 +361,9 @@ void hone_profile_text(const json_t *document, const hone_profile_view *v, hone_
     if (h)
         ADD("%shardware counters from %s (%s page of ncu%s%s): measured%s\n", v->style.dim, text(h, "path"), text(h, "layout"), *text(h, "device") ? ", " : "",
             text(h, "device"), v->style.off);
+    const json_t *missing = json_object_get(document, "hardware_missing");
+    if (missing)
+        ADD("%sNO hardware counters: %s%s\n", v->style.yellow, text(missing, "reason"), v->style.off);
     ADD("\n");
     put_table(p);
     put_compare(p);

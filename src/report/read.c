@@ -163,6 +163,14 @@ const char *hone_text_round(double v, const char *unit, char buf[HONE_TEXT]) {
     return without_zeros(buf);
 }
 
+const char *hone_text_energy(double joules, char buf[HONE_TEXT]) {
+    static const struct { double below, by; const char *unit; } scale[] = {{999.5e-6, 1e6, "µJ"}, {999.5e-3, 1e3, "mJ"}};
+    for (size_t i = 0; i < HONE_COUNT(scale); i++)
+        if (joules > 0 && joules < scale[i].below)
+            return hone_text_scaled(joules * scale[i].by, scale[i].unit, buf);
+    return hone_text_scaled(joules, "J", buf);
+}
+
 const char *hone_text_count(double v, char buf[HONE_TEXT]) {
     if (v != floor(v) || fabs(v) >= 1e5)
         return hone_text_scaled(v, "", buf);

@@ -9,6 +9,7 @@
 // speedup_lo, speedup_hi, confirmed, confirmations{tried,failed}, evaluations, refused, duplicates{source,ptx}, generations, seconds,
 // stopped, budgets{}, convergence[{evaluation,id,time_us,elapsed_s}],
 // candidates[{id,evaluation,parents[],proposer,move,note,verdict,time_us,…}] in order applied, moves[],
+// energy{kind,reason,search{},front[],payback{}} (energy.c),
 // findings[{kind,count,example{id,message}}], lineage[] (baseline first), outcomes{baseline,best} (as the workers sent them), plan
 // (launch.json).
 #ifndef HONE_REPORT_H
@@ -22,6 +23,7 @@ typedef struct hone_report_input {
     const char *command;                  // the command line, for provenance
     uint64_t seed;
     unsigned evals, patience, batch; double time_s;   // budgets asked for; 0 = none
+    bool energy_asked;                    // energy was asked for; on the virtual GPU there is none
     const hone_gpu_usage *usage;          // how long devices were kept at work; NULL: unknown
     const hone_store_chain *chain; uint64_t run;   // the run in the archive, once the search ended; NULL: there is none
     const json_t *model;                  // what language models did: requests, tokens, cost, exchanges (docs/json.md); NULL: none was used

@@ -39,7 +39,7 @@ const char *const hone_html_style =
     "svg .halo{paint-order:stroke;stroke:var(--paper);stroke-width:4px;stroke-linejoin:round}\n"
     "svg .grid{stroke:var(--line)}svg .axis{stroke:var(--faint)}svg .roof{stroke:var(--soft);stroke-width:1.5;fill:none}\n"
     "svg .fb{fill:var(--base)}svg .fx{fill:var(--best)}svg .sb{stroke:var(--base);fill:none}svg .sx{stroke:var(--best);fill:none}\n"
-    "svg .dot{fill:var(--faint)}svg .ring{fill:var(--paper);stroke:var(--faint);stroke-width:1.3}svg .bad{stroke:var(--bad)}\n"
+    "svg .dot{fill:var(--faint)}svg .pareto{fill:var(--paper);stroke:var(--best);stroke-width:1.6}svg .ring{fill:var(--paper);stroke:var(--faint);stroke-width:1.3}svg .bad{stroke:var(--bad)}\n"
     "table{border-collapse:collapse;width:100%;font-size:13.5px}\n"
     "th{text-align:left;color:var(--soft);font-weight:500;border-bottom:1px solid var(--line);padding:5px 12px 5px 0;white-space:nowrap}\n"
     "td{border-bottom:1px solid var(--line);padding:5px 12px 5px 0;vertical-align:top;overflow-wrap:anywhere}\n"

@@ -132,6 +132,19 @@ static void put_why(const painter *p) {
         hone_str_addf(p->out, "  %-10sthe baseline is bound by %s\n", "", hone_bottleneck_words(hone_doc_text(baseline, "bottleneck")));
 }
 
+// What was timed is not what the compiler's statistics describe.
+static void put_jit(const painter *p) {
+    size_t i;
+    json_t *f;
+    json_array_foreach(hone_doc_list(p->r, "outcomes.baseline.findings"), i, f) {
+        if (strcmp(hone_doc_text(f, "kind"), "time.jit-compiled") != 0)
+            continue;
+        label(p, "note");
+        hone_str_addf(p->out, "%s%s%s\n", p->yellow, hone_doc_text(f, "message"), p->off);
+        return;
+    }
+}
+
 static void put_search(const painter *p) {
     const json_t *d = json_object_get(p->r, "duplicates");
     double n = hone_doc_number(p->r, "evaluations"), same = hone_doc_number(d, "source") + hone_doc_number(d, "ptx");
@@ -188,6 +201,36 @@ static void put_model(const painter *p) {
     }
 }
 
+// "12.3 mJ per run, best 9.84 mJ: 1.25× less [1.22×, 1.28×]; 5 on the front of time and energy"
+static void put_saving(const painter *p) {
+    const json_t *a = json_object_get(p->r, "baseline"), *b = json_object_get(p->r, "best");
+    char x[HONE_TEXT], y[HONE_TEXT], f[HONE_TEXT], lo[HONE_TEXT], hi[HONE_TEXT];
+    double mj = hone_doc_number(a, "energy_mj"), best = hone_doc_number(b, "energy_mj");
+    hone_str_addf(p->out, "%s per run", hone_text_energy(1e-3 * mj, x));
+    if (best > 0)
+        hone_str_addf(p->out, ", best %s: %s less [%s, %s]", hone_text_energy(1e-3 * best, y), hone_text_factor(mj / best, f),
+                      hone_text_factor(mj / hone_doc_number(b, "energy_hi_mj"), lo), hone_text_factor(mj / hone_doc_number(b, "energy_lo_mj"), hi));
+    hone_str_addf(p->out, "; %zu on the front of time and energy\n", json_array_size(hone_doc_at(p->r, "energy.front")));
+}
+
+// And what the search itself took.
+static void put_energy(const painter *p) {
+    const json_t *e = json_object_get(p->r, "energy");
+    bool known = hone_doc_has_number(json_object_get(p->r, "baseline"), "energy_mj"), asked = json_is_true(json_object_get(e, "asked"));
+    hone_str cost;
+    hone_str_init(&cost, 1 << 12);
+    hone_text_payback(p->r, &cost);
+    if (known || asked || cost.len)
+        label(p, "energy");
+    if (known)
+        put_saving(p);
+    else if (asked)
+        hone_str_addf(p->out, "%snot known: %s%s\n", p->yellow, hone_doc_text(e, "reason"), p->off);
+    if (cost.len)
+        hone_str_addf(p->out, "%*s%s\n", known || asked ? 12 : 0, "", cost.s);
+    hone_str_free(&cost);
+}
+
 static void put_best(const painter *p) {
     put_arm(p, "best");
     put_speedup(p);
@@ -209,7 +252,9 @@ void hone_report_summary(const json_t *result, bool colour, hone_str *out) {
         put_best(&p);
     else if (timed)
         put_why(&p);
+    put_jit(&p);
     put_search(&p);
     put_gpu(&p);
+    put_energy(&p);
     put_model(&p);
 }

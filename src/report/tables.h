@@ -3,6 +3,7 @@
 #define HONE_REPORT_TABLES_H
 #include "report/internal.h"
 void hone_table_sizes(const json_t *result, hone_str *out);        // one row per size of the task, when there are several
+void hone_table_front(const json_t *result, hone_str *out);        // candidates that none beats in both time and energy
 void hone_table_machine(const json_t *result, hone_str *out);      // counters and resources, baseline beside best
 void hone_table_checks(const json_t *result, hone_str *out);       // stages the best passed
 void hone_table_findings(const json_t *result, hone_str *out);

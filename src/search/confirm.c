@@ -42,6 +42,7 @@ static hone_code evaluate(search *s, const entry *x, hone_outcome **out, hone_er
     j.seed = fresh_seed(s->c->seed);
     j.race_ratio = j.timing_enough = 0;
     j.fresh_process = true;
+    hone_search_energy_job(s, 2, &j);
     s->newest = x;
     s->in_flight = 1;
     hone_code c = hone_search_one(s, &j, out, e);
@@ -62,7 +63,7 @@ static entry **candidates(search *s, size_t *n) {
     *n = 0;
     for (size_t i = 1; v && i < s->entries.n; i++) {
         entry *x = s->entries.v[i];
-        if (x->cand.ok && !x->pub.duplicate && !x->screened && x->cand.cost < s->entries.v[0]->cand.cost)
+        if (x->cand.ok && !x->pub.duplicate && !x->screened && !x->pub.too_slow && x->cand.cost < s->entries.v[0]->cand.cost)
             v[(*n)++] = x;
     }
     if (v)
@@ -83,7 +84,7 @@ static hone_code judge(search *s, entry *x, confirmation *k, hone_err *e) {
     bool timed = o->verdict == HONE_PASS && hone_timing_read(s->c->task, o, &t, &why) == HONE_OK;
     if (timed)
         hone_state_pair_cost(s, o, &t);
-    if (timed && t.cost < s->entries.v[0]->cand.cost) {
+    if (timed && t.cost < s->entries.v[0]->cand.cost && !hone_state_too_slow(s, &t)) {
         char *dump = hone_outcome_dump(o);
         k->outcome = dump ? hone_arena_strdup(s->arena, dump) : NULL;
         hone_free(dump);

@@ -72,15 +72,25 @@ hone_timing hone_timing_of_json(const json_t *time) {
 
 hone_timing hone_timing_of(const hone_outcome *o) { return hone_timing_of_json(json_object_get(o->json, "time")); }
 
+static hone_code no_energy(const hone_outcome *o, hone_err *e) {
+    const char *why = json_string_value(json_object_get(json_object_get(o->json, "energy"), "reason"));
+    return hone_fail(e, HONE_E_UNSUPPORTED, 0, "the task's objective needs energy, which was not measured: %s",
+                     why && *why ? why : "the device does not report it");
+}
+
 hone_code hone_timing_read(const hone_task *t, const hone_outcome *o, hone_timing *out, hone_err *e) {
     *out = hone_timing_of(o);
+    out->has_energy = o->has_energy;
+    out->energy_mj = o->energy_mj;
+    out->energy_lo_mj = o->energy_lo_mj;
+    out->energy_hi_mj = o->energy_hi_mj;
     if (!o->has_time || !(o->time_us > 0) || !isfinite(o->time_us))
         return hone_fail(e, HONE_E_WRONG, 0, "the evaluation passed without a time");
     if (!(out->lo_us > 0) || !(out->hi_us >= out->lo_us))
         out->lo_us = out->hi_us = o->time_us;
     if (t->objective != HONE_OBJ_TIME) {
         if (!o->has_energy)
-            return hone_fail(e, HONE_E_UNSUPPORTED, 0, "the device does not report energy, which the task's objective needs");
+            return no_energy(o, e);
         out->cost = t->objective == HONE_OBJ_ENERGY ? o->energy_mj : o->energy_mj * o->time_us;
         out->paired = false;   // the pairs are of times
     }
@@ -103,7 +113,10 @@ const char *hone_stop_name(hone_stop s) {
 // were not taken in turns, the two intervals' worst case.
 void hone_compare_bounds(const hone_timing *b, const hone_timing *c, double *lo, double *hi) {
     double speedup = b->cost / c->cost;
-    if (b->modelled || c->modelled) {
+    if (c->cost_lo > 0) {   // of the energy's ratio: the baseline's own interval is in it
+        *lo = b->cost / c->cost_hi;
+        *hi = b->cost / c->cost_lo;
+    } else if (b->modelled || c->modelled) {
         double band = fmax(b->error_band, c->error_band);
         *lo = speedup / (1 + band);
         *hi = speedup * (1 + band);

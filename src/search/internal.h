@@ -110,6 +110,7 @@ typedef struct search {
     uint64_t next_id;            // of the next candidate to propose
     screen_stats screen;
     double gpu_s;                // of the outcomes applied so far
+    double earlier_j; bool energy_partial;   // of the devices in earlier sittings
     // time
     double started_s, earlier_s, blocked_s, last_progress_s;
     bool confirming;
@@ -162,7 +163,8 @@ hone_code hone_state_admit(search *s, hone_arena *arena, const entry *parent, co
 hone_code hone_state_baseline(search *s, entry **out, hone_err *e);
 // Applies an outcome (or that of `same`, an entry with the same PTX and launch plan) as the next in sequence.
 hone_code hone_state_apply(search *s, entry *x, const hone_outcome *o, const entry *same, hone_err *e);
-void hone_state_pair_cost(const search *s, const hone_outcome *o, hone_timing *t);   // of a measured time, from the baseline timed beside it
+void hone_state_pair_cost(const search *s, const hone_outcome *o, hone_timing *t);   // of what was measured, from the baseline measured beside it
+bool hone_state_too_slow(const search *s, const hone_timing *t);
 double hone_state_speedup(const search *s);
 
 // ---- facts.c
@@ -190,8 +192,10 @@ hone_code hone_replay_outcome(const stored_row *r, hone_outcome **out, hone_err 
 // One job to its end, other outcomes discarded. HONE_E_INTERRUPTED.
 hone_code hone_search_one(search *s, const hone_job *j, hone_outcome **out, hone_err *e);
 void hone_search_job(const search *s, const entry *x, unsigned stages, hone_job *j);
+void hone_search_energy_job(const search *s, unsigned times, hone_job *j);   // windows and blocks, so many times the configured ones
 void hone_search_tell(search *s, bool always);   // progress
 bool hone_search_interrupted(const search *s);
+bool hone_search_energy(const search *s, double *joules);   // of the devices, all sittings; false: not known
 double hone_search_elapsed(const search *s);
 
 // ---- screen.c

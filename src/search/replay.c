@@ -20,6 +20,8 @@ static char *options_json(const search *s, uint64_t continues, uint64_t at) {
         json_object_set_new(o, "ahead", json_integer(s->c->ahead));
     if (s->c->screen)
         json_object_set_new(o, "screen", json_string("virtual"));
+    if (s->c->energy_window_s > 0)
+        json_object_set_new(o, "energy", json_pack("{s:f,s:i}", "window_s", s->c->energy_window_s, "blocks", (int)s->c->energy_blocks));
     if (s->c->bandit_prior) {
         char hex[HONE_HASH_HEX];
         hone_sha256_hex(s->c->bandit_prior, strlen(s->c->bandit_prior), hex);
@@ -96,6 +98,10 @@ static hone_code begin(search *s, hone_err *e) {
     char *spent = NULL;
     HONE_TRY(hone_store_get(s->c->store, s->run, "elapsed_s", &spent, e));
     s->earlier_s = spent ? strtod(spent, NULL) : 0;
+    hone_free(spent);
+    HONE_TRY(hone_store_get(s->c->store, s->run, "energy_j", &spent, e));
+    s->earlier_j = spent ? strtod(spent, NULL) : 0;
+    s->energy_partial = s->resumed && s->earlier_s > 0 && !spent;
     hone_free(spent);
     return load_rows(s, e);
 }

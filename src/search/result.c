@@ -107,6 +107,8 @@ hone_code hone_result_make(search *s, const confirmation *k, hone_search_result 
                               .warning = s->warning,
                               .baseline_outcome_json = s->baseline_outcome};
     r->gpu_s = s->gpu_s;
+    r->has_energy_j = hone_search_energy(s, &r->energy_j);
+    r->energy_partial = s->energy_partial;
     if (k->best)
         for (size_t i = 0; i < s->convergence.n; i++)
             if (s->convergence.v[i].id <= k->best->cand.id)

@@ -70,6 +70,15 @@ static double race_ratio(const search *s) {
     return base->cand.cost / s->best->cand.cost;
 }
 
+void hone_search_energy_job(const search *s, unsigned times, hone_job *j) {
+    const hone_search_config *c = s->c;
+    if (!(c->energy_window_s > 0))
+        return;
+    j->energy_window_s = times * c->energy_window_s;
+    j->energy_blocks = times * c->energy_blocks;
+    j->time_limit_s = (c->job_time_limit_s > 0 ? c->job_time_limit_s : 60) + hone_job_energy_seconds(j->energy_window_s, j->energy_blocks, c->task->n_sizes);
+}
+
 void hone_search_job(const search *s, const entry *x, unsigned stages, hone_job *j) {
     *j = (hone_job){.id = job_id(x, stages == HONE_STAGE_ALL ? SLOT_RUNNING : SLOT_COMPILING),
                     .task_path = s->c->task->path,
@@ -85,6 +94,8 @@ void hone_search_job(const search *s, const entry *x, unsigned stages, hone_job 
                     .timing_samples = s->c->timing_samples,
                     .race_ratio = race_ratio(s),
                     .timing_enough = search_precision};
+    if (stages & HONE_STAGE_TIME)
+        hone_search_energy_job(s, 1, j);
 }
 
 // What the archive holds was paid for in an earlier sitting.
@@ -410,10 +421,22 @@ static hone_code append(search *s, generation *g, const generation *next, hone_e
 
 // ---- the whole run
 
+bool hone_search_energy(const search *s, double *joules) {
+    const hone_evaluator *v = &s->c->evaluator;
+    bool known = v->energy_j && v->energy_j(v->self, joules);
+    *joules = known ? *joules + s->earlier_j : 0;
+    return known;
+}
+
 static hone_code remember_time(search *s, hone_err *e) {
+    double joules;
     if (!s->c->store)
         return HONE_OK;
     char text[40];
+    if (hone_search_energy(s, &joules)) {
+        snprintf(text, sizeof text, "%.3f", joules);
+        HONE_TRY(hone_store_put(s->c->store, s->run, "energy_j", text, e));
+    }
     snprintf(text, sizeof text, "%.3f", hone_search_elapsed(s));
     return hone_store_put(s->c->store, s->run, "elapsed_s", text, e);
 }
@@ -519,4 +542,10 @@ static hone_code pool_submit(void *self, const hone_job *j, hone_err *e) { retur
 static hone_code pool_wait(void *self, int timeout_ms, const volatile int *interrupt, hone_outcome **out, hone_err *e) {
     return hone_pool_wait(self, timeout_ms, interrupt, out, e);
 }
-hone_evaluator hone_evaluator_of_pool(hone_pool *p) { return (hone_evaluator){p, pool_free_slots, pool_submit, pool_wait}; }
+static bool pool_energy(void *self, double *joules) {
+    hone_gpu_usage u;
+    hone_pool_usage(self, &u);
+    *joules = u.energy_j;
+    return u.has_energy;
+}
+hone_evaluator hone_evaluator_of_pool(hone_pool *p) { return (hone_evaluator){p, pool_free_slots, pool_submit, pool_wait, pool_energy}; }

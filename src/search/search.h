@@ -16,6 +16,8 @@ typedef struct hone_evaluator {
     hone_code (*submit)(void *self, const hone_job *j, hone_err *e);   // copies the job; HONE_E_BUSY when no slot is free
     // As hone_pool_wait: next finished job in any order; HONE_E_TIMEOUT, HONE_E_INTERRUPTED.
     hone_code (*wait)(void *self, int timeout_ms, const volatile int *interrupt, hone_outcome **out, hone_err *e);
+    // What the devices took since they were opened, idle time included. false: not known. NULL: never known.
+    bool (*energy_j)(void *self, double *joules);
 } hone_evaluator;
 hone_evaluator hone_evaluator_of_pool(hone_pool *p);   // borrows p
 
@@ -54,6 +56,7 @@ typedef struct hone_search_config {
     unsigned patience;               // stop after that many evaluations without improvement; 0 = none
     unsigned timing_samples;         // as hone_job; 0 = default
     double job_time_limit_s;         // as hone_job; 0 = default
+    double energy_window_s; unsigned energy_blocks;   // physical: as hone_job; window 0: energy is not measured. A confirmation takes twice both
     const hone_inbox *inbox;         // candidates from outside, taken before each generation; NULL: none
     bool no_confirm;                 // skip the final confirmation (tests, benches)
     struct hone_writer *writer;      // the proposer "llm" (propose/llm.h), borrowed; NULL: none. Then `proposers` should hold it
@@ -84,10 +87,15 @@ typedef struct hone_timing {
     double cost;
     bool paired;                                  // measured in turns with the baseline: the members below hold, baseline / candidate
     double ratio, ratio_lo, ratio_hi, ratio_worst;   // median of the pairs with its interval; worst: the median of the size where it is smallest
+    double cost_lo, cost_hi;   // interval of the cost against the baseline's, from energy measured beside it; 0: the time's interval stands for it
+    double paired_us;          // time in terms of the baseline's first one, so that devices and hours compare; 0: not timed beside it
+    bool has_energy; double energy_mj, energy_lo_mj, energy_hi_mj;   // per run, in terms of the baseline's
 } hone_timing;
 // What an outcome says of its time, cost = time. All zero without one.
 hone_timing hone_timing_of(const hone_outcome *o);
 hone_timing hone_timing_of_json(const json_t *time);   // an outcome's member `time`
+// With the objective `energy`: how much slower than the baseline a best may be.
+#define HONE_ENERGY_MAX_SLOWDOWN 1.1
 hone_compare hone_compare_timings(const hone_timing *baseline, const hone_timing *candidate);
 // The speedup's worst and best case, as hone_compare_timings judges it.
 void hone_compare_bounds(const hone_timing *baseline, const hone_timing *candidate, double *lo, double *hi);
@@ -109,6 +117,7 @@ typedef struct hone_search_entry {   // one candidate with its outcome, for repo
     bool duplicate;
     uint64_t duplicate_of;                        // same PTX and launch plan as that candidate: took its outcome, was not timed
     bool screened;                                // judged on the virtual GPU alone: the time is a prediction
+    bool too_slow;                                // objective energy: over HONE_ENERGY_MAX_SLOWDOWN times the baseline's time, so it is never the best
     const char *ptx_hash;                         // "" before compile
     const char *finding_kind, *finding_message;   // first finding when refused; NULL
     double seconds;                               // spent by the worker
@@ -153,6 +162,8 @@ typedef struct hone_search_result {
     unsigned evaluations, duplicates_source, duplicates_ptx, refused, generations;
     double seconds, seconds_evaluating, seconds_searching;   // this process: wall, blocked on the evaluator, the rest
     double gpu_s, gpu_to_best_s;                             // device time of all outcomes (earlier sittings too), and until the best was found
+    bool has_energy_j; double energy_j;                      // of all sittings by the devices' counters, idle time included
+    bool energy_partial;                                     // an earlier sitting's is not known
     bool screened;                                           // --screen: the members below
     unsigned screen_measured, screen_left_out, screen_at_random;
     double screen_rank_correlation, screen_share, screen_spread;

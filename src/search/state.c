@@ -351,7 +351,7 @@ static const char *evidence_of(search *s, const hone_finding *f) {
 }
 
 static hone_code count_findings(search *s, const hone_outcome *o, entry *x, hone_err *e) {
-    for (size_t i = 0; i < o->n_findings; i++) {
+    for (size_t i = 0; i < o->n_findings && o->verdict != HONE_PASS; i++) {   // what passes has notes at most
         uint64_t at;
         if (!hone_map_get(&s->kinds, o->findings[i].kind, &at)) {
             hone_finding_count f = {hone_arena_strdup(s->arena, o->findings[i].kind), 0};
@@ -369,15 +369,52 @@ static hone_code count_findings(search *s, const hone_outcome *o, entry *x, hone
     return HONE_OK;
 }
 
-// A measured candidate was timed in turns with the baseline, on one device: what counts is by how much it differs there, in terms of the baseline's
-// first time. So devices and hours compare.
+static double member(const hone_outcome *o, const char *object, const char *key) {
+    return json_number_value(json_object_get(json_object_get(o->json, object), key));
+}
+
+static void pair_energy(const hone_timing *base, const hone_outcome *o, hone_timing *t) {
+    double ratio = member(o, "energy", "ratio"), lo = member(o, "energy", "ratio_lo"), hi = member(o, "energy", "ratio_hi");
+    if (!(ratio > 0) || !(lo > 0) || !(hi > 0) || !base->has_energy)
+        return;
+    t->energy_mj = base->energy_mj / ratio;
+    t->energy_lo_mj = base->energy_mj / hi;
+    t->energy_hi_mj = base->energy_mj / lo;
+}
+
+// The energy's share of the cost, with its interval; edp: times the time, whose own interval then adds to it.
+static void energy_cost(const search *s, const hone_timing *base, hone_timing *t) {
+    bool edp = s->c->task->objective == HONE_OBJ_EDP;
+    double us = edp ? t->paired_us : 1, lo = edp ? t->lo_us / t->time_us : 1, hi = edp ? t->hi_us / t->time_us : 1;
+    if (edp && t->ratio_lo > 0) {   // of the pairs
+        lo = t->ratio / t->ratio_hi;
+        hi = t->ratio / t->ratio_lo;
+    }
+    if (!t->has_energy || !base->has_energy)
+        return;
+    t->cost = t->energy_mj * us;
+    t->cost_lo = t->energy_lo_mj * us * lo;
+    t->cost_hi = t->energy_hi_mj * us * hi;
+}
+
+// A measured candidate was measured in turns with the baseline, on one device: what counts is by how much it differs there, in terms of the baseline's
+// first time and energy. So devices and hours compare.
 void hone_state_pair_cost(const search *s, const hone_outcome *o, hone_timing *t) {
-    double beside = json_number_value(json_object_get(json_object_get(o->json, "time"), "baseline_us"));
-    if (t->paired)
-        beside = t->time_us * t->ratio;
+    double beside = t->ratio > 0 ? t->time_us * t->ratio : member(o, "time", "baseline_us");
     const entry *base = s->entries.n ? s->entries.v[0] : NULL;
-    if (beside > 0 && base && base->cand.ok && !t->modelled && s->c->task->objective == HONE_OBJ_TIME)
-        t->cost = t->time_us / beside * base->cand.cost;
+    if (!(beside > 0) || !base || !base->cand.ok || t->modelled)
+        return;
+    t->paired_us = t->time_us / beside * base->pub.timing.time_us;
+    pair_energy(&base->pub.timing, o, t);
+    if (s->c->task->objective == HONE_OBJ_TIME)
+        t->cost = t->paired_us;
+    else
+        energy_cost(s, &base->pub.timing, t);
+}
+
+// A kernel at half speed may need less energy; few would want it. It stays in the population and on the front of time and energy.
+bool hone_state_too_slow(const search *s, const hone_timing *t) {
+    return s->c->task->objective == HONE_OBJ_ENERGY && t->paired_us > HONE_ENERGY_MAX_SLOWDOWN * s->entries.v[0]->pub.timing.time_us;
 }
 
 static double device_seconds(const hone_outcome *o) {
@@ -396,7 +433,7 @@ static hone_code take_outcome(search *s, entry *x, const hone_outcome *o, hone_e
         if (x->arm < 0)
             return hone_fail(e, why.code, why.sub, "%s", why.msg);
         x->cand.ok = false;
-        x->pub.finding_kind = "measure.no-time";
+        x->pub.finding_kind = why.code == HONE_E_UNSUPPORTED ? "measure.no-energy" : "measure.no-time";
         x->pub.finding_message = hone_arena_strdup(s->arena, why.msg);
     }
     if (x->cand.ok && s->c->screen)
@@ -404,6 +441,7 @@ static hone_code take_outcome(search *s, entry *x, const hone_outcome *o, hone_e
     x->pub.screened = x->screened;
     if (x->cand.ok)
         hone_state_pair_cost(s, o, &x->pub.timing);
+    x->pub.too_slow = x->cand.ok && x->arm >= 0 && hone_state_too_slow(s, &x->pub.timing);
     x->cand.time_us = x->pub.timing.time_us;
     x->cand.cost = x->pub.timing.cost;
     hone_facts_read(o, &x->facts);
@@ -478,7 +516,7 @@ hone_code hone_state_apply(search *s, entry *x, const hone_outcome *o, const ent
     if (x->arm < 0)
         HONE_TRY(keep_outcome(s, &s->baseline_outcome, o, e));
     HONE_TRY(reward(s, x, o, e));
-    if (x->cand.ok && !same && !x->screened && (!s->best || x->cand.cost < s->best->cand.cost * (1 - 1e-9)))
+    if (x->cand.ok && !same && !x->screened && !x->pub.too_slow && (!s->best || x->cand.cost < s->best->cand.cost * (1 - 1e-9)))
         HONE_TRY(new_best(s, x, o, e));
     return choose_population(s, e);
 }

@@ -1,6 +1,6 @@
 // A libnvidia-ml.so.1 whose answers a test writes down. Nothing in it can set anything, as in what hone uses of the real one. HONE_FAKE_NVML holds words:
 //   tick=S        the energy counter moves so often; default 0.02
-//   watts=W       energy per time; default 300
+//   watts=W       energy per time; default 300, or HONE_FAKE_WATTS, which may change on the way
 //   celsius=C     temperature; default 50        heats=C    and so many degrees more every second
 //   mhz=M         SM clock; default 1980
 //   reasons=BITS  clock event reasons; default 0
@@ -30,6 +30,26 @@ static int refused(const char *name) {
     snprintf(key, sizeof key, "no=%s", name);
     return text && strstr(text, key) ? NOT_SUPPORTED : OK;
 }
+static double watts(void) {
+    const char *now = getenv("HONE_FAKE_WATTS");
+    return now && *now ? strtod(now, NULL) : word("watts=", 300);
+}
+
+// Joules, summed up between looks, as of the last tick.
+static double counted(double tick) {
+    static double joules, shown, last, tick_at;
+    double t = seconds();
+    if (last <= 0)
+        joules = shown = 300 * t;
+    else
+        joules += watts() * (t - last);
+    last = t;
+    if (floor(t / tick) > tick_at) {
+        tick_at = floor(t / tick);
+        shown = joules;
+    }
+    return shown;
+}
 #define ANSWER(to, value)           \
     do {                            \
         if (refused(__func__))      \
@@ -50,9 +70,9 @@ API int nvmlDeviceGetTemperature(nvmlDevice_t d, int which, unsigned *c) {
     from = from > 0 ? from : seconds();
     ANSWER(c, (unsigned)(word("celsius=", 50) + word("heats=", 0) * (seconds() - from)));
 }
-API int nvmlDeviceGetPowerUsage(nvmlDevice_t d, unsigned *mw) { ANSWER(mw, (unsigned)(word("watts=", 300) * 1e3)); }
+API int nvmlDeviceGetPowerUsage(nvmlDevice_t d, unsigned *mw) { ANSWER(mw, (unsigned)(watts() * 1e3)); }
 API int nvmlDeviceGetTotalEnergyConsumption(nvmlDevice_t d, unsigned long long *mj) {
     double tick = word("tick=", 0.02);
-    ANSWER(mj, (unsigned long long)(floor(seconds() / tick) * tick * word("watts=", 300) * 1e3));
+    ANSWER(mj, (unsigned long long)(counted(tick) * 1e3));
 }
 API int nvmlDeviceGetCurrentClocksEventReasons(nvmlDevice_t d, unsigned long long *bits) { ANSWER(bits, (unsigned long long)word("reasons=", 0)); }

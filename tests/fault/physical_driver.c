@@ -8,6 +8,8 @@
 //   scale=FACTOR       of what is modelled: small problems that take as long as large ones
 //   noise=SHARE        of a launch's time, at random; default 0.001
 //   bias=SHARE         of a program's time, the same at every launch of it: what the model does not know
+//   power=SHARE        what a launch takes differs by its block size, up to this share: HONE_FAKE_WATTS tells the fake NVML, beside 300 W
+//   gapless=1          the device's clock moves by work alone: how busy the host is does not show in times
 //   memory=BYTES       of a device; more is CUDA_ERROR_OUT_OF_MEMORY
 //   fail=CALL:N:RESULT[:KERNEL]   the N-th call of CALL answers RESULT (a number, or `hang`), counted from when KERNEL was first looked up
 //   once=FILE          fail only while FILE does not exist, and make it
@@ -32,11 +34,11 @@ static struct {
     void *library;
     int devices;
     char other[64], fail_call[64], fail_kernel[64], once[256], lost[256];
-    double fixed_us, scale, noise, bias;
+    double fixed_us, scale, noise, bias, power;
     size_t memory, used;
     long fail_at, seen, launches;
     int fail_with, poisoned, current;
-    bool armed;
+    bool armed, gapless;
     double busy_until_s, emulated_s;
     struct { CUdeviceptr at; size_t bytes; } allocations[MAX_ALLOCATIONS];
 } gpu = {.devices = 1, .scale = 1, .noise = 0.001};
@@ -57,6 +59,10 @@ static void set(const char *key, const char *value) {
         gpu.noise = atof(value);
     else if (!strcmp(key, "bias"))
         gpu.bias = atof(value);
+    else if (!strcmp(key, "power"))
+        gpu.power = atof(value);
+    else if (!strcmp(key, "gapless"))
+        gpu.gapless = atoi(value);
     else if (!strcmp(key, "memory"))
         gpu.memory = strtoull(value, NULL, 0);
     else if (!strcmp(key, "once"))
@@ -259,7 +265,7 @@ API CUresult cuMemFree_v2(CUdeviceptr p) {
 
 // ---- the timeline: work is computed when it is sent, while the device's clock stands still, and ends when the device would have done it
 
-static double device_now(void) { return now() - gpu.emulated_s; }
+static double device_now(void) { return gpu.gapless ? gpu.busy_until_s : now() - gpu.emulated_s; }
 
 static void works_for(double us) {
     double t = device_now();
@@ -308,6 +314,17 @@ static double modelled_us(void) {
     return us * gpu.scale * exp(gpu.bias * unit(bits));
 }
 
+static double drawn_w;   // by the launch captured last
+
+static void draws(double watts) {
+    char text[32];
+    snprintf(text, sizeof text, "%.3f", watts);
+    if (gpu.power > 0)
+        setenv("HONE_FAKE_WATTS", text, 1);
+}
+
+static double watts_of(unsigned threads) { return 300 * (1 + gpu.power * unit(threads)); }
+
 static CUresult launched(CUresult r) {
     double us = r != CUDA_SUCCESS ? 0 : gpu.fixed_us > 0 ? gpu.fixed_us : modelled_us();
     works_for(us * (1 + gpu.noise * unit((uint64_t)++gpu.launches)));
@@ -319,8 +336,10 @@ API CUresult cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz,
     ENTER;
     if (capturing) {
         captured++;
+        drawn_w = watts_of(bx * by * bz);
         return REAL(cuLaunchKernel, f, gx, gy, gz, bx, by, bz, smem, q, params, extra);
     }
+    draws(watts_of(bx * by * bz));
     return launched(EMULATED(REAL(cuLaunchKernel, f, gx, gy, gz, bx, by, bz, smem, q, params, extra)));
 }
 API CUresult cuLaunchKernelEx(const CUlaunchConfig *c, CUfunction f, void **params, void **extra) {
@@ -397,13 +416,14 @@ API CUresult cuStreamEndCapture(CUstream q, CUgraph *g) {
     capturing = false;
     return REAL(cuStreamEndCapture, q, g);
 }
-static struct { CUgraphExec exec; unsigned launches; } graphs[64];
+static struct { CUgraphExec exec; unsigned launches; double watts; } graphs[64];
 API CUresult cuGraphInstantiateWithFlags(CUgraphExec *x, CUgraph g, unsigned long long flags) {
     CUresult r = ((CUresult(*)(CUgraphExec *, CUgraph, unsigned long long))real("cuGraphInstantiateWithFlags"))(x, g, flags);
     for (int i = 0; r == CUDA_SUCCESS && i < 64; i++)
         if (!graphs[i].exec) {
             graphs[i].exec = *x;
             graphs[i].launches = captured;
+            graphs[i].watts = drawn_w;
             break;
         }
     return r;
@@ -413,8 +433,10 @@ API CUresult cuGraphLaunch(CUgraphExec x, CUstream q) {
     CUresult r = EMULATED(REAL(cuGraphLaunch, x, q));
     double us = gpu.fixed_us > 0 ? gpu.fixed_us : modelled_us();
     for (int i = 0; i < 64; i++)
-        if (graphs[i].exec == x)
+        if (graphs[i].exec == x) {
+            draws(graphs[i].watts);
             works_for(us * graphs[i].launches * (1 + gpu.noise * unit((uint64_t)++gpu.launches)));
+        }
     return r;
 }
 API CUresult cuGraphExecDestroy(CUgraphExec x) {

@@ -52,6 +52,14 @@ bool vg_handle_add(const void *p, uint32_t kind) {
     return fine;
 }
 
+void vg_handles_free(void) {
+    pthread_mutex_lock(&lock);
+    hone_free(slots);
+    slots = NULL;
+    n_slots = n_used = 0;
+    pthread_mutex_unlock(&lock);
+}
+
 void vg_handle_drop(const void *p) {
     pthread_mutex_lock(&lock);
     slot *s = find(p);

@@ -7,5 +7,6 @@
 
 bool vg_handle_add(const void *p, uint32_t kind);    // false: out of memory
 void vg_handle_drop(const void *p);
+void vg_handles_free(void);                         // the table itself, when the library goes
 bool vg_handle_is(const void *p, uint32_t kind);
 #endif

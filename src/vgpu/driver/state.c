@@ -165,11 +165,17 @@ static void context_free(struct CUctx_st *c) {
     hone_free(c);
 }
 
-// Contexts that nobody destroyed have found something too.
+// Contexts that nobody destroyed have found something too. With none left nothing can be under way, at the process' end neither: then what the library
+// itself keeps goes as well, for programs that unload it.
 static __attribute__((destructor)) void at_end(void) {
     for (struct CUctx_st *c = contexts; c; c = c->next)
         vg_sanitize_collect(c->vg);
     vg_sanitize_end();
+    if (contexts)
+        return;
+    initialized = false;
+    vg_device_free(&device);
+    vg_handles_free();
 }
 
 struct CUctx_st *vg_front_current(void) { return stack_n ? stack[stack_n - 1].c : NULL; }

@@ -1,5 +1,6 @@
 // The result document from a search result built by hand, and what is made of it: summary, certificate, the files in the folder.
 #include "report/internal.h"
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -125,6 +126,88 @@ static void without_best(world *w) {
     w->r.speedup = 1;
     w->r.n_lineage = 0;
     w->r.best_outcome_json = NULL;
+}
+
+static void has_energy(world *w, unsigned id, double us, double mj, double lo, double hi) {
+    hone_timing *t = &w->x[id].timing;
+    t->modelled = false;
+    t->paired_us = us;
+    t->has_energy = true;
+    t->energy_mj = mj;
+    t->energy_lo_mj = lo;
+    t->energy_hi_mj = hi;
+}
+
+static void on_a_gpu(world *w) {
+    json_object_set_new(w->device, "kind", json_string("physical"));
+    w->in.energy_asked = true;
+    w->r.has_energy_j = true;
+    w->r.energy_j = 2000;
+    has_energy(w, 0, 40, 10, 9.9, 10.1);
+    has_energy(w, 1, 20, 5, 4.5, 5.5);   // the least energy
+    has_energy(w, 2, 10, 8, 7.5, 8.5);   // the least time
+    has_energy(w, 3, 5, 1, 1, 1);        // a duplicate counts once
+}
+
+static void energy_front_and_payback(void **state) {
+    world *w = *state;
+    on_a_gpu(w);
+    json_t *j = hone_report_json(&w->in);
+    const json_t *front = hone_doc_at(j, "energy.front"), *back = hone_doc_at(j, "energy.payback");
+    assert_int_equal(json_array_size(front), 2);
+    assert_int_equal(hone_doc_number(json_array_get(front, 0), "id"), 2);
+    assert_int_equal(hone_doc_number(json_array_get(front, 1), "id"), 1);
+    assert_true(fabs(hone_doc_number(back, "runs") * 2e-3 - 2000) < 1e-6);   // 10 − 8 mJ are saved per run
+    assert_true(fabs(hone_doc_number(back, "runs_lo") * 2.5e-3 - 2000) < 1e-6);
+    assert_true(fabs(hone_doc_number(back, "runs_hi") * 1.5e-3 - 2000) < 1e-6);
+    hone_str s;
+    hone_str_init(&s, 1 << 16);
+    hone_report_summary(j, false, &s);
+    assert_non_null(strstr(s.s, "10 mJ per run, best 8 mJ: 1.25× less [1.18×, 1.33×]; 2 on the front of time and energy\n"));
+    assert_non_null(strstr(s.s, "this search cost 2.00 kJ (GPU, idle time included); it pays back after 1.00 M runs (800 k – 1.33 M)\n"));
+    hone_str_free(&s);
+    json_decref(j);
+}
+
+static void assert_no_claim(world *w, const char *why) {
+    json_t *j = hone_report_json(&w->in);
+    const json_t *back = hone_doc_at(j, "energy.payback");
+    assert_false(hone_doc_has_number(back, "runs"));
+    assert_string_equal(hone_doc_text(back, "reason"), why);
+    hone_str s;
+    hone_str_init(&s, 1 << 16);
+    hone_report_summary(j, false, &s);
+    assert_null(strstr(s.s, "pays back after"));
+    assert_non_null(strstr(s.s, why));
+    hone_str_free(&s);
+    json_decref(j);
+}
+
+static void no_payback_is_claimed_that_the_interval_does_not_carry(void **state) {
+    world *w = *state;
+    on_a_gpu(w);
+    has_energy(w, 2, 10, 9.5, 8.5, 10.5);
+    assert_no_claim(w, "the saving's interval holds zero: it may be none");
+    has_energy(w, 2, 10, 12, 11, 13);
+    assert_no_claim(w, "the best needs more energy than the baseline");
+    has_energy(w, 2, 10, 8, 7.5, 8.5);
+    w->r.confirmed = false;
+    assert_no_claim(w, "the best is not confirmed yet");
+}
+
+static void no_energy_on_the_virtual_gpu(void **state) {
+    world *w = *state;
+    w->in.energy_asked = true;
+    json_t *j = hone_report_json(&w->in);
+    assert_string_equal(json_string_value(hone_doc_at(j, "energy.kind")), "absent");
+    assert_string_equal(json_string_value(hone_doc_at(j, "energy.reason")), "the virtual GPU has no energy model");
+    hone_str s;
+    hone_str_init(&s, 1 << 16);
+    hone_report_summary(j, false, &s);
+    assert_non_null(strstr(s.s, "not known: the virtual GPU has no energy model"));
+    assert_null(strstr(s.s, "this search cost"));
+    hone_str_free(&s);
+    json_decref(j);
 }
 
 static void document(void **state) {
@@ -360,6 +443,9 @@ int main(void) {
                                        cmocka_unit_test_setup_teardown(bytes_that_are_no_utf8, setup, teardown),
                                        cmocka_unit_test_setup_teardown(summary, setup, teardown),
                                        cmocka_unit_test_setup_teardown(summary_without_improvement, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(energy_front_and_payback, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(no_payback_is_claimed_that_the_interval_does_not_carry, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(no_energy_on_the_virtual_gpu, setup, teardown),
                                        cmocka_unit_test_setup_teardown(certificate, setup, teardown),
                                        cmocka_unit_test_setup_teardown(no_edit_of_a_certificate_passes, setup, teardown),
                                        cmocka_unit_test_setup_teardown(files, setup, teardown),

@@ -61,6 +61,9 @@ typedef struct simulator {
     bool refuse_baseline, lose_once, submit_fails;
     bool physical;                     // jobs that are not for the virtual GPU are measured: 1.3 times the model's time, and another order by `model_error`
     double model_error;
+    bool energy;                       // measured: energies besides, unlike the times in their order
+    double least_window_s, most_window_s, most_limit_s; unsigned most_blocks;   // asked for
+    double joules;
     unsigned measured, modelled;
     unsigned refuse_confirmations;
     volatile int *interrupt;
@@ -102,19 +105,46 @@ static void note_run(simulator *s, const char *program) {
     snprintf(s->ran[s->n_ran++ % 512], sizeof s->ran[0], "%s", program);
 }
 
+// Per run; beside it stands the baseline, which takes 100 mJ.
+static void put_energy(const simulator *s, double us, const char *program, size_t n, char *out, size_t cap) {
+    double mj = strcmp(program, "0 32 1") == 0 ? 100 : 50 + (double)(hone_hash64(program, n, 11) % 1000) / 10;
+    mj *= us > 1.3 * time_of(0, 32, 1) ? 0.3 : 1;   // slow ones take least
+    snprintf(out, cap, s->energy ? ",\"energy\":{\"kind\":\"measured\",\"energy_mj\":%.9g,\"lo_mj\":%.9g,\"hi_mj\":%.9g,\"ratio\":%.9g,\"ratio_lo\":%.9g,\"ratio_hi\":%.9g}" : "",
+             mj, mj * 0.99, mj * 1.01, 100 / mj, 99 / mj, 101 / mj);
+}
+
+static void note_energy_job(simulator *s, const hone_job *j) {
+    if (!(j->stages & HONE_STAGE_TIME) || j->on_virtual)
+        return;
+    s->least_window_s = s->least_window_s > 0 ? fmin(s->least_window_s, j->energy_window_s) : j->energy_window_s;
+    s->most_window_s = fmax(s->most_window_s, j->energy_window_s);
+    s->most_blocks = j->energy_blocks > s->most_blocks ? j->energy_blocks : s->most_blocks;
+    s->most_limit_s = fmax(s->most_limit_s, j->time_limit_s);
+}
+
+static bool sim_energy(void *self, double *joules) {
+    *joules = ((simulator *)self)->joules;
+    return ((simulator *)self)->energy;
+}
+
 static hone_code sim_answer(simulator *s, unsigned at, hone_outcome **out, hone_err *e) {
     const hone_job *j = &s->jobs[at];
     int level = level_of(s->texts[at]);
     int64_t bx = tuned(s->tuning[at], j->n_tuning, "BX", 32), un = tuned(s->tuning[at], j->n_tuning, "UN", 1);
-    char json[1024], program[80], hash[HONE_HASH_HEX];
+    char json[2048], energy[400], beside[64] = "", program[80], hash[HONE_HASH_HEX];
     int n = snprintf(program, sizeof program, "%d %d %d", level / 2, (int)bx, (int)un);
     hone_sha256_hex(program, (size_t)n, hash);
     bool confirming = j->seed != s->search_seed, full = (j->stages & HONE_STAGE_TIME) != 0;
     double us = time_of(level, bx, un);
     if (s->physical && full && !j->on_virtual)
-        us *= 1.3;
+        us *= s->energy && strcmp(program, "0 32 1") && hone_hash64(program, (size_t)n, 13) % 4 == 0 ? 2 : 1.3;
     if (s->physical && full && j->on_virtual && s->model_error > 0)
         us *= 1 + s->model_error * (double)(hone_hash64(program, (size_t)n, 7) % 1000) / 1000;
+    put_energy(s, us, program, (size_t)n, energy, sizeof energy);
+    if (s->energy)
+        snprintf(beside, sizeof beside, "\"baseline_us\":%.17g,", 1.3 * time_of(0, 32, 1));
+    note_energy_job(s, j);
+    s->joules += full ? 10 : 1;
     s->measured += full && !confirming && !j->on_virtual;
     s->modelled += full && j->on_virtual;
     bool wrong =
@@ -131,12 +161,12 @@ static hone_code sim_answer(simulator *s, unsigned at, hone_outcome **out, hone_
     s->confirmations += confirming;
     snprintf(json, sizeof json,
              "{\"schema\":\"hone.outcome/1\",\"id\":%llu,\"verdict\":\"%s\",\"stages\":[],\"findings\":[%s],\"seconds\":0.25,"
-             "\"compile\":{\"registers\":32,\"program_hash\":\"%s\"},\"time\":{\"kind\":\"%s\",\"time_us\":%.17g,\"error_band\":0.02,"
+             "\"compile\":{\"registers\":32,\"program_hash\":\"%s\"},\"time\":{%s\"kind\":\"%s\",\"time_us\":%.17g,\"error_band\":0.02,"
              "\"sizes\":[{\"launches\":["
-             "{\"block\":[%d,1,1],\"model\":{\"time_us\":1,\"bottleneck\":\"%s\",\"occupancy\":0.5,\"shared_bytes\":0}}]}]}}",
+             "{\"block\":[%d,1,1],\"model\":{\"time_us\":1,\"bottleneck\":\"%s\",\"occupancy\":0.5,\"shared_bytes\":0}}]}]}%s}",
              (unsigned long long)j->id, verdict,
-             wrong ? "{\"kind\":\"output.wrong\",\"stage\":\"differential\",\"message\":\"wrong\"}" : "", hash, s->physical && !j->on_virtual ? "measured" : "modelled", us,
-             (int)bx, level > 5 ? "dram" : "latency");
+             wrong ? "{\"kind\":\"output.wrong\",\"stage\":\"differential\",\"message\":\"wrong\"}" : "", hash, beside, s->physical && !j->on_virtual ? "measured" : "modelled", us,
+             (int)bx, level > 5 ? "dram" : "latency", energy);
     return hone_outcome_parse(json, strlen(json), out, e);
 }
 
@@ -163,16 +193,21 @@ static hone_code sim_wait(void *self, int timeout_ms, const volatile int *interr
 
 // ---- runs
 
-static hone_task *the_task(void) {
+static hone_task *task_of(hone_objective objective) {
+    static const char *const lines[] = {"", "#pragma hone objective energy\n", "#pragma hone objective edp\n"};
+    char text[2048];
     hone_task *t = NULL;
     hone_arena *a = hone_arena_new(1 << 20);
     hone_diags d = {.arena = a};
     hone_err e = {0};
-    if (hone_task_parse("t.cu", task_text, strlen(task_text), &t, &d, &e) != HONE_OK)
+    snprintf(text, sizeof text, "%s%s", lines[objective], task_text);
+    if (hone_task_parse("t.cu", text, strlen(text), &t, &d, &e) != HONE_OK)
         fail_msg("%s", e.msg);
     hone_arena_free(a);
     return t;
 }
+
+static hone_task *the_task(void) { return task_of(HONE_OBJ_TIME); }
 
 typedef struct summary {
     uint64_t best, entries, trace;
@@ -209,10 +244,12 @@ typedef struct options {
     double time_s;
     unsigned ahead;
     bool screen;
+    hone_objective objective;
+    double window_s;
 } options;
 
 static hone_code run_search(simulator *sim, const options *o, hone_search_result **r, hone_err *e) {
-    hone_task *t = the_task();
+    hone_task *t = task_of(o->objective);
     hone_store *store = NULL;
     if (!sim->slots)
         sim->slots = 2;
@@ -220,7 +257,9 @@ static hone_code run_search(simulator *sim, const options *o, hone_search_result
     hone_code c = o->dir ? hone_store_open(o->dir, false, &store, e) : HONE_OK;
     hone_search_config config = {.task = t,
                                  .device = "virtual:test",
-                                 .evaluator = {sim, sim_free, sim_submit, sim_wait},
+                                 .evaluator = {sim, sim_free, sim_submit, sim_wait, sim_energy},
+                                 .energy_window_s = o->window_s,
+                                 .energy_blocks = 3,
                                  .store = store,
                                  .proposers = proposers,
                                  .seed = o->seed,
@@ -465,6 +504,64 @@ static void the_screen_measures_the_promising(void **state) {
     hone_search_result_free(r);
 }
 
+// The least energy of those that are not too slow, and its interval against the baseline's.
+static void energy_as_the_objective(void **state) {
+    (void)state;
+    simulator sim = {.physical = true, .energy = true};
+    hone_search_result *r = NULL;
+    hone_err e = {0};
+    options o = {.evals = 60, .seed = 5, .objective = HONE_OBJ_ENERGY, .window_s = 1};
+    if (run_search(&sim, &o, &r, &e) != HONE_OK)
+        fail_msg("%s", e.msg);
+    assert_non_null(r->best);
+    double limit = HONE_ENERGY_MAX_SLOWDOWN * r->baseline->timing.time_us;
+    unsigned slow = 0;
+    for (size_t i = 1; i < r->n_entries; i++) {
+        const hone_search_entry *x = r->entries[i];
+        if (!x->candidate->ok || x->duplicate)
+            continue;
+        assert_true(x->candidate->cost == x->timing.energy_mj);
+        assert_int_equal(x->too_slow, x->timing.paired_us > limit);
+        slow += x->too_slow && x->candidate->cost < r->best->candidate->cost;
+        assert_true(x->too_slow || x->candidate->cost >= r->best->candidate->cost);
+    }
+    assert_true(slow > 0);   // else this run shows nothing of the limit
+    assert_true(r->best->timing.paired_us <= limit);
+    assert_true(fabs(r->speedup - 100 / r->best->timing.energy_mj) < 1e-6);
+    assert_int_equal(r->verdict, HONE_CMP_FAST);
+    assert_true(sim.least_window_s == 1 && sim.most_window_s == 2 && sim.most_blocks == 6);   // twice both in the confirmation
+    assert_true(sim.most_limit_s >= hone_job_energy_seconds(2, 6, 1));
+    assert_true(r->has_energy_j && r->energy_j == sim.joules);
+    hone_search_result_free(r);
+}
+
+static void an_interval_that_holds_the_baseline_is_no_saving(void **state) {
+    (void)state;
+    hone_timing base = {.time_us = 100, .lo_us = 99, .hi_us = 101, .cost = 100};
+    hone_timing x = {.time_us = 50, .lo_us = 49, .hi_us = 51, .cost = 95, .cost_lo = 88, .cost_hi = 103};
+    assert_int_equal(hone_compare_timings(&base, &x), HONE_CMP_AMBIGUOUS);
+    x.cost_hi = 97;
+    assert_int_equal(hone_compare_timings(&base, &x), HONE_CMP_FAST);
+}
+
+// What the devices took in an earlier sitting is in the archive.
+static void joules_of_all_sittings(void **state) {
+    options o = {.dir = *state, .evals = 8, .seed = 5, .objective = HONE_OBJ_EDP, .window_s = 1};
+    simulator first = {.physical = true, .energy = true}, second = first;
+    hone_search_result *r = NULL;
+    hone_err e = {0};
+    assert_int_equal(run_search(&first, &o, &r, &e), HONE_OK);
+    for (size_t i = 1; i < r->n_entries; i++)
+        if (r->entries[i]->candidate->ok && !r->entries[i]->duplicate)
+            assert_true(fabs(r->entries[i]->candidate->cost - r->entries[i]->timing.energy_mj * r->entries[i]->timing.paired_us) < 1e-6);
+    hone_search_result_free(r);
+    o.evals = 16;
+    assert_int_equal(run_search(&second, &o, &r, &e), HONE_OK);
+    assert_true(first.joules > 0 && second.joules > 0);
+    assert_true(r->has_energy_j && !r->energy_partial && fabs(r->energy_j - first.joules - second.joules) < 1e-6);
+    hone_search_result_free(r);
+}
+
 static void patience_and_evaluations(void **state) {
     (void)state;
     simulator a = {0}, b = {0};
@@ -629,6 +726,9 @@ int main(void) {
         T(the_screen_measures_the_promising),
         T(patience_and_evaluations),
         T(time_over_all_sittings),
+        T(energy_as_the_objective),
+        T(an_interval_that_holds_the_baseline_is_no_saving),
+        T(joules_of_all_sittings),
         T(a_lost_outcome_is_asked_for_again),
         T(no_device),
         T(another_history),

@@ -57,6 +57,12 @@ static uint64_t r_bfi(uint64_t a, uint64_t b, uint64_t c) {   // fixed length 7
         f = (f & ~(1ull << (pos + i))) | (a >> i & 1) << (pos + i);
     return f;
 }
+static uint64_t r_bfi64(uint64_t a, uint64_t b, uint64_t c) {   // the length from c too, its bits 8 to 15
+    const unsigned pos = c & 255, len = c >> 8 & 255;
+    for (unsigned i = 0; i < len && pos + i <= 63; i++)
+        b = (b & ~(1ull << (pos + i))) | (a >> (i & 63) & 1) << (pos + i);
+    return b;
+}
 R(r_dp4a, W(c + W((int8_t)a * (int8_t)b + (int8_t)(a >> 8) * (int8_t)(b >> 8) + (int8_t)(a >> 16) * (int8_t)(b >> 16) + (int8_t)(a >> 24) * (int8_t)(b >> 24))))
 R(r_carry, W(((uint64_t)W(a) + W(b)) >> 32)) R(r_borrow, W(0u - (W(a) < W(b)))) R(r_add128hi, c + (a + b < a))
 R(r_fadd, FB(F(a) + F(b))) R(r_fmul_ftz, FB(Z(Z(F(a)) * Z(F(b))))) R(r_ffma, FB(fmaf(F(a), F(b), F(c)))) R(r_dfma, DB(fma(D(a), D(b), D(c))))
@@ -109,6 +115,7 @@ static const alu_case g_cases[] = {
     {"neg.s64 d,a", "dddd", r_neg64}, {"sad.s32 d,a,b,c", "wwww", r_sad}, {"add.sat.s32 d,a,b", "wwww", r_addsat}, {"popc.b64 d,a", "wddd", r_popc64},
     {"clz.b32 d,a", "wwww", r_clz32}, {"clz.b64 d,a", "wddd", r_clz64}, {"bfind.s32 d,a", "wwww", r_bfind_s32}, {"brev.b32 d,a", "wwww", r_brev32},
     {"bfe.u32 d,a,b,c", "wwww", r_bfeu32}, {"bfe.s32 d,a,b,c", "wwww", r_bfes32}, {"bfe.s64 d,a,b,c", "ddww", r_bfes64}, {"bfi.b32 d,a,b,c,7", "wwww", r_bfi},
+    {"shr.u32 t,c,8; bfi.b64 d,a,b,c,t", "dddw", r_bfi64},
     {"dp4a.s32.s32 d,a,b,c", "wwww", r_dp4a}, {"add.cc.u32 d,a,b; addc.u32 d,0,0", "wwww", r_carry}, {"sub.cc.u32 d,a,b; subc.u32 d,0,0", "wwww", r_borrow},
     {"add.cc.u64 d,a,b; addc.u64 d,c,0", "dddd", r_add128hi},
     {"add.f32 d,a,b", "wwww", r_fadd}, {"mul.ftz.f32 d,a,b", "wwww", r_fmul_ftz}, {"fma.rn.f32 d,a,b,c", "wwww", r_ffma}, {"fma.rn.f64 d,a,b,c", "dddd", r_dfma},
