@@ -196,6 +196,7 @@ hone_code hone_trial_values(trial *t, const judge_case *k, const hone_images *im
         *wrong |= d.kind != HONE_F_COUNT;
         if (quietly)
             continue;
+        t->r->differs |= memcmp(got, k->refs[i].base, base->buffers[i].bytes) != 0;
         keep_worst(t->r, name, &d);
         if (d.kind != HONE_F_COUNT)
             report_diff(t, k, i, &d, got);
@@ -353,7 +354,7 @@ static hone_code judge_cases(trial *t, size_t first, size_t end, const hone_plan
     for (size_t i = first; c == HONE_OK && !t->stop && i < end && t->f->refused == before; i++)
         if (is_wanted(t->j, &t->j->cases[i]))
             c = judge_case_once(t, &t->j->cases[i], plan, e);
-    if (c == HONE_OK && !t->j->only && !t->stop && t->f->refused == before && history_size(t->j, t->j->cases[first].size))
+    if (c == HONE_OK && !t->j->only && !t->j->brief && !t->stop && t->f->refused == before && history_size(t->j, t->j->cases[first].size))
         c = hone_trial_histories(t, &t->j->cases[first], end - first, plan, e);
     return c;
 }

@@ -1,5 +1,6 @@
 // hone check: judges a candidate against its task, or the task's own baseline; or replays a certificate.
 #include "check/check.h"
+#include "cli/admission.h"
 #include "cli/cli.h"
 #include "cli/replay.h"
 #include <string.h>
@@ -101,8 +102,20 @@ static int judge(const cli_options *opt, const hone_task *task, const hone_task 
                   .tuning = opt->params, .n_tuning = opt->n_params, .seed = opt->has_seed ? opt->seed : 1, .time_limit_s = opt->limit_s, .only_case = opt->only_case,
                   .stages = HONE_STAGE_STATIC | HONE_STAGE_COMPILE | HONE_STAGE_SANITIZE | HONE_STAGE_DIFFERENTIAL};
     hone_outcome *o = NULL;
-    if (cli_evaluate(pool, &j, &o, &e) != HONE_OK)
+    json_t *admission = NULL;
+    const bool wanted = cli_admission_wanted(opt, candidate), apart = wanted && cli_admission_apart(pool);
+    j.mutants = opt->mutants;
+    if (wanted && !apart)
+        j.stages |= HONE_STAGE_MUTATE;
+    hone_code c = cli_evaluate(pool, &j, &o, &e);
+    if (c == HONE_OK && apart && o->verdict == HONE_PASS)
+        c = cli_admission_run(pool, &j, &admission, &e);
+    else if (c == HONE_OK)
+        admission = json_incref(json_object_get(o->json, "admission"));
+    if (c != HONE_OK) {
+        hone_outcome_free(o);
         return cli_error(opt, &e);
+    }
     const char *subject = candidate ? candidate->path : task->path;
     if (opt->json) {
         json_t *out = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:O}", "schema", "hone.check/1", "task", task->path, "candidate", subject, "verdict",
@@ -112,6 +125,8 @@ static int judge(const cli_options *opt, const hone_task *task, const hone_task 
         for (size_t i = 0; i < HONE_COUNT(extras); i++)
             if (json_object_get(o->json, extras[i]))
                 json_object_set(out, extras[i], json_object_get(o->json, extras[i]));
+        if (admission)
+            json_object_set(out, "admission", admission);
         cli_print_json(out);
     } else {
         print_text(opt, task, candidate, o, subject);
@@ -119,9 +134,11 @@ static int judge(const cli_options *opt, const hone_task *task, const hone_task 
             cli_style st = cli_style_for(opt, stdout);
             print_precision(o, &st);
             print_left_out(o, &st);
+            cli_admission_print(admission, &st);
         }
     }
     int code = o->verdict == HONE_PASS ? EXIT_FINE : EXIT_WRONG;
+    json_decref(admission);
     hone_outcome_free(o);
     return code;
 }
