@@ -40,6 +40,8 @@ static void add_diff_evidence(json_t *ev, const hone_plan_buffer *b, const hone_
     json_object_set_new(ev, "reference", hone_trial_number(d->reference));
     json_object_set_new(ev, "against", json_string(by_shadow ? "shadow" : "bound"));
     json_object_set_new(ev, "places", json_integer((json_int_t)d->count));
+    if (b->arg->unordered)
+        json_object_set_new(ev, "sorted", json_true());
     if (d->metric) {
         json_object_set_new(ev, "metric", json_string(d->metric));
         json_object_set_new(ev, "error", hone_trial_number(d->metric_candidate));

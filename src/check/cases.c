@@ -12,7 +12,10 @@ static const double DIVERGED = 0.02, DIVERGED_NARROW = 0.1;
 hone_code hone_judge_run(const hone_judge *j, void *program, const hone_plan *plan, hone_images *im, unsigned placement, uint64_t schedule,
                          hone_err *e) {
     hone_run r = {.plan = plan, .buffers = im->v, .n_buffers = im->n, .placement = placement, .schedule_seed = schedule};
-    return j->c.runner.run(j->c.runner.self, program, &r, e);
+    const hone_code c = j->c.runner.run(j->c.runner.self, program, &r, e);
+    if (c == HONE_OK)
+        hone_images_sort(plan, im);
+    return c;
 }
 
 static hone_code run_once(const hone_judge *j, void *program, const hone_plan *plan, const hone_plan *base, uint8_t *const *inputs,

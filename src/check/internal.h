@@ -79,6 +79,11 @@ double hone_zero_floor(const hone_plan *p, uint8_t *const *inputs);
 // Relative error that reordering a sum of n terms can explain, for use without a shadow: 16·sqrt(n)·2^-24 (2^-53 for double).
 double hone_sum_bound(hone_dtype t, double n);
 
+// ---- unordered.c: rows of outputs that may stand in any order
+void hone_rows_sort(const hone_plan_buffer *b, void *data, uint8_t poison);   // in place; rows that are all poison come last
+void hone_images_sort(const hone_plan *plan, hone_images *im);                // those buffers that are unordered
+bool hone_plan_unordered(const hone_plan *plan);                              // whether there is one
+
 // ---- compare.c: a candidate's output buffer against its reference
 typedef struct hone_diff {                   // what comparing one buffer found
     hone_finding_kind kind;                  // HONE_F_COUNT: nothing wrong

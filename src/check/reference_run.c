@@ -26,6 +26,8 @@ static bool followed(hone_dtype t) { return t == HONE_FLOAT || t == HONE_HALF ||
 
 // Integer outputs may have the value that arithmetic in binary64 *decides* for; the run's shadow decides nothing.
 static const char *obstacle(const hone_plan *p) {
+    if (hone_plan_unordered(p))
+        return "it has outputs in no order";
     for (size_t i = 0; i < p->n_buffers; i++) {
         const hone_dtype t = p->buffers[i].arg->type;
         if (hone_is_output(&p->buffers[i]) && !followed(t))

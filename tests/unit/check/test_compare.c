@@ -245,10 +245,23 @@ static void zeros_of_a_cancellation_have_a_floor(void **state) {
     hone_reference_free(&p.ref);
 }
 
+// Rows of two, sorted by the first element and then by the second; unwritten rows last.
+static void rows_in_any_order(void **state) {
+    (void)state;
+    hone_arg arg = arg_of(HONE_FLOAT, HONE_OUT);
+    hone_plan_buffer b = {.arg = &arg, .dims = {4, 2}, .n_dims = 2, .n_elems = 8, .bytes = 32};
+    float v[8] = {2, 1, 0, 0, NAN, 3, -1, 7};
+    memset(&v[2], HONE_POISON_B, 8);
+    hone_rows_sort(&b, v, HONE_POISON_B);
+    assert_true(v[0] == -1 && v[1] == 7 && v[2] == 2 && v[3] == 1 && isnan(v[4]) && v[5] == 3);
+    assert_true(hone_is_poison((const uint8_t *)&v[6], 8, HONE_POISON_B));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nan_is_no_wildcard),
         cmocka_unit_test(large_neighbours_do_not_pay_for_small_ones),
+        cmocka_unit_test(rows_in_any_order),
         cmocka_unit_test(few_elements_may_all_flip),
         cmocka_unit_test(zeros_of_a_cancellation_have_a_floor),
         cmocka_unit_test(one_ulp_flips_pass_in_bfloat16),
