@@ -327,6 +327,8 @@ static hone_code judge_case_once(trial *t, judge_case *k, const hone_plan *plan,
     hone_code c = hone_trial_values(t, k, &im, false, &wrong, e);
     if (c == HONE_OK && k->first_of_size && !t->j->sizes[k->size].heavy && t->f->refused == before)
         c = second_run(t, k, plan, &im, e);
+    if (c == HONE_OK && wrong && !t->stop && t->j->sizes[k->size].small && !t->float_atomics && !t->j->varying)
+        c = hone_trial_ignored_inputs(t, k, plan, &im, e);
     hone_images_free(&im);
     if (c == HONE_OK && wrong && t->launches > 1 && !t->stop && !t->j->sizes[k->size].heavy)
         c = hone_trial_blame_history(t, t->j->cases, k, plan, e);
