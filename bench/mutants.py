@@ -20,7 +20,7 @@ def lines(bench, device, count, task, *candidates):
 
 def is_mutant(x, program):
     early = (x["finding"] or "").startswith("compile.")
-    return not early and x["hone"] != "error" and x["program"] != program and not (x["hone"] == "pass" and x["identical"])
+    return not early and x["hone"] != "error" and x.get("program") != program and not (x["hone"] == "pass" and x["identical"])
 
 
 def row(name, xs):
@@ -41,10 +41,10 @@ def mutants(o):
     for task in o.tasks:
         first, *rest = lines(o.bench, o.device, o.count, task)
         for x in rest:
-            if is_mutant(x, first["program"]):
+            if is_mutant(x, first.get("program")):
                 xs.append(x)
             else:
-                apart["same program" if x["program"] == first["program"] else "same bits" if x["identical"] and x["hone"] == "pass" else "does not compile"] += 1
+                apart["same program" if x.get("program") == first.get("program") else "same bits" if x["identical"] and x["hone"] == "pass" else "does not compile"] += 1
         print("%s: %d" % (pathlib.Path(task).name, len(rest)), file=sys.stderr, flush=True)
     return xs, apart
 
