@@ -40,6 +40,8 @@ static void add_diff_evidence(json_t *ev, const hone_plan_buffer *b, const hone_
     json_object_set_new(ev, "reference", hone_trial_number(d->reference));
     json_object_set_new(ev, "against", json_string(by_shadow ? "shadow" : "bound"));
     json_object_set_new(ev, "places", json_integer((json_int_t)d->count));
+    if (b->arg->unordered)
+        json_object_set_new(ev, "sorted", json_true());
     if (d->metric) {
         json_object_set_new(ev, "metric", json_string(d->metric));
         json_object_set_new(ev, "error", hone_trial_number(d->metric_candidate));
@@ -196,6 +198,7 @@ hone_code hone_trial_values(trial *t, const judge_case *k, const hone_images *im
         *wrong |= d.kind != HONE_F_COUNT;
         if (quietly)
             continue;
+        t->r->differs |= memcmp(got, k->refs[i].base, base->buffers[i].bytes) != 0;
         keep_worst(t->r, name, &d);
         if (d.kind != HONE_F_COUNT)
             report_diff(t, k, i, &d, got);
@@ -324,6 +327,8 @@ static hone_code judge_case_once(trial *t, judge_case *k, const hone_plan *plan,
     hone_code c = hone_trial_values(t, k, &im, false, &wrong, e);
     if (c == HONE_OK && k->first_of_size && !t->j->sizes[k->size].heavy && t->f->refused == before)
         c = second_run(t, k, plan, &im, e);
+    if (c == HONE_OK && wrong && !t->stop && t->j->sizes[k->size].small && !t->float_atomics && !t->j->varying)
+        c = hone_trial_ignored_inputs(t, k, plan, &im, e);
     hone_images_free(&im);
     if (c == HONE_OK && wrong && t->launches > 1 && !t->stop && !t->j->sizes[k->size].heavy)
         c = hone_trial_blame_history(t, t->j->cases, k, plan, e);
@@ -353,7 +358,7 @@ static hone_code judge_cases(trial *t, size_t first, size_t end, const hone_plan
     for (size_t i = first; c == HONE_OK && !t->stop && i < end && t->f->refused == before; i++)
         if (is_wanted(t->j, &t->j->cases[i]))
             c = judge_case_once(t, &t->j->cases[i], plan, e);
-    if (c == HONE_OK && !t->j->only && !t->stop && t->f->refused == before && history_size(t->j, t->j->cases[first].size))
+    if (c == HONE_OK && !t->j->only && !t->j->brief && !t->stop && t->f->refused == before && history_size(t->j, t->j->cases[first].size))
         c = hone_trial_histories(t, &t->j->cases[first], end - first, plan, e);
     return c;
 }

@@ -12,7 +12,10 @@ static const double DIVERGED = 0.02, DIVERGED_NARROW = 0.1;
 hone_code hone_judge_run(const hone_judge *j, void *program, const hone_plan *plan, hone_images *im, unsigned placement, uint64_t schedule,
                          hone_err *e) {
     hone_run r = {.plan = plan, .buffers = im->v, .n_buffers = im->n, .placement = placement, .schedule_seed = schedule};
-    return j->c.runner.run(j->c.runner.self, program, &r, e);
+    const hone_code c = j->c.runner.run(j->c.runner.self, program, &r, e);
+    if (c == HONE_OK)
+        hone_images_sort(plan, im);
+    return c;
 }
 
 static hone_code run_once(const hone_judge *j, void *program, const hone_plan *plan, const hone_plan *base, uint8_t *const *inputs,
@@ -72,7 +75,7 @@ static hone_code truth_run(const hone_judge *j, const judge_case *k, void *progr
     return c;
 }
 
-static hone_code make_reference(const judge_size *s, size_t i, const hone_images *a, const hone_images *b, const truth *t, bool by_shadow,
+static hone_code make_reference(const judge_size *s, size_t i, double zero_floor, const hone_images *a, const hone_images *b, const truth *t, bool by_shadow,
                                 hone_reference *out, hone_err *e) {
     const hone_plan_buffer *buffer = &s->base->buffers[i];
     int at = hone_plan_find(t->plan, buffer->arg->name);
@@ -91,7 +94,7 @@ static hone_code make_reference(const judge_size *s, size_t i, const hone_images
     hone_ref_spec spec = {.buffer = buffer, .n = buffer->n_elems, .base = hone_image_data(&a->v[i]),
                           .base2 = b->v ? hone_image_data(&b->v[i]) : NULL, .shadow = shadow, .moved = (const double *const *)moved,
                           .n_moved = t->n_moved,
-                          .bound = by_shadow ? 0 : hone_sum_bound(buffer->arg->type, s->conditioning)};
+                          .bound = by_shadow ? 0 : hone_sum_bound(buffer->arg->type, s->conditioning), .zero_floor = zero_floor};
     if (c == HONE_OK)
         c = hone_reference_make(&spec, out, e);
     hone_free(shadow);
@@ -113,7 +116,7 @@ static hone_code make_references(const judge_size *s, judge_case *k, const hone_
     hone_code c = k->refs ? HONE_OK : hone_fail(e, HONE_E_NOMEM, 0, "out of memory for references");
     for (size_t i = 0; c == HONE_OK && i < s->base->n_buffers; i++)
         if (hone_is_output(&s->base->buffers[i]))
-            c = make_reference(s, i, a, b, t, by_shadow, &k->refs[i], e);
+            c = make_reference(s, i, hone_zero_floor(s->base, k->inputs), a, b, t, by_shadow, &k->refs[i], e);
     if (c != HONE_OK)
         hone_case_free_refs(k, s->base->n_buffers);
     k->by_shadow = by_shadow;

@@ -102,6 +102,7 @@ const json_t *hone_judge_facts(const hone_judge *j);
 
 typedef struct hone_judged {
     unsigned cases, runs;                  // done
+    bool differs;                          // some output of some case was not the baseline's bit for bit
     json_t *errors;   // owned; by buffer, its worst case: {"metric","baseline","candidate","allowed","share","multiple"?}
 } hone_judged;
 void hone_judged_free(hone_judged *r);
@@ -113,6 +114,8 @@ hone_code hone_judge_candidate(hone_judge *j, const hone_task *candidate, const 
 // From now on only this case of a candidate is judged, without launch histories; NULL: all. A case is named as in findings' evidence:
 // "M=5,N=33:normal", the sizes and the input distribution. Borrowed until the next call.
 void hone_judge_only(hone_judge *j, const char *only);
+// From now on candidates are judged without launch histories, which take most of the time of one that passes.
+void hone_judge_brief(hone_judge *j, bool brief);
 // One output buffer of a timed run against the baseline's, at any size, in pieces of whole rows and on several threads. Both come from the
 // same inputs. Uses the wider, reference-free bound of docs/verification.md ("Timed outputs"). Begin, every piece in order, end.
 typedef struct hone_output_check {

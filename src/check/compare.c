@@ -81,18 +81,23 @@ static bool weigh(hone_diff *d, const char *metric, double base, double got, dou
     return got > allowed;
 }
 
+// A few elements may all be off by the most that one may: the floor of the mean comes from many.
+static double floor_rms(limits l, size_t n) { return l.floor_rms + (l.floor_max - l.floor_rms) / sqrt(n > 1 ? (double)n : 1); }
+
+static double smallest(const hone_reference *r, limits l, double scale) { return scale > 0 ? l.tiny : fmax(l.tiny, r->zero_floor); }
+
 static double allow_rms(const hone_reference *r, const hone_scale *s, limits l, bool bucket) {
     double own = bucket ? s->base_rms : fmax(s->base_rms, r->typical_rms * s->scale);
     double times = l.times * own;
     if (!bucket)
         times = fmin(times, fmax(2 * own, l.cap * s->scale));
-    return times + l.sens * s->sens_rms + (l.floor_rms + r->bound) * s->scale + l.tiny;
+    return times + l.sens * s->sens_rms + (floor_rms(l, s->n) + r->bound) * s->scale + smallest(r, l, s->scale);
 }
 
 static double allow_max(const hone_reference *r, const hone_scale *s, limits l) {
     double own = fmax(s->base_max, r->typical_max * s->scale);
     double times = fmin(l.times * own, fmax(2 * own, l.cap * s->scale_max));
-    return times + l.sens * fmax(s->sens_max, 3 * s->sens_rms) + (l.floor_max + 4 * r->bound) * s->scale_max + l.tiny;
+    return times + l.sens * fmax(s->sens_max, 3 * s->sens_rms) + (l.floor_max + 4 * r->bound) * s->scale_max + smallest(r, l, s->scale_max);
 }
 
 hone_row_limits hone_compare_row_limits(hone_dtype t, double bound) {

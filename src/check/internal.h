@@ -54,6 +54,7 @@ typedef struct hone_reference {              // owns its arrays
     uint16_t *bucket_of;
     double typical_rms, typical_max;         // medians over rows of base_rms/scale and base_max/scale
     double bound;                            // relative allowance when there is no shadow; else 0
+    double zero_floor;                       // what counts as zero where the reference is exactly zero all over a row; see hone_zero_floor
     bool exact;                              // baseline equals the shadow in every element
 } hone_reference;
 enum { HONE_EXPONENT_BIAS = 1100, HONE_EXPONENTS = 2200 };
@@ -63,7 +64,7 @@ typedef struct hone_ref_spec {
     const uint8_t *base, *base2;             // element `first` of two baseline runs with different poison and schedule; base2 may be NULL
     const double *shadow;                    // n; NULL: none
     const double *const *moved; size_t n_moved;
-    double bound;
+    double bound, zero_floor;
 } hone_ref_spec;
 hone_code hone_reference_make(const hone_ref_spec *s, hone_reference *out, hone_err *e);
 void hone_reference_free(hone_reference *r);
@@ -72,8 +73,16 @@ size_t hone_row_length(const hone_plan_buffer *b);
 bool hone_is_poison(const uint8_t *p, size_t n, uint8_t poison);
 unsigned hone_bucket_index(const hone_reference *r, double reference);
 double hone_unit_roundoff(hone_dtype t);     // half an ulp at 1: 2^-24 for float; 0 for integers
+// Differences that cancel to exactly zero, in the shadow too, leave up to its rounding error of terms as large as the inputs: that is all a
+// row of zeros can be told from. inputs[k] belongs to the plan's buffer k, or is NULL.
+double hone_zero_floor(const hone_plan *p, uint8_t *const *inputs);
 // Relative error that reordering a sum of n terms can explain, for use without a shadow: 16·sqrt(n)·2^-24 (2^-53 for double).
 double hone_sum_bound(hone_dtype t, double n);
+
+// ---- unordered.c: rows of outputs that may stand in any order
+void hone_rows_sort(const hone_plan_buffer *b, void *data, uint8_t poison);   // in place; rows that are all poison come last
+void hone_images_sort(const hone_plan *plan, hone_images *im);                // those buffers that are unordered
+bool hone_plan_unordered(const hone_plan *plan);                              // whether there is one
 
 // ---- compare.c: a candidate's output buffer against its reference
 typedef struct hone_diff {                   // what comparing one buffer found

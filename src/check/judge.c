@@ -115,6 +115,7 @@ void hone_case_name(const hone_judge *j, const judge_case *k, char out[256]) {
 }
 
 void hone_judge_only(hone_judge *j, const char *only) { j->only = only; }
+void hone_judge_brief(hone_judge *j, bool brief) { j->brief = brief; }
 
 static const char *why_not(hone_judge *j, const char *what, const hone_err *why) {
     const char *text = hone_arena_printf(j->arena, "%s: %.300s", what, why->msg);

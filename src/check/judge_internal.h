@@ -42,6 +42,7 @@ struct hone_judge {
     bool varying;                // the baseline's results vary from run to run
     json_t *facts;
     const char *only;            // hone_judge_only
+    bool brief;                  // hone_judge_brief
 };
 void hone_case_name(const hone_judge *j, const judge_case *k, char out[256]);
 // reference_run.c: references from the binary64 shadow of the baseline's own run. *usable false: there is none, and j->no_run_shadow says why.

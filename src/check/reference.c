@@ -24,6 +24,16 @@ double hone_sum_bound(hone_dtype t, double n) {
     return 16 * sqrt(n > 1 ? n : 1) * u;
 }
 
+double hone_zero_floor(const hone_plan *p, uint8_t *const *inputs) {
+    double most = 0;
+    for (size_t b = 0; b < p->n_buffers; b++)
+        for (size_t i = 0; inputs[b] && hone_dtype_is_float(p->buffers[b].arg->type) && i < p->buffers[b].n_elems; i++) {
+            const double x = fabs(hone_dtype_get(p->buffers[b].arg->type, inputs[b], i));
+            most = isfinite(x) && x > most ? x : most;
+        }
+    return 0x1p-52 * most;
+}
+
 size_t hone_row_length(const hone_plan_buffer *b) {
     size_t last = b->n_dims ? b->dims[b->n_dims - 1] : 1;
     return b->n_dims < 2 || last < SHORTEST_ROW ? TILE : last;
@@ -232,7 +242,8 @@ static void find_unwritten(hone_reference *r, const hone_ref_spec *s) {
 hone_code hone_reference_make(const hone_ref_spec *s, hone_reference *out, hone_err *e) {
     hone_dtype t = s->buffer->arg->type;
     size_t size = hone_dtype_bytes(t);
-    *out = (hone_reference){.buffer = s->buffer, .first = s->first, .n = s->n, .row_len = hone_row_length(s->buffer), .bound = s->bound};
+    *out = (hone_reference){.buffer = s->buffer, .first = s->first, .n = s->n, .row_len = hone_row_length(s->buffer), .bound = s->bound,
+                             .zero_floor = s->zero_floor};
     bool integer = !hone_dtype_is_float(t);
     out->base = hone_malloc(s->n * size + 1);
     out->shadow = hone_calloc(s->n + 1, sizeof(double));

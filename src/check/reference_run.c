@@ -26,6 +26,8 @@ static bool followed(hone_dtype t) { return t == HONE_FLOAT || t == HONE_HALF ||
 
 // Integer outputs may have the value that arithmetic in binary64 *decides* for; the run's shadow decides nothing.
 static const char *obstacle(const hone_plan *p) {
+    if (hone_plan_unordered(p))
+        return "it has outputs in no order";
     for (size_t i = 0; i < p->n_buffers; i++) {
         const hone_dtype t = p->buffers[i].arg->type;
         if (hone_is_output(&p->buffers[i]) && !followed(t))
@@ -88,7 +90,8 @@ static hone_code make_references(const judge_size *s, judge_case *k, const hone_
         for (size_t m = 0; m < x->n_moved; m++)
             moved[m] = x->moved[m][i];
         const hone_ref_spec spec = {.buffer = buffer, .n = buffer->n_elems, .base = hone_image_data(&a->v[i]),
-                                    .base2 = b->v ? hone_image_data(&b->v[i]) : NULL, .shadow = x->ref[i], .moved = moved, .n_moved = x->n_moved};
+                                    .base2 = b->v ? hone_image_data(&b->v[i]) : NULL, .shadow = x->ref[i], .moved = moved, .n_moved = x->n_moved,
+                                    .zero_floor = hone_zero_floor(s->base, k->inputs)};
         c = hone_reference_make(&spec, &k->refs[i], e);
     }
     if (c != HONE_OK)

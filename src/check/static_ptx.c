@@ -46,16 +46,18 @@ static bool next_word(ptx_scan *s, hone_span *w) {
 
 static bool span_same(hone_span a, hone_span b) { return a.n == b.n && memcmp(a.s, b.s, a.n) == 0; }
 
-static bool contains_word(const char *ptx, size_t len, hone_span want) {
+static bool contains_word_times(const char *ptx, size_t len, hone_span want, unsigned times) {
     if (!ptx)
         return false;
     ptx_scan s = {ptx, ptx + len, 1};
     hone_span w;
     while (next_word(&s, &w))
-        if (span_same(w, want))
+        if (span_same(w, want) && --times == 0)
             return true;
     return false;
 }
+
+static bool contains_word(const char *ptx, size_t len, hone_span want) { return contains_word_times(ptx, len, want, 1); }
 
 // Words are reported once each: a kernel that reads the clock in a loop is one finding, not forty.
 static void check_words(const char *ptx, size_t len, const char *base, size_t base_len, hone_findings *f) {
@@ -130,7 +132,8 @@ static void skip_braces(ptx_scan *s, unsigned depth) {
         depth = w.s[0] == '{' ? depth + 1 : w.s[0] == '}' ? depth - 1 : depth;
 }
 
-static void check_decl(const decl *d, const char *base, size_t base_len, hone_findings *f) {
+// A variable that nothing names but its declaration keeps nothing: the toolkit's headers leave some, such as integral_constant<…>::value.
+static void check_decl(const decl *d, const char *ptx, size_t len, const char *base, size_t base_len, hone_findings *f) {
     if (!d->name.n || contains_word(base, base_len, d->name))
         return;
     int n = (int)(d->name.n < 100 ? d->name.n : 100);
@@ -139,7 +142,7 @@ static void check_decl(const decl *d, const char *base, size_t base_len, hone_fi
         const char *what;
         hone_finding_kind k = extern_kind(d->name, &what);
         hone_findings_add(f, k, "ptx", d->line, evidence, "the compiled code needs '%.*s', which %s", n, d->name.s, what);
-    } else if (d->is_global && !d->is_func && !d->is_entry && !d->initialised) {
+    } else if (d->is_global && !d->is_func && !d->is_entry && !d->initialised && contains_word_times(ptx, len, d->name, 2)) {
         hone_findings_add(f, HONE_F_STATIC_PERSISTENT_STATE, "ptx", d->line, evidence,
                           "the variable '%.*s' lives in global memory from launch to launch", n, d->name.s);
     } else {
@@ -151,7 +154,7 @@ static void check_decls(const char *ptx, size_t len, const char *base, size_t ba
     ptx_scan s = {ptx, ptx + len, 1};
     decl d;
     while (read_decl(&s, &d)) {
-        check_decl(&d, base, base_len, f);
+        check_decl(&d, ptx, len, base, base_len, f);
         char stopped = s.p > ptx ? s.p[-1] : ';';
         if (stopped == '{')
             skip_braces(&s, 1);

@@ -22,12 +22,13 @@ void hone_output_check_begin(hone_output_check *o, const hone_judge *j, const ho
     const hone_plan_buffer *b = &p->buffers[buffer];
     *o = (hone_output_check){.judge = j, .plan = p, .buffer = buffer, .threads = threads,
                              .bound = hone_sum_bound(b->arg->type, longest_input(p)),
-                             .any_order = j->varying && !hone_dtype_is_float(b->arg->type)};
+                             .any_order = j->varying && !b->arg->unordered && !hone_dtype_is_float(b->arg->type)};
 }
 
 size_t hone_output_check_step(const hone_output_check *o, size_t bytes) {
     const hone_plan_buffer *b = &o->plan->buffers[o->buffer];
     size_t row = hone_row_length(b), most = bytes / hone_dtype_bytes(b->arg->type), step = row >= most ? row : most / row * row;
+    step = b->arg->unordered ? b->n_elems : step;             // sorted as a whole
     return step < b->n_elems ? step : b->n_elems ? b->n_elems : 1;
 }
 
@@ -155,7 +156,7 @@ static void check_chunk(void *self, size_t chunk) {
 
 // ---- the buffer
 
-bool hone_output_check_piece(hone_output_check *o, const void *baseline, const void *candidate, size_t n) {
+static bool check_piece(hone_output_check *o, const void *baseline, const void *candidate, size_t n) {
     const hone_plan_buffer *b = &o->plan->buffers[o->buffer];
     size_t row = hone_row_length(b);
     piece p = {.o = o, .tolerance = hone_task_tolerance(o->judge->c.task, b->arg->name), .base = baseline, .got = candidate, .n = n,
@@ -179,6 +180,28 @@ bool hone_output_check_piece(hone_output_check *o, const void *baseline, const v
     }
     o->done += n;
     return !o->wrong;
+}
+
+// The whole buffer, rows sorted. Out of memory counts as wrong: nothing was shown.
+static bool check_sorted(hone_output_check *o, const void *baseline, const void *candidate) {
+    const hone_plan_buffer *b = &o->plan->buffers[o->buffer];
+    void *base = hone_malloc(b->bytes + 1), *got = hone_malloc(b->bytes + 1);
+    o->wrong |= !base || !got;
+    if (base && got) {
+        memcpy(base, baseline, b->bytes);
+        memcpy(got, candidate, b->bytes);
+        hone_rows_sort(b, base, HONE_POISON_A);
+        hone_rows_sort(b, got, HONE_POISON_A);
+        check_piece(o, base, got, b->n_elems);
+    }
+    hone_free(base);
+    hone_free(got);
+    return !o->wrong;
+}
+
+bool hone_output_check_piece(hone_output_check *o, const void *baseline, const void *candidate, size_t n) {
+    const bool unordered = o->plan->buffers[o->buffer].arg->unordered;
+    return unordered ? check_sorted(o, baseline, candidate) : check_piece(o, baseline, candidate, n);
 }
 
 bool hone_output_check_end(const hone_output_check *o, hone_findings *f) {

@@ -46,4 +46,8 @@ hone_code hone_trial_isolate(trial *t, const judge_case *k, const hone_plan *pla
 hone_code hone_trial_blame_history(trial *t, judge_case *cases, const judge_case *k, const hone_plan *plan, hone_err *e);
 // Launch histories at one small size whose cases all passed: cases[0 .. n-1].
 hone_code hone_trial_histories(trial *t, judge_case *cases, size_t n, const hone_plan *plan, hone_err *e);
+
+// ---- ignored.c
+// The case is wrong, `first` being its run: adds a finding for each input that the candidate does not look at though the baseline does.
+hone_code hone_trial_ignored_inputs(trial *t, const judge_case *k, const hone_plan *plan, const hone_images *first, hone_err *e);
 #endif

@@ -22,7 +22,8 @@ typedef struct cli_options {
     const char *cache;
     unsigned repeat, energy_blocks;
     double energy_window_s;
-    unsigned workers, evals, patience, batch, top, schedules;
+    unsigned workers, evals, patience, batch, top, schedules, mutants;
+    bool no_mutants;
     bool has_seed;
     uint64_t seed;
     double limit_s, time_s;

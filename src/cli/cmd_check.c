@@ -1,6 +1,7 @@
 // hone check: judges a candidate against its task, or the task's own baseline; or replays a certificate.
 #include "base/visible.h"
 #include "check/check.h"
+#include "cli/admission.h"
 #include "cli/cli.h"
 #include "cli/replay.h"
 #include <string.h>
@@ -103,37 +104,61 @@ static void print_left_out(const hone_outcome *o, const cli_style *st) {
     }
 }
 
-static int judge(const cli_options *opt, const hone_task *task, const subject *candidate, hone_pool *pool) {
-    hone_err e = {0};
+typedef struct checked { hone_outcome *o; json_t *admission; } checked;
+
+static hone_code judge(const cli_options *opt, const hone_task *task, const subject *candidate, hone_pool *pool, checked *out, hone_err *e) {
     hone_job j = {.id = 1, .task_path = task->path, .task_text = task->text, .candidate_text = candidate ? candidate->text : NULL,
                   .tuning = opt->params, .n_tuning = opt->n_params, .seed = opt->has_seed ? opt->seed : 1, .time_limit_s = opt->limit_s, .only_case = opt->only_case,
-                  .stages = HONE_STAGE_STATIC | HONE_STAGE_COMPILE | HONE_STAGE_SANITIZE | HONE_STAGE_DIFFERENTIAL};
-    hone_outcome *o = NULL;
-    hone_code c = candidate && !candidate->text ? hone_outcome_refuse(1, "static.unreadable", candidate->unreadable.msg, &o, &e)
-                                                : cli_evaluate(pool, &j, &o, &e);
-    if (c != HONE_OK)
-        return cli_error(opt, &e);
-    const char *name = candidate ? candidate->path : task->path;
-    if (opt->json) {
-        json_t *out = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:O}", "schema", "hone.check/1", "task", task->path, "candidate", name, "verdict",
-                                o->verdict == HONE_PASS ? "pass" : o->verdict == HONE_FAIL ? "fail" : "error", "findings", findings_json(opt, task, candidate, o), "stages",
-                                stages_json(o), "device", hone_pool_device(pool));
-        static const char *const extras[] = {"check", "check_sizes", "error", "compile"};
-        for (size_t i = 0; i < HONE_COUNT(extras); i++)
-            if (json_object_get(o->json, extras[i]))
-                json_object_set(out, extras[i], json_object_get(o->json, extras[i]));
-        cli_print_json(out);
-    } else {
-        print_text(opt, task, candidate, o, name);
-        if (!candidate) {
+                  .mutants = opt->mutants, .stages = HONE_STAGE_STATIC | HONE_STAGE_COMPILE | HONE_STAGE_SANITIZE | HONE_STAGE_DIFFERENTIAL};
+    const bool wanted = cli_admission_wanted(opt, candidate != NULL), apart = wanted && cli_admission_apart(pool);
+    if (wanted && !apart)
+        j.stages |= HONE_STAGE_MUTATE;
+    *out = (checked){0};
+    if (candidate && !candidate->text)
+        return hone_outcome_refuse(1, "static.unreadable", candidate->unreadable.msg, &out->o, e);
+    HONE_TRY(cli_evaluate(pool, &j, &out->o, e));
+    if (apart && out->o->verdict == HONE_PASS)
+        return cli_admission_run(pool, &j, &out->admission, e);
+    out->admission = json_incref(json_object_get(out->o->json, "admission"));
+    return HONE_OK;
+}
+
+static json_t *check_json(const cli_options *opt, const hone_task *task, const subject *candidate, const checked *k, const hone_pool *pool) {
+    const hone_outcome *o = k->o;
+    json_t *out = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:O}", "schema", "hone.check/1", "task", task->path, "candidate",
+                            candidate ? candidate->path : task->path, "verdict", o->verdict == HONE_PASS ? "pass" : o->verdict == HONE_FAIL ? "fail" : "error",
+                            "findings", findings_json(opt, task, candidate, o), "stages", stages_json(o), "device", hone_pool_device(pool));
+    static const char *const extras[] = {"check", "check_sizes", "error", "compile"};
+    for (size_t i = 0; i < HONE_COUNT(extras); i++)
+        if (json_object_get(o->json, extras[i]))
+            json_object_set(out, extras[i], json_object_get(o->json, extras[i]));
+    if (k->admission)
+        json_object_set(out, "admission", k->admission);
+    return out;
+}
+
+// Adds to `list` (JSON) or prints. *code: the command's exit code, the worst so far.
+static hone_code check_one(const cli_options *opt, const hone_task *task, const subject *candidate, hone_pool *pool, json_t *list, int *code, hone_err *e) {
+    checked k;
+    hone_code c = judge(opt, task, candidate, pool, &k, e);
+    if (c == HONE_OK) {
+        if (opt->json) {
+            json_array_append_new(list, check_json(opt, task, candidate, &k, pool));
+        } else {
             cli_style st = cli_style_for(opt, stdout);
-            print_precision(o, &st);
-            print_left_out(o, &st);
+            print_text(opt, task, candidate, k.o, candidate ? candidate->path : task->path);
+            if (!candidate) {
+                print_precision(k.o, &st);
+                print_left_out(k.o, &st);
+                cli_admission_print(k.admission, &st);
+            }
         }
+        if (k.o->verdict != HONE_PASS)
+            *code = EXIT_WRONG;
     }
-    int code = o->verdict == HONE_PASS ? EXIT_FINE : EXIT_WRONG;
-    hone_outcome_free(o);
-    return code;
+    json_decref(k.admission);
+    hone_outcome_free(k.o);
+    return c;
 }
 
 // errors: those of reading the file. A text too large, or no UTF-8, is no error: it leaves the subject unreadable.
@@ -154,28 +179,59 @@ static hone_code load_subject(const char *path, subject *out, hone_err *e) {
     return c == HONE_E_LIMIT ? HONE_OK : c;
 }
 
+// A candidate that cannot be read from the disk is an error; where there are several the others go on.
+static hone_code check_candidates(const cli_options *o, const hone_task *task, hone_pool *pool, json_t *list, int *code, hone_err *e) {
+    hone_code c = HONE_OK;
+    for (size_t i = 1; c == HONE_OK && i < o->n_args; i++) {
+        subject candidate;
+        hone_err why = {0};
+        c = load_subject(o->args[i], &candidate, &why);
+        if (c == HONE_OK) {
+            c = check_one(o, task, &candidate, pool, list, code, e);
+        } else if (o->n_args > 2 && c != HONE_E_NOMEM) {
+            c = HONE_OK;
+            *code = EXIT_WRONG;
+            if (o->json)
+                json_array_append_new(list, json_pack("{s:s,s:s,s:s,s:s,s:[],s:{s:s}}", "schema", "hone.check/1", "task", task->path, "candidate", o->args[i],
+                                                      "verdict", "error", "findings", "error", "message", why.msg));
+            else
+                printf("ERROR %s\n  %s\n", o->args[i], why.msg);
+        } else {
+            *e = why;
+        }
+        hone_free(candidate.text);
+    }
+    return c;
+}
+
+// One candidate or none: one object. Several: a list, in the order given; the baseline's results are made once.
 static int check_files(const cli_options *o) {
     hone_err e = {0};
     hone_task *task = NULL;
-    subject candidate = {0};
     hone_pool *pool = NULL;
-    hone_code c = cli_load_task(o->args[0], &task, &e);
-    if (c == HONE_OK && o->n_args == 2)
-        c = load_subject(o->args[1], &candidate, &e);
+    json_t *list = json_array();
+    int code = EXIT_FINE;
+    hone_code c = list ? cli_load_task(o->args[0], &task, &e) : hone_fail(&e, HONE_E_NOMEM, 0, "out of memory");
     if (c == HONE_OK)
         c = cli_open_pool(o, 1, &pool, &e);
-    int code = c == HONE_OK ? judge(o, task, o->n_args == 2 ? &candidate : NULL, pool) : cli_error(o, &e);
+    if (c == HONE_OK)
+        c = o->n_args == 1 ? check_one(o, task, NULL, pool, list, &code, &e) : check_candidates(o, task, pool, list, &code, &e);
+    if (c != HONE_OK)
+        code = cli_error(o, &e);
+    else if (o->json)
+        cli_print_json(o->n_args > 2 ? json_pack("{s:s,s:s,s:O}", "schema", "hone.checks/1", "task", task->path, "candidates", list)
+                                     : json_incref(json_array_get(list, 0)));
     if (pool)
         hone_pool_close(pool);
-    hone_free(candidate.text);
+    json_decref(list);
     hone_task_free(task);
     return code;
 }
 
 int cmd_check(const cli_options *o) {
     hone_err e = {0};
-    if (o->certificate ? o->n_args != 0 : o->n_args < 1 || o->n_args > 2) {
-        hone_fail(&e, HONE_E_USAGE, 0, "'hone check' needs a task file and at most one candidate, or --certificate FILE");
+    if (o->certificate ? o->n_args != 0 : o->n_args < 1) {
+        hone_fail(&e, HONE_E_USAGE, 0, "'hone check' needs a task file, and candidates or none, or --certificate FILE");
         hone_hint(&e, "hone check TASK.cu CANDIDATE.cu");
         return cli_error(o, &e);
     }

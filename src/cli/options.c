@@ -153,6 +153,10 @@ COUNT(evals)
 COUNT(patience)
 COUNT(batch)
 COUNT(top)
+SETTER(mutants) {
+    o->no_mutants = strcmp(v, "none") == 0;
+    return o->no_mutants ? HONE_OK : set_count(name, v, &o->mutants, e);
+}
 SETTER(limit) { return parse_seconds(name, v, &o->limit_s, e); }
 SETTER(time) { return parse_seconds(name, v, &o->time_s, e); }
 SETTER(param) { return add_pair(name, v, o->params, &o->n_params, e); }

@@ -13,6 +13,7 @@ enum { // stages, in order; a job names those it wants and each needs the ones b
     HONE_STAGE_DIFFERENTIAL = 8,
     HONE_STAGE_TIME = 16,
     HONE_STAGE_PROFILE = 32,
+    HONE_STAGE_MUTATE = 64,      // the baseline only: is the task's own test any good? See mutants.c
     HONE_STAGE_ALL = 31
 };
 const char *hone_stage_name(unsigned stage);     // "static" …
@@ -37,6 +38,8 @@ typedef struct hone_job {
     double energy_window_s; unsigned energy_blocks;   // physical: measure energy with the time; window 0: no, blocks 0: 6
     bool want_ceilings;                          // what a large copy and a chain of FMAs reach on this device, once per worker
     const char *only_case;                       // differential tests of one case alone, as in a finding's evidence; NULL: all
+    unsigned mutants;                            // of HONE_STAGE_MUTATE: this many, whatever time it takes; 0: at most 64 in ten seconds
+    bool brief;                                  // differential tests without launch histories: for mutants
     bool without_static;                         // for hone's own tests: what do the other stages say when no static rule refuses?
     bool on_virtual;                             // physical: every stage on the virtual GPU that stands in, time modelled
     size_t memory_limit_bytes;                   // of the worker, beyond what it holds at the start of a task; 0 = pool default

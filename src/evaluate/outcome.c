@@ -7,7 +7,7 @@
 const char *const hone_verdict_names[3] = {"pass", "fail", "error"};
 static const struct { unsigned stage; const char *name; } stage_names[] = {
     {HONE_STAGE_STATIC, "static"}, {HONE_STAGE_COMPILE, "compile"}, {HONE_STAGE_SANITIZE, "sanitize"},
-    {HONE_STAGE_DIFFERENTIAL, "differential"}, {HONE_STAGE_TIME, "time"}, {HONE_STAGE_PROFILE, "profile"},
+    {HONE_STAGE_DIFFERENTIAL, "differential"}, {HONE_STAGE_MUTATE, "mutate"}, {HONE_STAGE_TIME, "time"}, {HONE_STAGE_PROFILE, "profile"},
 };
 
 const char *hone_stage_name(unsigned stage) {

@@ -17,6 +17,10 @@ char *hone_job_dump(const hone_job *j) {
                           j->time_limit_s, "artifacts", j->want_artifacts, "timing_samples", (int)j->timing_samples,
                           "memory_limit", (json_int_t)j->memory_limit_bytes, "sanitize_flags", (int)j->sanitize_flags, "schedules", (int)j->schedules,
                           "only_case", j->only_case, "without_static", j->without_static);
+    if (o && j->mutants)
+        json_object_set_new(o, "mutants", json_integer(j->mutants));
+    if (o && j->brief)
+        json_object_set_new(o, "brief", json_true());
     if (o && j->on_virtual)
         json_object_set_new(o, "on_virtual", json_true());
     if (o && j->timing_warm)
@@ -97,6 +101,9 @@ static hone_code unpack(hone_job_message *m, hone_err *e) {
                         .memory_limit_bytes = memory > 0 ? (size_t)memory : 0};
     const json_t *energy = json_object_get(m->json, "energy");
     json_int_t blocks = json_integer_value(json_object_get(energy, "blocks"));
+    const json_int_t mutants = json_integer_value(json_object_get(m->json, "mutants"));
+    m->job.mutants = mutants > 0 && mutants < UINT32_MAX ? (unsigned)mutants : 0;
+    m->job.brief = json_is_true(json_object_get(m->json, "brief"));
     m->job.on_virtual = json_is_true(json_object_get(m->json, "on_virtual"));
     m->job.timing_warm = json_is_true(json_object_get(m->json, "timing_warm"));
     m->job.race_ratio = json_number_value(json_object_get(m->json, "race_ratio"));

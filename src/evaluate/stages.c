@@ -1,10 +1,10 @@
-// One job through its stages: static → compile → sanitize → differential (here), time → profile (timing.c). Stops at the first stage that
+// One job through its stages: static → compile → sanitize → differential (here), mutate (mutants.c), time → profile (timing.c). Stops at the first stage that
 // refuses.
 #include "evaluate/stages.h"
 #include <stdlib.h>
 #include <string.h>
 
-enum { SANITIZE_MAX_BYTES = 1 << 20, SANITIZE_MAX_WORK = 1 << 21 /* hone_plan_work */, SANITIZE_WARP_INSTS = 1 << 26, EXTRA_SCRATCH = 256 << 20, LOG_IN_OUTCOME = 2048 };
+enum { SANITIZE_MAX_BYTES = 1 << 20, SANITIZE_MAX_WORK = 1 << 21 /* hone_plan_work */, SANITIZE_WARP_INSTS = 1 << 26, BRIEF_WARP_INSTS = 1 << 22, EXTRA_SCRATCH = 256 << 20, LOG_IN_OUTCOME = 2048 };
 
 // ---- static
 
@@ -170,9 +170,9 @@ static size_t first_difference(const hone_run_buffer *a, const hone_run_buffer *
     return SIZE_MAX;
 }
 
-static void compare_schedules(hone_stage_run *x, const hone_run_buffer *first, const hone_run_buffer *second, size_t n, int poison, unsigned seed) {
-    for (size_t i = 0; i < n; i++) {
-        if (first[i].role == HONE_IN || first[i].role == HONE_SCRATCH)
+static void compare_schedules(hone_stage_run *x, const hone_plan *p, const hone_run_buffer *first, const hone_run_buffer *second, int poison, unsigned seed) {
+    for (size_t i = 0; i < p->n_buffers; i++) {
+        if (first[i].role == HONE_IN || first[i].role == HONE_SCRATCH || p->buffers[i].arg->unordered)
             continue;
         const size_t at = first_difference(&first[i], &second[i], 0xff, poison);
         if (at == SIZE_MAX)
@@ -198,7 +198,7 @@ static hone_code other_schedule(hone_stage_run *x, hone_device_runner *runner, v
     hone_run run = {.plan = p, .buffers = b, .n_buffers = p->n_buffers, .placement = seed, .schedule_seed = seed};
     hone_code c = hone_device_runner_face(runner).run(runner, program, &run, e);
     if (c == HONE_OK)
-        compare_schedules(x, first, b, p->n_buffers, poison, seed);
+        compare_schedules(x, p, first, b, poison, seed);
     hone_run_free(b, p->n_buffers);
     return c;
 }
@@ -290,7 +290,7 @@ static hone_code stage_sanitize(hone_stage_run *x, hone_err *e) {
     hone_report_set(x->r, "check_sizes", json_incref(s->check_notes));
     accuse(x, runner, "sanitize", x->job->sanitize_flags ? x->job->sanitize_flags : (uint32_t)(HONE_VGPU_CHECK | HONE_VGPU_RACE | HONE_VGPU_RACE_GLOBAL));
     uint64_t budget = runner->max_warp_insts;
-    runner->max_warp_insts = SANITIZE_WARP_INSTS;
+    runner->max_warp_insts = x->job->brief ? BRIEF_WARP_INSTS : SANITIZE_WARP_INSTS;
     hone_code c = sanitize_with(x, runner, e);
     runner->max_warp_insts = budget;
     runner->vgpu_flags = HONE_VGPU_CHECK;
@@ -340,9 +340,10 @@ static hone_code stage_differential(hone_stage_run *x, hone_err *e) {
     if (c == HONE_OK) {
         bool atomics = hone_ptx_float_atomics(x->compiled->ptx, x->compiled->ptx_len);
         hone_judge_only(s->judge, x->job->only_case);
+        hone_judge_brief(s->judge, x->job->brief);
         c = hone_judge_candidate(s->judge, x->candidate, &x->env, atomics, &x->r->findings, &judged, e);
         x->not_the_candidate = c != HONE_OK;
-        json_t *j = json_pack("{s:i,s:i}", "cases", (int)judged.cases, "runs", (int)judged.runs);
+        json_t *j = json_pack("{s:i,s:i,s:b}", "cases", (int)judged.cases, "runs", (int)judged.runs, "identical", !judged.differs);
         if (j && judged.errors)
             json_object_set(j, "errors", judged.errors);
         json_t *precision = json_object_get(hone_judge_facts(s->judge), "precision");
@@ -366,6 +367,7 @@ static const struct { unsigned stage; hone_code (*run)(hone_stage_run *x, hone_e
     {HONE_STAGE_COMPILE, stage_compile},
     {HONE_STAGE_SANITIZE, stage_sanitize},
     {HONE_STAGE_DIFFERENTIAL, stage_differential},
+    {HONE_STAGE_MUTATE, hone_stage_mutate},
     {HONE_STAGE_TIME, hone_stage_time},
     {HONE_STAGE_PROFILE, hone_stage_profile},
 };

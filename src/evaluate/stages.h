@@ -15,6 +15,7 @@ typedef struct hone_stage_run {
     hone_plan **plans; size_t n_plans;   // of the candidate, one per `size` line
     bool not_the_candidate;          // the stage's error is not the candidate's fault
 } hone_stage_run;
+hone_code hone_stage_mutate(hone_stage_run *x, hone_err *e);
 hone_code hone_stage_time(hone_stage_run *x, hone_err *e);
 hone_code hone_stage_profile(hone_stage_run *x, hone_err *e);
 #endif

@@ -14,7 +14,7 @@ static bool same_expr(const hone_expr *a, const hone_expr *b) {
 }
 
 static bool same_arg(const hone_arg *a, const hone_arg *b) {
-    bool same = a->role == b->role && a->type == b->type && a->n_dims == b->n_dims && a->init.kind == b->init.kind &&
+    bool same = a->role == b->role && a->unordered == b->unordered && a->type == b->type && a->n_dims == b->n_dims && a->init.kind == b->init.kind &&
         a->init.n_p == b->init.n_p &&
                 same_expr(a->value, b->value);
     for (size_t k = 0; same && k < a->n_dims; k++)

@@ -176,6 +176,14 @@ bool parse_buffer(parser *p, hone_role role) {
     a->line = at.line;
     if (type_before_name(p, a, &at) || !parse_type(p, &a->type) || !parse_dims(p, a))
         return false;
+    hone_tok word = *tok_now(p);
+    if (tok_take(p, "unordered")) {
+        if (role != HONE_OUT && role != HONE_INOUT) {
+            task_error(p, &word, "only results are compared: 'out' and 'inout' buffers", "'%s' is never compared", a->name);
+            return false;
+        }
+        a->unordered = true;
+    }
     hone_tok tilde = *tok_now(p);
     if (tok_take(p, "~")) {
         if (role == HONE_OUT || role == HONE_SCRATCH) {

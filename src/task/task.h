@@ -53,6 +53,7 @@ typedef struct hone_arg {
     hone_dtype type;
     hone_expr **dims; size_t n_dims;     // buffers; row-major
     hone_init init;
+    bool unordered;                      // out, inout: rows (of the first extent) may stand in any order
     hone_expr *value;                    // scalars
     uint32_t line;
 } hone_arg;

@@ -200,7 +200,8 @@ vg_round vg_slot_round(vg_slot *s, uint64_t quantum, const uint32_t *order) {
             return VG_ROUND_FAULT;
         live += w->live != 0;
         ran += ev != VG_BLOCKED || w->warp_insts != before;
-        gave_way += ev == VG_YIELD;
+        // A turn of a seeded schedule may be shorter than it takes to see that a loop spins: what its loads say is enough then.
+        gave_way += ev == VG_YIELD || (quantum && x->spun && ev != VG_BLOCKED);
         spun += x->spun;
     }
     return live ? classify(s, ran, gave_way, spun) : VG_ROUND_DONE;

@@ -16,4 +16,5 @@
 #pragma hone objective speed
 #pragma hone tolerance rtol 3
 #pragma hone scalar x float 3
+#pragma hone scratch w float[4] unordered
 extern "C" __global__ void k(const float *a, float *b, int n) { b[0] = a[n]; }

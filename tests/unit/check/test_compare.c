@@ -205,10 +205,65 @@ static void every_failed_allocation_is_reported(void **state) {
     }
 }
 
+// One element may be off by a whole step of bfloat16, twice u of its value; many may not.
+static void few_elements_may_all_flip(void **state) {
+    (void)state;
+    enum { N = 256 };
+    uint16_t base[N], got[N];
+    double shadow[N];
+    for (int i = 0; i < N; i++) {
+        shadow[i] = 1.0;
+        base[i] = 0x3f80;            // 1.0
+        got[i] = 0x3f81;             // one step above
+    }
+    pair p;
+    reference_of(&p, HONE_BFLOAT16, base, NULL, shadow, NULL, 1);
+    assert_int_equal(verdict(&p, &automatic, got, false), HONE_F_COUNT);
+    got[0] = 0x3f82;
+    assert_int_equal(verdict(&p, &automatic, got, false), HONE_F_DIFF_PRECISION);
+    hone_reference_free(&p.ref);
+    got[0] = 0x3f81;
+    reference_of(&p, HONE_BFLOAT16, base, NULL, shadow, NULL, N);
+    assert_int_equal(verdict(&p, &automatic, got, false), HONE_F_DIFF_PRECISION);
+    hone_reference_free(&p.ref);
+}
+
+// 1 + tanh(-20) is exactly zero in binary64 too; x/(1 + e^40) is the better answer.
+static void zeros_of_a_cancellation_have_a_floor(void **state) {
+    (void)state;
+    float base[32] = {0}, got[32];
+    double shadow[32] = {0};
+    pair p;
+    reference_of(&p, HONE_FLOAT, base, NULL, shadow, NULL, 32);
+    for (int i = 0; i < 32; i++)
+        got[i] = -6e-18f;
+    assert_int_equal(verdict(&p, &automatic, got, false), HONE_F_DIFF_WRONG);     // inputs unknown
+    p.ref.zero_floor = 0x1p-52 * 9;
+    assert_int_equal(verdict(&p, &automatic, got, false), HONE_F_COUNT);
+    got[3] = 1e-13f;
+    assert_int_equal(verdict(&p, &automatic, got, false), HONE_F_DIFF_WRONG);
+    hone_reference_free(&p.ref);
+}
+
+// Rows of two, sorted by the first element and then by the second; unwritten rows last.
+static void rows_in_any_order(void **state) {
+    (void)state;
+    hone_arg arg = arg_of(HONE_FLOAT, HONE_OUT);
+    hone_plan_buffer b = {.arg = &arg, .dims = {4, 2}, .n_dims = 2, .n_elems = 8, .bytes = 32};
+    float v[8] = {2, 1, 0, 0, NAN, 3, -1, 7};
+    memset(&v[2], HONE_POISON_B, 8);
+    hone_rows_sort(&b, v, HONE_POISON_B);
+    assert_true(v[0] == -1 && v[1] == 7 && v[2] == 2 && v[3] == 1 && isnan(v[4]) && v[5] == 3);
+    assert_true(hone_is_poison((const uint8_t *)&v[6], 8, HONE_POISON_B));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nan_is_no_wildcard),
         cmocka_unit_test(large_neighbours_do_not_pay_for_small_ones),
+        cmocka_unit_test(rows_in_any_order),
+        cmocka_unit_test(few_elements_may_all_flip),
+        cmocka_unit_test(zeros_of_a_cancellation_have_a_floor),
         cmocka_unit_test(one_ulp_flips_pass_in_bfloat16),
         cmocka_unit_test(cancelled_sums_may_differ_as_much_as_inputs_matter),
         cmocka_unit_test(nothing_is_demanded_of_zeros_and_subnormals),

@@ -117,8 +117,9 @@ static void ptx_rules(void **state) {
     judge_ptx(".extern .func (.param .b32 r) vprintf (.param .b64 a, .param .b64 b);\n", NULL, "static.print");
     judge_ptx(".extern .func cudaLaunchDeviceV2 (.param .b64 a);\n", NULL, "static.device-launch");
     judge_ptx(".extern .func helper (.param .b64 a);\n", NULL, "static.extern");
-    judge_ptx(".global .align 4 .b8 cache[256];\n.visible .entry k()\n{\n}\n", NULL, "static.persistent-state");
-    judge_ptx(".visible .global .align 4 .u32 calls;\n", NULL, "static.persistent-state");
+    judge_ptx(".global .align 4 .b8 cache[256];\n.visible .entry k()\n{\n st.global.u32 [cache], %r1;\n}\n", NULL, "static.persistent-state");
+    judge_ptx(".visible .global .align 4 .u32 calls;\n.visible .entry k()\n{\n mov.u64 %rd1, calls;\n}\n", NULL, "static.persistent-state");
+    judge_ptx(".global .align 1 .b8 _ZN4cuda3std5value;\n.visible .entry k()\n{\n ret;\n}\n", NULL, NULL);      // nothing names it
     judge_ptx(".visible .global .align 4 .u32 calls;\n", ".visible .global .align 4 .u32 calls;\n", NULL);
     judge_ptx(".global .align 4 .b8 table[8] = {1, 2, 3, 4, 5, 6, 7, 8};\n"
               ".visible .entry k(.param .u64 a)\n{\n .reg .f32 %f<3>;\n ret;\n}\n", NULL, NULL);

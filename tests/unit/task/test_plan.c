@@ -183,6 +183,7 @@ static void test_contract(void **s) {
     contract("flops 2*M*N", "flops M*N", "'flops' differs");
     contract("objective energy", "objective time", "objective differs");
     contract("inout C", "out C", "buffer 'C' differs");
+    contract("inout C bfloat16[N]", "inout C bfloat16[N] unordered", "buffer 'C' differs");
     contract("#pragma hone scratch W", "#pragma hone in W2 float[1]\n#pragma hone scratch W", "'W2' is not in the task");
 }
 
