@@ -75,7 +75,7 @@ def energy_text(row):
     e = (row or {}).get("energy") or {}
     if "energy_mj" not in e:
         return "–"
-    unit, factor = ("mJ", 1) if e["energy_mj"] < 1000 else ("J", 1e-3)
+    unit, factor = ("mJ", 1) if e["energy_mj"] < 999.5 else ("J", 1e-3)
     return f"{e['energy_mj'] * factor:.3g} {unit} ({e['lo_mj'] * factor:.3g} … {e['hi_mj'] * factor:.3g})"
 
 
