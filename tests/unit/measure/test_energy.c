@@ -78,7 +78,7 @@ static hone_code stop(void *self, hone_err *e) {
 static script usual(void) { return (script){.tick_s = 0.1, .next_tick_s = 0.1, .watts = {300, 200}, .run_s = 0.001}; }
 
 // windows: the first one started is the search for the tick, so measured windows count from 2.
-static const hone_energy_config six = {.window_s = 0.35, .seed = 3};
+static const hone_energy_config six = {.window_s = 0.35};
 
 static hone_code measure(script *s, bool paired, const hone_energy_config *c, hone_energy *out, hone_err *e) {
     hone_energy_source source = {s, read_it, now_s, pause_s, start, work, stop};

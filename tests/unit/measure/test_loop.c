@@ -157,7 +157,7 @@ static void short_plans_are_timed_in_graphs(void **st) {
         for (int no_graph = 0; no_graph < 2; no_graph++) {
             hone_pair p;
             hone_err e = {0};
-            hone_pair_config cfg = {.samples = 10, .warmup_launches = 2, .warmup_s = -1, .no_graph = no_graph, .warm_cache = warm, .leave_outputs = true, .seed = 3};
+            hone_pair_config cfg = {.samples = 10, .warmup_launches = 2, .warmup_s = -1, .no_graph = no_graph, .warm_cache = warm, .leave_outputs = true};
             if (hone_measure_pair(&arm, &same, &cfg, &p, &e) != HONE_OK)
                 fail_msg("%s", e.msg);
             json_t *j = hone_pair_json(&p, false);
@@ -199,7 +199,7 @@ static void inouts_are_restored_under_the_energy_counter(void **st) {
     (void)st;
     hone_driver *d = rig.device->driver, kept = *d;
     hone_arm arm = {&rig.bound, rig.program}, same = arm;
-    hone_energy_config cfg = {.window_s = 0.2, .blocks = 1, .settle_s = 0.02, .seed = 1};
+    hone_energy_config cfg = {.window_s = 0.2, .blocks = 1, .settle_s = 0.02};
     gpu_is("time=200 gapless=0");   // twenty runs in a chunk
     for (int form = 0; form < 3; form++) {
         hone_energy m;
