@@ -79,8 +79,8 @@ static int setup(void **state) {
     w->x[4].finding_message = "output 'y' differs";
     for (int i = 0; i < 3; i++)
         w->lineage[i] = &w->x[2 - i];
-    w->convergence[0] = (hone_convergence){1, 1, 20, 1};
-    w->convergence[1] = (hone_convergence){2, 2, 10, 2};
+    w->convergence[0] = (hone_convergence){1, 1, 20, 1, 0};
+    w->convergence[1] = (hone_convergence){2, 2, 10, 2, 0};
     w->moves[0] =
         (hone_move_stats){.proposer = "rewrite", .move = "restrict", .tried = 1, .evaluated = 1, .passed = 1, .improved = 1, .best = 1};
     w->moves[1] = (hone_move_stats){.proposer = "rewrite", .move = "never"};
