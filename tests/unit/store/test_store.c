@@ -314,7 +314,7 @@ static void hostile_archives(void **state) {
         {"UPDATE text SET data=''", true},
         {"PRAGMA foreign_keys=OFF; UPDATE candidate SET text=99999", true},
         {"UPDATE candidate SET outcome=x'00'", true},
-        {"PRAGMA user_version=2", true},
+        {"PRAGMA user_version=99", true},
         {"PRAGMA application_id=0", true},
         {"DELETE FROM candidate; DELETE FROM finding; DELETE FROM sample; DELETE FROM text; DELETE FROM fact; DELETE FROM run", true},
         {"INSERT OR REPLACE INTO fact SELECT id, 'best', x'ff00ff' FROM run", false},
