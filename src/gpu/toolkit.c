@@ -24,6 +24,8 @@ static const char *const include_dirs[] = {"include", "targets/x86_64-linux/incl
                                            "cuda_runtime/include", "nvidia/cu13/include", "nvidia/cuda_runtime/include", "../../include"};
 static const char *const cccl_dirs[] = {"include/cccl", "cu13/include/cccl", "cuda_cccl/include", "nvidia/cu13/include/cccl",
                                         "nvidia/cuda_cccl/include"};
+// What mma.h needs; PyPI's packages of CUDA 12 have it with the compiler.
+static const char *const crt_dirs[] = {"cuda_nvcc/include", "nvidia/cuda_nvcc/include"};
 static const char *const ptxas_files[] = {"bin/ptxas", "cu13/bin/ptxas", "cuda_nvcc/bin/ptxas", "nvidia/cu13/bin/ptxas",
                                           "nvidia/cuda_nvcc/bin/ptxas"};
 
@@ -75,6 +77,8 @@ bool hone_toolkit_at(const char *root, hone_toolkit *t) {
     size_t before = t->n_includes;
     for (size_t i = 0; i < HONE_COUNT(cccl_dirs) && t->n_includes == before; i++)
         add_include(t, root, cccl_dirs[i], "cuda/std/cstdint");
+    for (size_t i = 0; i < HONE_COUNT(crt_dirs); i++)
+        add_include(t, root, crt_dirs[i], "crt/mma.h");
     for (size_t i = 0; i < HONE_COUNT(ptxas_files) && !*t->ptxas; i++) {
         char file[768];
         snprintf(file, sizeof file, "%s/%s", root, ptxas_files[i]);
