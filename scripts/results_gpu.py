@@ -54,7 +54,7 @@ def bench(args):
         for arm in ("baseline", "best"):
             if row[arm]:
                 sizes = row[arm].get("detail", {}).get("sizes", [{}])
-                row[arm] = {k: v for k, v in row[arm].items() if k not in ("detail", "findings", "warm")} | {
+                row[arm] = {k: v for k, v in row[arm].items() if k not in ("detail", "findings", "warm", "path")} | {
                     "ratio": sizes[0].get("ratio"), "clock_mhz": sizes[0].get("clock_mhz"), "temperature_c": sizes[0].get("temperature_c"),
                     "control": row[arm].get("detail", {}).get("control"), "samples_us": samples(sizes[0], "b")}
         if result:

@@ -30,7 +30,7 @@ static char *reproduce(const cli_options *opt, const hone_task *task, const subj
         hone_str_addf(&s, " --device %s", opt->device);
     hone_str_addf(&s, " --seed %llu", opt->has_seed ? (unsigned long long)opt->seed : 1ull);
     for (size_t i = 0; i < opt->n_params; i++)
-        hone_str_addf(&s, " -D%s=%lld", opt->params[i].name, (long long)opt->params[i].value);
+        hone_str_addf(&s, " -p %s=%lld", opt->params[i].name, (long long)opt->params[i].value);
     const char *only = json_string_value(json_object_get(f->evidence, "case"));
     if (only)
         hone_str_addf(&s, " --case %s", only);

@@ -41,3 +41,14 @@ size_t hone_axis_ticks(const hone_axis *a, double *out, size_t cap) {
     size_t n = a->log ? log_ticks(a, out, cap) : 0;
     return n >= 3 ? n : linear_ticks(a, out, cap);   // a log axis over less than a decade reads better with even steps
 }
+
+void hone_axis_rows(hone_str *out, const hone_axis *y, int x1, int x2, const char *(*text)(double value, char buf[HONE_TEXT])) {
+    double ticks[24];
+    char t[HONE_TEXT];
+    size_t n = hone_axis_ticks(y, ticks, HONE_COUNT(ticks));
+    for (size_t i = 0; i < n; i++) {
+        double at = hone_axis_px(y, ticks[i]);
+        hone_str_addf(out, "<line class=grid x1=%d x2=%d y1=%.1f y2=%.1f /><text x=%d y=%.1f text-anchor=end>%s</text>", x1, x2, at, at, x1 - 7, at + 4,
+                      text(ticks[i], t));
+    }
+}

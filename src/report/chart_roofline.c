@@ -108,16 +108,12 @@ static void scale(plot *p) {
     }
 }
 
+static const char *rate_text(double rate, char buf[HONE_TEXT]) { return hone_text_round(rate, "", buf); }
+
 static void put_axes(const plot *p) {
     double ticks[24];
-    char t[HONE_TEXT];
-    size_t n = hone_axis_ticks(&p->y, ticks, HONE_COUNT(ticks));
-    for (size_t i = 0; i < n; i++) {
-        double y = hone_axis_px(&p->y, ticks[i]);
-        hone_str_addf(p->out, "<line class=grid x1=%d x2=%d y1=%.1f y2=%.1f /><text x=%d y=%.1f text-anchor=end>%s</text>", LEFT,
-                      WIDTH - RIGHT, y, y, LEFT - 7, y + 4, hone_text_round(ticks[i], "", t));
-    }
-    n = hone_axis_ticks(&p->x, ticks, HONE_COUNT(ticks));
+    hone_axis_rows(p->out, &p->y, LEFT, WIDTH - RIGHT, rate_text);
+    size_t n = hone_axis_ticks(&p->x, ticks, HONE_COUNT(ticks));
     for (size_t i = 0; i < n; i++)
         hone_str_addf(p->out, "<text x=%.1f y=%d text-anchor=middle>%g</text>", hone_axis_px(&p->x, ticks[i]), HEIGHT - BOTTOM + 18,
                       ticks[i]);

@@ -91,4 +91,6 @@ typedef struct hone_axis { double lo, hi, from_px, to_px; bool log; } hone_axis;
 double hone_axis_px(const hone_axis *a, double v);
 // Round values on the axis, at most cap; 1-2-5 steps, for log axes 1 (and 2, 5 within few decades) per decade.
 size_t hone_axis_ticks(const hone_axis *a, double *out, size_t cap);
+// Grid lines of a vertical axis from x1 to x2 pixels, each tick's text to the left of its line.
+void hone_axis_rows(hone_str *out, const hone_axis *y, int x1, int x2, const char *(*text)(double value, char buf[HONE_TEXT]));
 #endif

@@ -336,6 +336,15 @@ static void *keep(vg_binder *b, const void *p, size_t bytes) {
     return q;
 }
 
+// A thread has 255 registers at most, and fewer where a bound says how many threads share the 65,536 of a multiprocessor: a compiler spills the rest.
+static uint32_t spilled_to_fit(const ptx_func *f, uint32_t registers) {
+    const uint32_t *bound = f->maxntid[0] ? f->maxntid : f->reqntid;
+    uint32_t threads = bound[0] * (bound[1] ? bound[1] : 1) * (bound[2] ? bound[2] : 1), most = 255;
+    if (threads > 256)
+        most = 65536 / ((threads + 127) / 128 * 128) / 8 * 8;
+    return registers < most ? registers : most;
+}
+
 static hone_code finish(vg_binder *b) {
     vg_code *c = &b->out->code;
     c->template_bytes = b->tail.n;
@@ -348,7 +357,7 @@ static hone_code finish(vg_binder *b) {
     b->out->local_fix = keep(b, b->local_fix.v, b->local_fix.n * sizeof(uint32_t));
     b->out->local_fix_wide = keep(b, b->local_fix_wide.v, b->local_fix_wide.n);
     b->out->n_local_fix = b->local_fix.n;
-    c->registers_estimate += 8;                        // addresses and constants that SASS keeps in registers beyond PTX's own
+    c->registers_estimate = spilled_to_fit(b->func, c->registers_estimate + 8);   // addresses and constants that SASS keeps in registers beyond PTX's own
     if (!c->template_rows || !c->pred_init || !b->out->local_fix || !b->out->local_fix_wide || b->failed)
         return hone_fail(b->e, HONE_E_NOMEM, 0, "out of memory decoding '%s'", b->func->name);
     return HONE_OK;

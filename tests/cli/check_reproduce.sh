@@ -10,8 +10,8 @@ extern "C" __global__ void twice(const float *x, float *y, int n)
     if (i < n) y[i] = 2 * x[i];
 }
 END
-sed 's/2 \* x\[i\]/n > 300 ? 2.001f * x[i] : 2 * x[i]/' task.cu >mine.cu
-hone check task.cu mine.cu --device virtual:l4 --seed 5 --json >first.json
+sed 's/#pragma hone launch twice<<<cdiv(n,256), 256>>>/#pragma hone tune B={128,256}\n#pragma hone launch twice<<<cdiv(n,B), B>>>/;s/2 \* x\[i\]/n > 300 ? 2.001f * x[i] : 2 * x[i]/' task.cu >mine.cu
+hone check task.cu mine.cu --device virtual:l4 --seed 5 -p B=256 --json >first.json
 python3 - first.json <<'END' >again.sh
 import json, os, sys
 f = json.load(open(sys.argv[1]))["findings"][0]

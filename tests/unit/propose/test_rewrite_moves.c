@@ -10,7 +10,7 @@ static void test_each_example_has_its_big_move(void **state)
     static const char *const want[][2] = {
         {"gelu.cu", "vector_load"},        {"transpose.cu", "transpose_tile"}, {"reduce.cu", "reduction"},
         {"softmax.cu", "row_to_block"},    {"layernorm.cu", "row_to_warp"},    {"matmul.cu", "register_tile"},
-        {"gemm_bf16.cu", "register_tile"}, {"segscan.cu", "row_scan"},         {"histogram.cu", "privatise_atomics"},
+        {"gemm_bf16.cu", "register_tile"}, {"gemm_bf16.cu", "tensor_tile"}, {"segscan.cu", "row_scan"},         {"histogram.cu", "privatise_atomics"},
         {"laplace3d.cu", "block_shape"},   {"attention.cu", "register_tile"},  {"nbody.cu", "shared_tile"},
     };
     for (size_t k = 0; k < HONE_COUNT(want); k++) {
@@ -183,6 +183,30 @@ static void test_tiles_need_a_plain_product(void **state)
                          "register_tile"));
 }
 
+static void test_tensor_cores_need_converted_halves(void **state)
+{
+    (void)state;
+#define HALVES(type, params, factors)                                                                                                      \
+    "#include <cuda_fp16.h>\n#pragma hone size M=64\n#pragma hone in a " type "[M][M]\n#pragma hone in b half[M][M]\n"                      \
+    "#pragma hone out c float[M][M]\n#pragma hone launch f<<<dim3(cdiv(M, 16), cdiv(M, 16)), dim3(16, 16)>>>(a, b, c, M)\n"                \
+    KERNEL(params ", const __half *b, float *c, int M",                                                                                    \
+           "    int x = blockIdx.x * blockDim.x + threadIdx.x;\n    int y = blockIdx.y * blockDim.y + threadIdx.y;\n"                      \
+           "    if (x < M && y < M) { float s = 0.0f; for (int k = 0; k < M; k++) s += " factors "; c[y * M + x] = s; }")
+#define HALF "const __half *a"
+    static const char *const yes[] = {HALVES("half", HALF, "__half2float(a[y * M + k]) * __half2float(b[k * M + x])"),
+                                      HALVES("half", HALF, "(float)a[k * M + y] * (float)(b[x * M + k])")};
+    static const char *const no[] = {HALVES("half", HALF, "__half2float(a[y * M + k]) * 2.0f * __half2float(b[k * M + x])"),     // another factor
+                                     HALVES("half", HALF, "__half2float(a[y * M + k] * b[k * M + x])"),                          // rounds the product
+                                     HALVES("half", HALF, "__half2float(a[y * M + 2 * k]) * __half2float(b[k * M + x])"),        // no neighbours
+                                     HALVES("float", "const float *a", "(float)a[y * M + k] * __half2float(b[k * M + x])")};     // another type
+    for (size_t i = 0; i < HONE_COUNT(yes); i++)
+        if (!applies(yes[i], "tensor_tile"))
+            fail_msg("does not apply to\n%s", yes[i]);
+    for (size_t i = 0; i < HONE_COUNT(no); i++)
+        if (applies(no[i], "tensor_tile"))
+            fail_msg("applies to\n%s", no[i]);
+}
+
 static void test_blocks_keep_what_depends_on_them(void **state)
 {
     (void)state;
@@ -247,6 +271,7 @@ int main(void)
         cmocka_unit_test(test_rows_need_independent_iterations),
         cmocka_unit_test(test_scans_of_floats_are_left_alone),
         cmocka_unit_test(test_tiles_need_a_plain_product),
+        cmocka_unit_test(test_tensor_cores_need_converted_halves),
         cmocka_unit_test(test_blocks_keep_what_depends_on_them),
         cmocka_unit_test(test_atomics_need_a_small_buffer_and_no_result),
         cmocka_unit_test(test_opaque_kernels_are_left_alone),

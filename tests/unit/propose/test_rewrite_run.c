@@ -196,13 +196,13 @@ static void release(outputs *o)
         free(o->v[k]);
 }
 
-static void check_chains(const char *example, const char *const *chains)
+static void check_chains(const char *dir, const char *example, const char *const *chains)
 {
     if (!ready)
         skip();
     fixture f;
     outputs want, got;
-    setup(&f, SOURCE_DIR "/examples", example);
+    setup(&f, dir, example);
     const hone_sizes *sizes = f.task->n_checks ? &f.task->checks[f.task->n_checks - 1] : &f.task->sizes[0];
     run(&f.parent, f.task, sizes, &want);
     for (; *chains; chains++) {
@@ -215,13 +215,14 @@ static void check_chains(const char *example, const char *const *chains)
     teardown(&f);
 }
 
-#define CASE(name, ...)                                                                                                                    \
+#define CASE_IN(folder, name, ...)                                                                                                                    \
     static void test_##name(void **state)                                                                                                  \
     {                                                                                                                                      \
         (void)state;                                                                                                                       \
-        static const char *const chains[] = {__VA_ARGS__, NULL};                                                                           \
-        check_chains(#name ".cu", chains);                                                                                                 \
+        static const char *const chains[] = {__VA_ARGS__, NULL}, dir[] = folder;                                                                           \
+        check_chains(dir, #name ".cu", chains);                                                                                                 \
     }
+#define CASE(name, ...) CASE_IN(SOURCE_DIR "/examples", name, __VA_ARGS__)
 CASE(gelu, "vector_load@8+elements restrict", "coarsen@4+elements unroll@by+4", "restrict block_shape@512x launch_bounds register_cap")
 CASE(transpose, "transpose_tile restrict", "axis_exchange", "block_shape@64x4x1 ldg")
 CASE(reduce, "reduction@many+elements reduction restrict", "reduction@sum_partials+reduces", "unroll@by+8")
@@ -234,6 +235,7 @@ CASE(histogram, "privatise_atomics@16+elements restrict", "privatise_atomics@+1+
 CASE(laplace3d, "block_shape@32x4x2 restrict", "axis_exchange")
 CASE(attention, "register_tile@attn_values register_tile@attn_scores row_to_warp reciprocal", "unflatten row_to_block", "vector_load rsqrt")
 CASE(nbody, "rsqrt shared_tile restrict", "pack_loads coarsen@4+elements", "shared_tile unroll rsqrt")
+CASE_IN(TESTS_DIR "/data/rewrite", half_product, "tensor_tile@128x128", "tensor_tile@64x64 restrict", "register_tile@32x64")
 
 int main(void)
 {
@@ -242,6 +244,7 @@ int main(void)
         cmocka_unit_test(test_softmax),   cmocka_unit_test(test_layernorm), cmocka_unit_test(test_matmul),
         cmocka_unit_test(test_gemm_bf16), cmocka_unit_test(test_segscan),   cmocka_unit_test(test_histogram),
         cmocka_unit_test(test_laplace3d), cmocka_unit_test(test_attention), cmocka_unit_test(test_nbody),
+        cmocka_unit_test(test_half_product),
     };
     return cmocka_run_group_tests(tests, start, NULL);
 }

@@ -13,6 +13,33 @@ static CUresult copy(CUdeviceptr in, CUdeviceptr out, unsigned n) {
     return run_kernel(load_kernel(copy_kernel, "copy"), (n + 63) / 64, 64, params);
 }
 
+// Three hundred values that live at once. A compiler has 255 registers for them, or what the bound leaves, and spills the rest.
+static CUfunction crowded(const char *bound) {
+    static char text[32768];
+    size_t n = (size_t)snprintf(text, sizeof text, PTX_HEAD ".visible .entry crowded(.param .u64 out) %s\n{\n.reg .b64 %%out;\n.reg .b32 %%v<300>, %%t;\n"
+                                                   "ld.param.u64 %%out, [out];\nmov.u32 %%t, %%tid.x;\n", bound);
+    for (int i = 0; i < 300; i++)
+        n += (size_t)snprintf(text + n, sizeof text - n, "mad.lo.u32 %%v%d, %%t, %%t, %d;\n", i, i);
+    for (int i = 1; i < 300; i++)
+        n += (size_t)snprintf(text + n, sizeof text - n, "xor.b32 %%v0, %%v0, %%v%d;\n", i);
+    snprintf(text + n, sizeof text - n, "st.global.u32 [%%out], %%v0;\nret;\n}\n");
+    return load_kernel(text, "crowded");
+}
+
+static void estimated_registers_fit(void **state) {
+    (void)state;
+    static const struct { const char *bound; unsigned threads; int most; } rows[] = {{"", 256, 255}, {".maxntid 512, 1, 1", 512, 128}, {".maxntid 1024, 1, 1", 1024, 64}};
+    CUdeviceptr out = upload(NULL, 4);
+    void *params[] = {&out};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        CUfunction f = crowded(rows[i].bound);
+        int registers = 0;
+        assert_int_equal(cuFuncGetAttribute(&registers, CU_FUNC_REGISTERS, f), CUDA_SUCCESS);
+        assert_int_equal(registers, rows[i].most);
+        assert_int_equal(run_kernel(f, 1, rows[i].threads, params), CUDA_SUCCESS);
+    }
+}
+
 static void finding_names_what_where_and_how_often(void **state) {
     (void)state;
     uint32_t data[100] = {0};
@@ -190,6 +217,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finding_names_what_where_and_how_often), cmocka_unit_test(unwritten_output_is_counted),
         cmocka_unit_test(copies_carry_initialisation), cmocka_unit_test(faults_are_named_and_stick), cmocka_unit_test(sampling_is_tolerant),
-        cmocka_unit_test(uninitialised_shared_reads_are_found), cmocka_unit_test(atomics_agree_between_threads), cmocka_unit_test(options_are_checked)};
+        cmocka_unit_test(uninitialised_shared_reads_are_found), cmocka_unit_test(atomics_agree_between_threads), cmocka_unit_test(options_are_checked),
+        cmocka_unit_test(estimated_registers_fit)};
     return cmocka_run_group_tests(tests, open_context, close_context);
 }
