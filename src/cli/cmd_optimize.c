@@ -5,7 +5,7 @@
 #include "report/report.h"
 #include <string.h>
 
-enum { DEFAULT_EVALS = 200, BATCH_PER_DEVICE = 4, ENERGY_WINDOW_S = 2, ENERGY_BLOCKS = 3 };
+enum { DEFAULT_EVALS = 200, BATCH_PER_DEVICE = 4, BATCH_SCREENED = 16, ENERGY_WINDOW_S = 2, ENERGY_BLOCKS = 3 };
 
 typedef struct optimize {
     const cli_options *o;
@@ -87,11 +87,12 @@ static hone_code search(optimize *x, hone_err *e) {
     cli_progress_start(&progress, o);
     hone_inbox inbox = x->manual ? hone_manual_inbox(x->manual) : (hone_inbox){0};
     unsigned devices = hone_pool_devices(x->pool);
-    bool any = o->evals || o->time_s > 0 || o->patience;
+    bool any = o->evals || o->time_s > 0 || o->patience, screens = devices && o->screen && !strcmp(o->screen, "virtual");
+    unsigned per_device = screens ? BATCH_SCREENED : BATCH_PER_DEVICE;
     hone_search_config c = {
         .task = x->task, .device = x->device, .evaluator = hone_evaluator_of_pool(x->pool), .store = x->store, .seed = o->has_seed ? o->seed : 1,
-        .batch = o->batch ? o->batch : devices > 1 ? BATCH_PER_DEVICE * devices : 0,
-        .ahead = devices && !x->models.writer, .screen = devices && o->screen && !strcmp(o->screen, "virtual"), .evals = any ? o->evals : DEFAULT_EVALS, .time_s = o->time_s, .patience = o->patience, .job_time_limit_s = o->limit_s,
+        .batch = o->batch ? o->batch : devices > 1 || screens ? per_device * devices : 0,
+        .ahead = devices && !x->models.writer, .screen = screens ? devices : 0, .evals = any ? o->evals : DEFAULT_EVALS, .time_s = o->time_s, .patience = o->patience, .job_time_limit_s = o->limit_s,
         .proposers = x->models.writer ? hone_proposers_with_model : NULL, .writer = x->models.writer, .writer_identity = x->models.identity,
         .energy_window_s = !devices || !wants_energy(x) ? 0 : o->energy_window_s > 0 ? o->energy_window_s : ENERGY_WINDOW_S,
         .energy_blocks = o->energy_blocks ? o->energy_blocks : ENERGY_BLOCKS,

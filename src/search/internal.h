@@ -74,8 +74,12 @@ typedef struct stored_row {
 typedef struct screen_stats {
     HONE_VEC(double) model_log, measured_log;   // of the same candidates
     unsigned measured, left_out, at_random;
-    double rank_correlation, offset, spread;    // Spearman; median and robust deviation of ln(measured / modelled)
 } screen_stats;
+typedef struct screen_view {
+    size_t pairs;
+    double rank_correlation, offset, spread;   // Spearman; median and robust deviation of ln(measured / modelled)
+    double share;                              // of a generation that is measured, while the model's best are promising
+} screen_view;
 
 typedef struct search {
     const hone_search_config *c;
@@ -139,7 +143,8 @@ typedef struct slot {
     int same_as;
     unsigned retries;
     const stored_row *row;
-    hone_outcome *screen;   // what the virtual GPU said
+    bool screened;          // on the virtual GPU
+    hone_outcome *screen;   // what it said, until that is joined to the outcome
     const char *why;        // the screen's reason to measure
 } slot;
 typedef struct generation {   // the candidates proposed and not all applied yet: one generation, or as many as run ahead
@@ -199,13 +204,14 @@ bool hone_search_energy(const search *s, double *joules);   // of the devices, a
 double hone_search_elapsed(const search *s);
 
 // ---- screen.c
-// Decides which of a generation's screened slots are measured. Slots left out are done, with the virtual GPU's outcome.
+// Of a generation whose slots were all screened: chooses the next to be measured while a device is free, knowing what those before it brought. Slots left out
+// are done, with the virtual GPU's outcome.
 hone_code hone_screen_decide(search *s, slot *v, size_t n, hone_err *e);
 // The measured outcome with what the screen said.
 hone_code hone_screen_join(slot *w, hone_outcome **measured, hone_err *e);
 // Learns from an outcome; for one that was left out, *timing becomes the prediction of its time and *screened true.
 hone_code hone_screen_apply(search *s, const hone_outcome *o, hone_timing *timing, bool *screened, hone_err *e);
-double hone_screen_share(const search *s);   // of a generation that is measured, while the model's best are promising
+void hone_screen_look(const screen_stats *s, screen_view *out);
 void hone_screen_free(screen_stats *s);
 
 // ---- confirm.c, result.c

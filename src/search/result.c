@@ -117,9 +117,11 @@ hone_code hone_result_make(search *s, const confirmation *k, hone_search_result 
     r->screen_measured = s->screen.measured;
     r->screen_left_out = s->screen.left_out;
     r->screen_at_random = s->screen.at_random;
-    r->screen_rank_correlation = s->screen.rank_correlation;
-    r->screen_spread = s->screen.spread;
-    r->screen_share = hone_screen_share(s);
+    screen_view known;
+    hone_screen_look(&s->screen, &known);
+    r->screen_rank_correlation = known.rank_correlation;
+    r->screen_spread = known.spread;
+    r->screen_share = known.share;
     r->seconds = hone_now_s(&s->clock) - s->started_s;
     r->seconds_evaluating = s->blocked_s;
     r->seconds_searching = r->seconds - s->blocked_s;

@@ -161,22 +161,29 @@ static hone_code submit(search *s, slot *w, slot_state next, hone_err *e) {
 
 static bool no_slot(search *s) { return s->c->evaluator.free_slots(s->c->evaluator.self) == 0; }
 
+// The first slot that the budget of evaluations will not reach.
+static size_t reach(const search *s, const generation *g) {
+    unsigned ahead = 0;
+    size_t i = g->n_applied;
+    for (; i < g->n && (!s->c->evals || s->evaluations + ahead < s->c->evals); i++)
+        ahead += g->v[i].same_as < 0 && g->v[i].state != SLOT_WAITING;
+    return i;
+}
+
 // Full runs start in proposal order, once every earlier candidate's PTX is known: which of two equals runs must not depend on timing. None starts that
 // the budget of evaluations will not reach.
 static hone_code submit_full(search *s, generation *g, bool *full, hone_err *e) {
-    unsigned ahead = 0;
+    size_t end = reach(s, g);
     *full = false;
-    for (size_t i = g->n_applied; i < g->n; i++) {
+    for (size_t i = g->n_applied; i < end; i++) {
         slot *w = &g->v[i];
         if (w->state == SLOT_NEW || w->state == SLOT_COMPILING)
             return HONE_OK;
-        bool screens = w->state == SLOT_COMPILED && s->c->screen, beyond = s->c->evals && s->evaluations + ahead >= s->c->evals;
-        ahead += w->same_as < 0 && w->state != SLOT_WAITING;
-        if ((w->state != SLOT_COMPILED && w->state != SLOT_CHOSEN) || (beyond && !screens))   // a generation is screened as a whole
+        if (w->state != SLOT_COMPILED && w->state != SLOT_CHOSEN)
             continue;
         if ((*full = no_slot(s)))
             return HONE_OK;
-        HONE_TRY(submit(s, w, screens ? SLOT_SCREENING : SLOT_RUNNING, e));
+        HONE_TRY(submit(s, w, w->state == SLOT_COMPILED && s->c->screen ? SLOT_SCREENING : SLOT_RUNNING, e));
     }
     return HONE_OK;
 }
@@ -193,19 +200,19 @@ static hone_code submit_what_fits(search *s, generation *g, hone_err *e) {
     return HONE_OK;
 }
 
-// A generation whose candidates were all screened: which are measured?
+// Of the first generation that has undecided candidates, once all are screened: which is measured next?
 static hone_code decide(search *s, generation *g, hone_err *e) {
-    size_t from = g->n_applied;
-    for (size_t k = 0; k < g->n_ends; k++) {
+    size_t end = reach(s, g);
+    for (size_t k = 0, from = 0; k < g->n_ends && from < end; from = g->ends[k++]) {
+        size_t to = g->ends[k] < end ? g->ends[k] : end;
         bool all = true, any = false;
-        for (size_t i = from; i < g->ends[k]; i++) {
+        for (size_t i = from; i < to; i++) {
             slot_state t = g->v[i].state;
             any |= t == SLOT_SCREENED;
             all &= t != SLOT_NEW && t != SLOT_COMPILING && t != SLOT_COMPILED && t != SLOT_SCREENING;
         }
-        if (all && any)
-            HONE_TRY(hone_screen_decide(s, &g->v[from], g->ends[k] - from, e));
-        from = from > g->ends[k] ? from : g->ends[k];
+        if (any)
+            return all ? hone_screen_decide(s, &g->v[from], to - from, e) : HONE_OK;
     }
     return HONE_OK;
 }
@@ -251,6 +258,7 @@ static void take(search *s, slot *w, hone_outcome *o) {
         hone_outcome_free(o);
     } else if (w->state == SLOT_SCREENING && o->verdict == HONE_PASS) {
         w->state = SLOT_SCREENED;
+        w->screened = true;
         w->screen = o;
     } else {
         w->outcome = o;

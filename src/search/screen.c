@@ -1,6 +1,7 @@
-// search/screen: the virtual GPU as a filter. Every candidate is checked and modelled there; of each generation the promising ones are measured: the
-// best by the model, as many as the model deserves, and some at random so that its errors show. How much it deserves is the rank correlation
-// between modelled and measured times of the candidates that have both. See docs/search.md.
+// search/screen: the virtual GPU as a filter. Every candidate is checked and modelled there; of each generation the promising ones are measured, one
+// after the other, the best by the model first, so that each measurement tells whether the next is worth it; at most as many as the model deserves, and
+// some at random so that its errors show. How much it deserves is the rank correlation between modelled and measured times of the candidates that
+// have both. See docs/search.md.
 #include "search/internal.h"
 #include <math.h>
 #include <stdlib.h>
@@ -47,29 +48,51 @@ static double correlation(const double *x, const double *y, size_t n) {
     return xx > 0 && yy > 0 ? xy / sqrt(xx * yy) : 0;
 }
 
-static void learn(screen_stats *s) {
+// Of the newest pairs: x modelled, y measured, as logarithms.
+static void learn(screen_view *w, const double *x, const double *y, size_t n) {
     double a[WINDOW], b[WINDOW], ratio[WINDOW];
-    size_t all = s->model_log.n, n = all < WINDOW ? all : WINDOW;
-    const double *x = s->model_log.v + (all - n), *y = s->measured_log.v + (all - n);
+    *w = (screen_view){.pairs = n, .spread = first_spread};
+    if (!n)
+        return;
     ranks(x, n, a);
     ranks(y, n, b);
-    s->rank_correlation = n > 1 ? correlation(a, b, n) : 0;
+    w->rank_correlation = n > 1 ? correlation(a, b, n) : 0;
     for (size_t i = 0; i < n; i++)
         ratio[i] = y[i] - x[i];
-    s->offset = median(ratio, n);
+    w->offset = median(ratio, n);
     for (size_t i = 0; i < n; i++)
-        ratio[i] = fabs(y[i] - x[i] - s->offset);
-    s->spread = n < LEARNT_AFTER ? first_spread : fmax(1.4826 * median(ratio, n), least_spread);
+        ratio[i] = fabs(y[i] - x[i] - w->offset);
+    if (n >= LEARNT_AFTER)
+        w->spread = fmax(1.4826 * median(ratio, n), least_spread);
 }
 
-double hone_screen_share(const search *s) {
-    if (s->screen.model_log.n < LEARNT_AFTER)
+static double share(const screen_view *w) {
+    if (w->pairs < LEARNT_AFTER)
         return first_share;
-    double missing = (good - s->screen.rank_correlation) / good;
-    return least_share + (1 - least_share) * fmin(fmax(missing, 0), 1);
+    return least_share + (1 - least_share) * fmin(fmax((good - w->rank_correlation) / good, 0), 1);
+}
+
+// What is known from the outcomes applied so far.
+void hone_screen_look(const screen_stats *s, screen_view *w) {
+    size_t all = s->model_log.n, n = all < WINDOW ? all : WINDOW;
+    learn(w, s->model_log.v + (all - n), s->measured_log.v + (all - n), n);
+    w->share = share(w);
 }
 
 // ---- deciding
+
+// A generation whose candidates were all modelled, while some of them are being measured.
+typedef struct rank_round {
+    const search *s;
+    slot *order[HONE_SEARCH_MAX_BATCH];   // not decided yet, best by the model first
+    size_t n_open, n_all, chosen, running;
+    screen_view known;                    // with the pairs of this generation
+    double best_us;                       // measured, in this generation as well; 0: none
+} rank_round;
+
+static bool is_measured(const slot *w) { return w->why && w->state == SLOT_DONE && w->outcome && w->outcome->verdict == HONE_PASS && !w->outcome->time_is_modelled; }
+
+static double modelled_us(const slot *w) { return json_number_value(json_object_get(json_object_get(w->outcome->json, "screen"), "time_us")); }
 
 static int by_model(const void *a, const void *b) {
     const slot *x = *(slot *const *)a, *y = *(slot *const *)b;
@@ -78,46 +101,69 @@ static int by_model(const void *a, const void *b) {
     return x->e->cand.id < y->e->cand.id ? -1 : 1;
 }
 
+static void look(rank_round *r, slot *v, size_t n) {
+    const screen_stats *old = &r->s->screen;
+    double x[WINDOW], y[WINDOW];
+    size_t m = 0;
+    r->best_us = r->s->best ? r->s->best->cand.time_us : 0;
+    for (size_t i = 0; i < n; i++) {
+        slot *w = &v[i];
+        r->n_all += w->screened;
+        r->chosen += w->why != NULL;
+        r->running += w->state == SLOT_CHOSEN || (w->state == SLOT_RUNNING && w->why);
+        if (w->state == SLOT_SCREENED)
+            r->order[r->n_open++] = w;
+        if (!is_measured(w) || m == WINDOW || !(modelled_us(w) > 0))
+            continue;
+        x[m] = log(modelled_us(w));
+        y[m++] = log(w->outcome->time_us);
+        if (!r->best_us || w->outcome->time_us < r->best_us)
+            r->best_us = w->outcome->time_us;
+    }
+    for (size_t i = old->model_log.n; i-- && m < WINDOW; m++) {
+        x[m] = old->model_log.v[i];
+        y[m] = old->measured_log.v[i];
+    }
+    learn(&r->known, x, y, m);
+    r->known.share = share(&r->known);
+    qsort(r->order, r->n_open, sizeof r->order[0], by_model);
+}
+
 static bool drawn(const search *s, const slot *w) {
     hone_rng r;
     hone_rng_init(&r, s->c->seed, 0x5c4ee20000000000u + w->e->cand.id);
     return hone_rng_unit(&r) < random_share;
 }
 
-static const char *reason(const search *s, const slot *w, size_t place, size_t keep) {
-    double predicted = w->screen->time_us * exp(s->screen.offset);
-    double spread = s->screen.spread > 0 ? s->screen.spread : first_spread;
-    if (w->e->arm < 0 || !s->best)
+static const char *reason(const rank_round *r, const slot *w) {
+    double predicted = w->screen->time_us * exp(r->known.offset);
+    if (w->e->arm < 0 || !r->best_us)
         return "baseline";
-    if (place < keep && predicted * exp(-doubt * spread) < s->best->cand.time_us)
+    if ((double)r->chosen < ceil(r->known.share * (double)r->n_all) && predicted * exp(-doubt * r->known.spread) < r->best_us)
         return "promising";
-    return drawn(s, w) ? "random" : NULL;
+    return drawn(r->s, w) ? "random" : NULL;
 }
 
-static hone_code note(hone_outcome *o, const char *decision, const search *s) {
-    json_t *j = json_pack("{s:s,s:f,s:f,s:i}", "decision", decision, "time_us", o->time_us, "share", hone_screen_share(s), "pairs", (int)s->screen.model_log.n);
-    return j && json_object_set_new(o->json, "screen", j) == 0 ? HONE_OK : HONE_E_NOMEM;
+static hone_code settle(rank_round *r, slot *w, hone_err *e) {
+    w->why = reason(r, w);
+    json_t *j = json_pack("{s:s,s:f,s:f,s:i}", "decision", w->why ? w->why : "left out", "time_us", w->screen->time_us, "share", r->known.share, "pairs", (int)r->known.pairs);
+    if (!j || json_object_set_new(w->screen->json, "screen", j) != 0)
+        return hone_fail(e, HONE_E_NOMEM, 0, "out of memory in the search");
+    r->chosen += w->why != NULL;
+    r->running += w->why != NULL;
+    w->state = w->why ? SLOT_CHOSEN : SLOT_DONE;
+    if (!w->why) {
+        w->outcome = w->screen;
+        w->screen = NULL;
+    }
+    return HONE_OK;
 }
 
 hone_code hone_screen_decide(search *s, slot *v, size_t n, hone_err *e) {
-    slot *order[HONE_SEARCH_MAX_BATCH];
-    size_t m = 0;
-    for (size_t i = 0; i < n && m < HONE_COUNT(order); i++)
-        if (v[i].state == SLOT_SCREENED)
-            order[m++] = &v[i];
-    qsort(order, m, sizeof order[0], by_model);
-    size_t keep = (size_t)ceil(hone_screen_share(s) * (double)m);
-    for (size_t i = 0; i < m; i++) {
-        slot *w = order[i];
-        w->why = reason(s, w, i, keep);
-        if (note(w->screen, w->why ? w->why : "left out", s) != HONE_OK)
-            return hone_fail(e, HONE_E_NOMEM, 0, "out of memory in the search");
-        w->state = w->why ? SLOT_CHOSEN : SLOT_DONE;
-        if (!w->why) {
-            w->outcome = w->screen;
-            w->screen = NULL;
-        }
-    }
+    rank_round r = {.s = s};
+    look(&r, v, n);
+    for (size_t i = 0; i < r.n_open && r.running < s->c->screen; i++)
+        HONE_TRY(settle(&r, r.order[i], e));
     return HONE_OK;
 }
 
@@ -141,7 +187,6 @@ static hone_code add_pair(screen_stats *s, double modelled, double measured, hon
         return HONE_OK;
     if (!hone_vec_push(&s->model_log, log(modelled)) || !hone_vec_push(&s->measured_log, log(measured)))
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory in the search");
-    learn(s);
     return HONE_OK;
 }
 
@@ -155,7 +200,9 @@ hone_code hone_screen_apply(search *s, const hone_outcome *o, hone_timing *t, bo
         s->screen.at_random += strcmp(decision, "random") == 0;
         return add_pair(&s->screen, json_number_value(json_object_get(j, "time_us")), o->time_us, e);
     }
-    double scale = exp(s->screen.offset), base = s->entries.n ? s->entries.v[0]->cand.cost / s->entries.v[0]->cand.time_us : 1;
+    screen_view known;
+    hone_screen_look(&s->screen, &known);
+    double scale = exp(known.offset), base = s->entries.n ? s->entries.v[0]->cand.cost / s->entries.v[0]->cand.time_us : 1;
     s->screen.left_out++;
     *screened = true;
     t->time_us *= scale;

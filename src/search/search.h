@@ -50,7 +50,7 @@ typedef struct hone_search_config {
     uint64_t seed;
     unsigned batch;                  // candidates per generation; 0 = 4. Never derived from the number of workers
     unsigned ahead;                  // generations proposed before the one in evaluation is applied, 0 or 1: keeps a physical device at work
-    bool screen;                     // all candidates on the virtual GPU first, only the promising ones on the device (jobs with on_virtual)
+    unsigned screen;                 // all candidates on the virtual GPU first, only the promising ones on the device (jobs with on_virtual): so many are measured at a time; 0: no screen
     unsigned evals;                  // budget; 0 = none
     double time_s;                   // budget of wall time over all sittings of the run; 0 = none
     unsigned patience;               // stop after that many evaluations without improvement; 0 = none

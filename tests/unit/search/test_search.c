@@ -243,7 +243,7 @@ typedef struct options {
     const hone_clock *clock;
     double time_s;
     unsigned ahead;
-    bool screen;
+    unsigned screen, batch;
     hone_objective objective;
     double window_s;
 } options;
@@ -267,6 +267,7 @@ static hone_code run_search(simulator *sim, const options *o, hone_search_result
                                  .patience = o->patience,
                                  .ahead = o->ahead,
                                  .screen = o->screen,
+                                 .batch = o->batch,
                                  .interrupt = sim->interrupt,
                                  .no_confirm = o->no_confirm,
                                  .clock = o->clock,
@@ -485,7 +486,7 @@ static hone_search_result *screened(simulator *sim, const options *o) {
 }
 
 static void the_screen_measures_the_promising(void **state) {
-    options o = {.evals = 100, .seed = 3, .ahead = 1, .screen = true, .dir = sub(state, "screen")};
+    options o = {.evals = 100, .seed = 3, .ahead = 1, .screen = 1, .dir = sub(state, "screen")};
     simulator good = {.slots = 3, .physical = true}, bad = {.slots = 3, .physical = true, .model_error = 3}, again = {.slots = 5, .order = 2, .physical = true};
     hone_search_result *r = screened(&good, &o);
     assert_int_equal(r->evaluations, 100);
@@ -498,10 +499,23 @@ static void the_screen_measures_the_promising(void **state) {
     hone_search_result_free(r);
     assert_same(s, run_ok(&again, &o));   // from the archive
     assert_int_equal(again.measured, 0);
-    options other = {.evals = 100, .seed = 3, .ahead = 1, .screen = true};
+    options other = {.evals = 100, .seed = 3, .ahead = 1, .screen = 1};
     r = screened(&bad, &other);
     assert_true(r->screen_rank_correlation < 0.9 && r->screen_share > 0.25);   // a model that orders badly is trusted less
     hone_search_result_free(r);
+}
+
+// One at a time, each measurement tells whether the next is worth one; sixteen at once are chosen blindly.
+static void a_measurement_spares_the_next(void **state) {
+    (void)state;
+    simulator turns = {.slots = 3, .physical = true}, blind = {.slots = 3, .physical = true};
+    options one = {.evals = 96, .batch = 16, .seed = 3, .ahead = 1, .screen = 1}, all = {.evals = 96, .batch = 16, .seed = 3, .ahead = 1, .screen = 16};
+    hone_search_result *r = screened(&turns, &one), *b = screened(&blind, &all);
+    assert_true(r->screen_measured - r->screen_at_random < (b->screen_measured - b->screen_at_random) * 2 / 3);
+    assert_true(r->best && b->best && r->best->timing.time_us <= b->best->timing.time_us);
+    assert_int_equal(turns.measured, r->screen_measured);
+    hone_search_result_free(r);
+    hone_search_result_free(b);
 }
 
 // The least energy of those that are not too slow, and its interval against the baseline's.
@@ -724,6 +738,7 @@ int main(void) {
         T(refused_baseline),
         T(generations_ahead),
         T(the_screen_measures_the_promising),
+        T(a_measurement_spares_the_next),
         T(patience_and_evaluations),
         T(time_over_all_sittings),
         T(energy_as_the_objective),
