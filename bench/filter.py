@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """The virtual GPU as a filter: the same search twice, once measuring every candidate on the GPU and once with --screen virtual. Prints the GPU seconds that each needed
-to reach the same best (the slower of the two bests, within --slack), and their ratio. Device time is what the workers report: from the first to the last thing
-that a job sent to the device.
+to reach the same best (the slower of the two bests, within --slack), and their ratio. Also the ratio to the better of the two bests (within --slack); a search that did
+not get there counts with all its GPU seconds, so that the ratio is a bound (<, >). Device time is what the workers report: from the first to the last thing that a job sent
+to the device.
 
 usage: bench/filter.py [--hone build/hone] [--device cuda:0] [--evals 40] [--time SECONDS] [--seed 1] [--slack 0.01] [--json FILE] [--keep DIR] [TASK.cu …]
 """
@@ -42,8 +43,15 @@ def seconds_until(result, time_us):
     return next((c.get("gpu_s", 0) for c in result["convergence"] if c["time_us"] <= time_us * (1 + args.slack)), None)
 
 
+def ratio_to_better(results, time_us):
+    """GPU seconds, screened / all measured, and what kind of figure it is: "=", or a bound when one of the searches never got there."""
+    reached = {s: seconds_until(r, time_us) for s, r in results.items()}
+    spent = {s: reached[s] or r["gpu"]["seconds"] for s, r in results.items()}
+    return spent["virtual"] / spent["none"], "=" if all(reached.values()) else "<" if reached["virtual"] else ">"
+
+
 rows = []
-print(f"{'task':14} {'best, all':>11} {'best, screen':>12} {'GPU s, all':>11} {'GPU s, screen':>13} {'ratio':>6} {'measured':>9} {'rank corr':>9}")
+print(f"{'task':14} {'best, all':>11} {'best, screen':>12} {'GPU s, all':>11} {'GPU s, screen':>13} {'ratio':>6} {'to better':>9} {'measured':>9} {'rank corr':>9}")
 with tempfile.TemporaryDirectory() as scratch:
     for task in args.tasks or [str(top / f"examples/{n}.cu") for n in ("matmul", "softmax", "transpose")]:
         both = {s: optimize(task, args.keep or scratch, s) for s in ("none", "virtual")}
@@ -52,10 +60,11 @@ with tempfile.TemporaryDirectory() as scratch:
         needed = {s: seconds_until(r, common) for s, r in both.items()}
         screen = both["virtual"].get("screen", {})
         ratio = needed["virtual"] / needed["none"] if needed["none"] and needed["virtual"] else None
-        rows.append({"task": pathlib.Path(task).stem, "best_us": best, "seconds_to_common_best": needed, "ratio": ratio, "screen": screen,
+        better, kind = ratio_to_better(both, min(best.values()))
+        rows.append({"ratio_to_better": better, "ratio_to_better_is": kind, "task": pathlib.Path(task).stem, "best_us": best, "seconds_to_common_best": needed, "ratio": ratio, "screen": screen,
                      "gpu_seconds": {s: r.get("gpu", {}).get("seconds") for s, r in both.items()}, "evaluations": {s: r["evaluations"] for s, r in both.items()}})
         print(f"{rows[-1]['task']:14} {best['none']:9.1f}us {best['virtual']:10.1f}us {needed['none'] or 0:11.2f} {needed['virtual'] or 0:13.2f} "
-              f"{ratio or math.nan:6.2f} {screen.get('measured', 0):5}/{screen.get('measured', 0) + screen.get('left_out', 0):<3} {screen.get('rank_correlation', math.nan):9.2f}", flush=True)
+              f"{ratio or math.nan:6.2f} {kind.replace('=', ''):>3}{better:6.2f} {screen.get('measured', 0):5}/{screen.get('measured', 0) + screen.get('left_out', 0):<3} {screen.get('rank_correlation', math.nan):9.2f}", flush=True)
 known = [r["ratio"] for r in rows if r["ratio"]]
 mean = math.exp(sum(map(math.log, known)) / len(known)) if known else None
 print(f"geometric mean of the ratios: {mean:.2f} (target 0.5 or less)" if known else "no ratio: no search improved its baseline")

@@ -97,7 +97,7 @@ hone_code cli_load_task(const char *path, hone_task **out, hone_err *e) {
 
 hone_code cli_open_pool(const cli_options *o, unsigned workers, hone_pool **out, hone_err *e) {
     hone_pool_config c = {.device = o->device ? o->device : "auto", .workers = o->workers ? o->workers : workers, .mixed = o->mixed,
-                          .time_limit_s = o->limit_s};
+                          .time_limit_s = o->limit_s, .screens = o->screen && !strcmp(o->screen, "virtual")};
     return hone_pool_open(&c, out, e);
 }
 

@@ -95,7 +95,8 @@ typedef struct hone_pool hone_pool;
 typedef struct hone_pool_config {
     const char *device;          // "virtual:h200", "cuda:0", "cuda:0,cuda:1", "cuda:all", "auto"
     const char *program;         // path of the hone executable to run as worker; NULL: /proc/self/exe
-    unsigned workers;            // virtual: 0 = number of cores (≤ 4). Physical: host workers; 0 = what the cores allow, at most 6 per device
+    unsigned workers;            // virtual: 0 = number of cores (≤ 4). Physical: host workers; 0 = what the cores allow, at most 6 per device, 16 when it screens
+    bool screens;                // physical: every job goes over the virtual GPU first
     bool mixed;                  // devices of different models may work together
     double time_limit_s;         // per job and worker, default 60, on the virtual GPU 300
     // Per worker, beyond what it holds when it gets a task; going over it ends the evaluation with an error. 0: the worker decides (it needs

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { START_LIMIT_S = 60, PHYSICAL_LIMIT_S = 60, VIRTUAL_LIMIT_S = 300, HOSTS_PER_DEVICE = 6, MAX_HOSTS = 32 };
+enum { START_LIMIT_S = 60, PHYSICAL_LIMIT_S = 60, VIRTUAL_LIMIT_S = 300, HOSTS_PER_DEVICE = 6, HOSTS_PER_SCREENED = 16, MAX_HOSTS = 32 };
 
 // ---- one worker
 
@@ -175,9 +175,9 @@ static hone_code greet_devices(hone_pool *p, bool mixed, hone_err *e) {
     return HONE_OK;
 }
 
-static hone_code add_hosts(hone_pool *p, unsigned workers, hone_err *e) {
-    unsigned devices = p->n;
-    long most = HOSTS_PER_DEVICE * (long)devices < MAX_HOSTS ? HOSTS_PER_DEVICE * (long)devices : MAX_HOSTS, left = cores() - (long)devices;
+static hone_code add_hosts(hone_pool *p, unsigned workers, bool screens, hone_err *e) {
+    unsigned devices = p->n, each = screens ? HOSTS_PER_SCREENED : HOSTS_PER_DEVICE;
+    long most = each * devices < MAX_HOSTS ? each * devices : MAX_HOSTS, left = cores() - (long)devices;
     unsigned n = workers ? workers : (unsigned)(left < 1 ? 1 : left > most ? most : left);
     if (n > HONE_POOL_MAX_WORKERS - devices)
         n = HONE_POOL_MAX_WORKERS - devices;
@@ -224,7 +224,7 @@ static hone_code start_all(hone_pool *p, const hone_pool_config *c, hone_err *e)
     describe(p);
     if (!p->physical)
         return HONE_OK;
-    HONE_TRY(add_hosts(p, c->workers, e));
+    HONE_TRY(add_hosts(p, c->workers, c->screens, e));
     return hone_pipeline_open(p) ? HONE_OK : hone_fail(e, HONE_E_NOMEM, 0, "out of memory for a pool");
 }
 

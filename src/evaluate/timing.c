@@ -101,10 +101,13 @@ static void was_timed(hone_session *s) {
     s->timed_at = hone_now_s(&clock);
 }
 
+// A search's baseline against itself is a control already.
+static bool is_own_control(const hone_stage_run *x) { return !x->job->candidate_text && x->job->timing_enough > 0; }
+
 // The same program on both arms: what the protocol itself adds.
 static hone_code control(hone_stage_run *x, size_t i, hone_err *e) {
     hone_size_state *z = &x->s->sizes[i];
-    if (x->s->has_control)
+    if (x->s->has_control || is_own_control(x))
         return HONE_OK;
     hone_pair_config cfg = pair_config(x);
     cfg.max_seconds = CONTROL_SECONDS;
@@ -170,6 +173,10 @@ static hone_code pair_mode(hone_stage_run *x, size_t i, const hone_arm *candidat
     HONE_TRY(hone_keep_outputs(s, i, e));
     HONE_TRY(hone_measure_pair(&(hone_arm){&s->sizes[i].bound, s->sizes[i].program}, candidate, &cfg, &pair, e));
     was_timed(s);
+    if (!warm && is_own_control(x) && !s->has_control) {
+        s->control = hone_control_of(&pair);
+        s->has_control = true;
+    }
     hone_code c = hone_compare_outputs(s, i, candidate->bound, NULL, &x->r->findings, e);
     if (c == HONE_OK) {
         double floor_us = hone_floor_us(x->plans[i], &s->device->info);

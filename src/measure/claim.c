@@ -7,16 +7,21 @@ static const double control_bound = 0.002;
 
 // ---- control
 
+hone_control hone_control_of(const hone_pair *p) {
+    bool off = fabs(log(p->ratio.mid)) > control_bound, certain = p->ratio.lo > 1 || p->ratio.hi < 1;
+    return (hone_control){p->ratio.lo, p->ratio.mid, p->ratio.hi, (unsigned)p->n, off && certain};
+}
+
+// A search ranks and stops when the ratio is known closely enough; what it finds is confirmed with a control in full.
 static hone_code control_once(const hone_arm *a, const hone_pair_config *c, unsigned samples, hone_control *out, hone_err *e) {
     hone_arm same = *a;
     hone_pair_config cfg = *c;
     hone_pair p;
     cfg.samples = samples;
-    cfg.race_ratio = cfg.enough = 0;
+    cfg.race_ratio = 0;
     cfg.leave_outputs = false;
     HONE_TRY(hone_measure_pair(a, &same, &cfg, &p, e));
-    bool off = fabs(log(p.ratio.mid)) > control_bound, certain = p.ratio.lo > 1 || p.ratio.hi < 1;
-    *out = (hone_control){p.ratio.lo, p.ratio.mid, p.ratio.hi, (unsigned)p.n, off && certain};
+    *out = hone_control_of(&p);
     hone_pair_free(&p);
     return HONE_OK;
 }
@@ -24,7 +29,7 @@ static hone_code control_once(const hone_arm *a, const hone_pair_config *c, unsi
 hone_code hone_measure_control(const hone_arm *a, const hone_pair_config *c, hone_control *out, hone_err *e) {
     HONE_TRY(control_once(a, c, CONTROL_FIRST, out, e));
     double half = log(out->hi / out->lo) / 2, wanted = CONTROL_FIRST * (half / control_bound) * (half / control_bound);
-    if (!(half > control_bound))
+    if (!(half > control_bound) || c->enough > 0)
         return HONE_OK;
     return control_once(a, c, wanted < CONTROL_MOST ? (unsigned)wanted + 1 : CONTROL_MOST, out, e);
 }

@@ -7,8 +7,9 @@
 // ---- control: a program timed against itself, once per session
 typedef struct hone_control { double lo, median, hi; unsigned samples; bool is_void; } hone_control;
 // Takes as many pairs as make the interval narrow enough to see 0.2 %, at most 640 and c->max_seconds. Void: the median is off by more than 0.2 %
-// and the interval does not hold 1, so that it is the protocol's doing and not noise. errors: those of hone_measure_pair.
+// and the interval does not hold 1, so that it is the protocol's doing and not noise. c->enough (a search): once, until the ratio is known so closely. errors: those of hone_measure_pair.
 hone_code hone_measure_control(const hone_arm *a, const hone_pair_config *c, hone_control *out, hone_err *e);
+hone_control hone_control_of(const hone_pair *p);   // of a pair whose arms are the same program
 // Factor by which every interval of the session is widened, both ways: 1, or ten times the deviation of a void control.
 double hone_control_doubt(const hone_control *c);
 json_t *hone_control_json(const hone_control *c);

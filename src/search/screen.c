@@ -8,7 +8,7 @@
 #include <string.h>
 
 enum { LEARNT_AFTER = 6, WINDOW = 48 };              // pairs before the correlation counts; newest pairs looked at
-static const double first_share = 0.5, least_share = 0.25, good = 0.9, random_share = 0.08, doubt = 1.64, first_spread = 0.25, least_spread = 0.03;
+static const double first_share = 0.5, least_share = 0.25, good = 0.9, random_share = 0.04, doubt = 1.64, first_spread = 0.25, least_spread = 0.03;
 
 // ---- what is known of the model
 
