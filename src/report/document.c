@@ -359,6 +359,7 @@ static json_t *screen_json(builder *b) {
     put_count(b, o, "at_random", r->screen_at_random);
     put_count(b, o, "left_out", r->screen_left_out);
     put_number(b, o, "rank_correlation", r->screen_rank_correlation);
+    put_number(b, o, "agreement", r->screen_agreement);
     put_number(b, o, "spread", r->screen_spread);
     put_number(b, o, "share", r->screen_share);
     return o;

@@ -78,6 +78,7 @@ typedef struct screen_stats {
 typedef struct screen_view {
     size_t pairs;
     double rank_correlation, offset, spread;   // Spearman; median and robust deviation of ln(measured / modelled)
+    double agreement;                          // of the order of candidates that differ, 1 to -1
     double share;                              // of a generation that is measured, while the model's best are promising
 } screen_view;
 

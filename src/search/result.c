@@ -120,6 +120,7 @@ hone_code hone_result_make(search *s, const confirmation *k, hone_search_result 
     screen_view known;
     hone_screen_look(&s->screen, &known);
     r->screen_rank_correlation = known.rank_correlation;
+    r->screen_agreement = known.agreement;
     r->screen_spread = known.spread;
     r->screen_share = known.share;
     r->seconds = hone_now_s(&s->clock) - s->started_s;

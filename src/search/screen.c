@@ -1,14 +1,13 @@
 // search/screen: the virtual GPU as a filter. Every candidate is checked and modelled there; of each generation the promising ones are measured, one
 // after the other, the best by the model first, so that each measurement tells whether the next is worth it; at most as many as the model deserves, and
-// some at random so that its errors show. How much it deserves is the rank correlation between modelled and measured times of the candidates that
-// have both. See docs/search.md.
+// some at random so that its errors show. How much it deserves is how well it orders candidates whose measured times differ. See docs/search.md.
 #include "search/internal.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { LEARNT_AFTER = 6, WINDOW = 48 };              // pairs before the correlation counts; newest pairs looked at
-static const double first_share = 0.5, least_share = 0.25, good = 0.9, random_share = 0.04, doubt = 1.64, first_spread = 0.25, least_spread = 0.03;
+static const double first_share = 0.5, least_share = 0.25, good = 0.9, random_share = 0.04, doubt = 1.64, first_spread = 0.25, least_spread = 0.03, differ = 0.05;
 
 // ---- what is known of the model
 
@@ -48,6 +47,19 @@ static double correlation(const double *x, const double *y, size_t n) {
     return xx > 0 && yy > 0 ? xy / sqrt(xx * yy) : 0;
 }
 
+// Of two candidates whose measured times differ, which is faster? Right less wrong answers of the model, over all such: 1 to -1. Near the end of a search many
+// are equally fast, and their order says nothing.
+static double agreement(const double *x, const double *y, size_t n) {
+    double right = 0, all = 0;
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < i; k++)
+            if (fabs(y[i] - y[k]) > differ) {
+                all++;
+                right += x[i] == x[k] ? 0 : (x[i] < x[k]) == (y[i] < y[k]) ? 1 : -1;
+            }
+    return all > 0 ? right / all : 1;
+}
+
 // Of the newest pairs: x modelled, y measured, as logarithms.
 static void learn(screen_view *w, const double *x, const double *y, size_t n) {
     double a[WINDOW], b[WINDOW], ratio[WINDOW];
@@ -57,6 +69,7 @@ static void learn(screen_view *w, const double *x, const double *y, size_t n) {
     ranks(x, n, a);
     ranks(y, n, b);
     w->rank_correlation = n > 1 ? correlation(a, b, n) : 0;
+    w->agreement = agreement(x, y, n);
     for (size_t i = 0; i < n; i++)
         ratio[i] = y[i] - x[i];
     w->offset = median(ratio, n);
@@ -69,7 +82,7 @@ static void learn(screen_view *w, const double *x, const double *y, size_t n) {
 static double share(const screen_view *w) {
     if (w->pairs < LEARNT_AFTER)
         return first_share;
-    return least_share + (1 - least_share) * fmin(fmax((good - w->rank_correlation) / good, 0), 1);
+    return least_share + (1 - least_share) * fmin(fmax((good - w->agreement) / good, 0), 1);
 }
 
 // What is known from the outcomes applied so far.

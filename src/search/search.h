@@ -166,7 +166,7 @@ typedef struct hone_search_result {
     bool energy_partial;                                     // an earlier sitting's is not known
     bool screened;                                           // --screen: the members below
     unsigned screen_measured, screen_left_out, screen_at_random;
-    double screen_rank_correlation, screen_share, screen_spread;
+    double screen_rank_correlation, screen_agreement, screen_share, screen_spread;
     const char *warning;                                     // "the archive's row 12 does not match …"; NULL
     const char *bandit;                                      // learnt state, for bandit_prior
     char *best_outcome_json;   // of the confirmation (of the evaluation when not confirmed); NULL without best
