@@ -251,6 +251,8 @@ def facts(g):
     out = {"sms": g.sms, "cc_major": g.attribute(75), "cc_minor": g.attribute(76), "warps_per_sm": g.attribute(39) // 32, "blocks_per_sm": g.attribute(106),
            "registers_per_sm": g.attribute(82), "shared_bytes_per_sm": g.attribute(81), "shared_bytes_per_block_optin": g.attribute(97),
            "l2_bytes": g.attribute(38), "memory_bytes": g.memory()}
+    if (out["cc_major"], out["cc_minor"]) in ((8, 0), (9, 0)):   # A100 and H100: two partitions
+        out["l2_partitions"] = 2
     peak = 2e-6 * g.attribute(36) * g.attribute(37) / 8          # kHz, bits, two transfers per clock
     if peak > 0:
         out["dram_peak_gbs"] = peak

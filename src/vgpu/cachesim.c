@@ -1,5 +1,5 @@
 // A sectored cache: 128-byte lines of four 32-byte sectors, 8-way sets with LRU. Serves as the L1 of one modelled SM (loads only: it is
-// write-through without allocation) and as that SM's share of L2 (counters.c).
+// write-through without allocation) and as that SM's share of L2, which loads and stores compete for (counters.c).
 #include "vgpu/cachesim.h"
 #include "base/mem.h"
 #include <string.h>
@@ -8,7 +8,7 @@ enum { WAYS = 8 };
 typedef struct way {
     uint64_t line, touched;   // touched: warps that loaded it since its last fill, one bit each
     uint32_t stamp;
-    uint8_t sectors;
+    uint8_t sectors, dirty;
 } way;
 struct vg_cache {
     way *ways;
@@ -75,6 +75,18 @@ unsigned vg_cache_load_by(vg_cache *c, uint64_t line, unsigned sectors, uint64_t
 unsigned vg_cache_load(vg_cache *c, uint64_t line, unsigned sectors) {
     bool first;
     return vg_cache_load_by(c, line, sectors, 0, &first);
+}
+
+unsigned vg_cache_store(vg_cache *c, uint64_t line, unsigned sectors) {
+    vg_cache_load(c, line, sectors);
+    way *set = set_of(c, line);
+    for (int i = 0; i < WAYS; i++)
+        if (set[i].stamp && set[i].line == line) {
+            const unsigned before = set[i].dirty & sectors;
+            set[i].dirty |= (uint8_t)sectors;
+            return before;
+        }
+    return 0;
 }
 
 void vg_cache_drop(vg_cache *c, uint64_t line, unsigned sectors) {

@@ -12,6 +12,8 @@ unsigned vg_cache_load(vg_cache *c, uint64_t line, unsigned sectors);
 unsigned vg_cache_load_by(vg_cache *c, uint64_t line, unsigned sectors, uint64_t warp, bool *first);
 // The sectors of this mask that are present, without touching anything.
 unsigned vg_cache_probe(vg_cache *c, uint64_t line, unsigned sectors);
+// A store that allocates and is written back when it is evicted: returns those that were dirty already.
+unsigned vg_cache_store(vg_cache *c, uint64_t line, unsigned sectors);
 // A store drops these sectors (L1 on current GPUs: the next load of them goes to L2 again).
 void vg_cache_drop(vg_cache *c, uint64_t line, unsigned sectors);
 #endif

@@ -37,15 +37,11 @@ static bool load_line(vg_counter_sink *s, vg_inst_count *c, uint64_t line, unsig
     if (!miss)
         return first;
     st->l1_misses += (unsigned)__builtin_popcount(miss);
-    unsigned written = vg_cache_probe(st->l2_write, line, miss);
-    unsigned wanted = miss & ~written, pairs = wanted | (wanted & 5) << 1 | (wanted & 10) >> 1;   // DRAM gives 64 bytes at a time
-    unsigned in_l2 = vg_cache_probe(st->l2_read, line, 15);
-    vg_cache_load(st->l2_read, line, wanted & ~in_l2 ? pairs : wanted);
-    if (wanted & ~in_l2) {
-        unsigned fetched = (unsigned)__builtin_popcount(pairs & ~in_l2 & ~written);
-        st->dram_reads += fetched;
-        c->dram += fetched;
-    }
+    unsigned in_l2 = vg_cache_probe(st->l2, line, 15), wanted = miss & ~in_l2;
+    unsigned pairs = (wanted | (wanted & 5) << 1 | (wanted & 10) >> 1) & ~in_l2;   // DRAM gives 64 bytes at a time
+    vg_cache_load(st->l2, line, miss | pairs);
+    st->dram_reads += (unsigned)__builtin_popcount(pairs);
+    c->dram += (unsigned)__builtin_popcount(pairs);
     return true;
 }
 
@@ -53,7 +49,7 @@ static void store_line(vg_counter_sink *s, vg_inst_count *c, uint64_t line, unsi
     vg_count_state *st = s->state;
     st->stores_l2 += (unsigned)__builtin_popcount(sectors);
     vg_cache_drop(s->l1, line, sectors);
-    unsigned dirty = vg_cache_load(st->l2_write, line, sectors), fresh = (unsigned)__builtin_popcount(sectors & ~dirty);
+    unsigned dirty = vg_cache_store(st->l2, line, sectors), fresh = (unsigned)__builtin_popcount(sectors & ~dirty);
     st->dram_writes += fresh;
     c->dram += fresh;
 }

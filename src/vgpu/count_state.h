@@ -37,7 +37,7 @@ typedef struct vg_count_state {
     uint32_t resident, active_sms; // blocks that share an SM; SMs that get any
     size_t l1_bytes, l2_share;     // for a full SM
     vg_merge *merge;               // per instruction
-    vg_cache *l2_read, *l2_write;  // the SM's share of L2
+    vg_cache *l2;                  // the SM's share of L2
     vg_footprint all, group;
     vg_hot_address *hot, *hot_slice;   // heavy hitters among atomics' addresses, and among their 512-byte neighbourhoods (one L2 slice)
     vg_alloc_sum sums[MAX_SUMS]; size_t n_sums;

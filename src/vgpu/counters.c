@@ -120,18 +120,22 @@ static void find_allocations(vg_count_state *st) {
     }
 }
 
+// What shared memory leaves of the SM's array. It is split in steps (CUDA C++ Programming Guide, compute capabilities 8.x and 9.0: KB of shared memory).
 static size_t l1_for(const vg_device *d, uint32_t resident, uint32_t shared_bytes) {
-    double left = vg_dev(d, VG_DEV_L1_BYTES) - (double)resident * (shared_bytes + 1024.0);
-    return left > 16384 ? (size_t)left : 16384;
+    static const uint16_t steps_kb[] = {0, 8, 16, 32, 64, 100, 132, 164, 196, 228};
+    double all = vg_dev(d, VG_DEV_L1_BYTES), wanted = shared_bytes ? (double)resident * (shared_bytes + 1024.0) : 0, taken = wanted;
+    for (size_t i = HONE_COUNT(steps_kb); i-- > 0;)
+        if (steps_kb[i] * 1024.0 >= wanted)
+            taken = steps_kb[i] * 1024.0;
+    return all - taken > 16384 ? (size_t)(all - taken) : 16384;
 }
 
 static bool state_init(vg_count_state *st) {
-    st->l2_read = vg_cache_new(st->l2_share);
-    st->l2_write = vg_cache_new(st->l2_share);
+    st->l2 = vg_cache_new(st->l2_share);
     st->hot = hone_calloc(HOT_SLOTS, sizeof *st->hot);
     st->hot_slice = hone_calloc(HOT_SLOTS, sizeof *st->hot_slice);
     st->merge = vg_merge_shared_loads(st->code);
-    return footprint_init(&st->all) && footprint_init(&st->group) && st->l2_read && st->l2_write && st->hot && st->hot_slice && st->merge;
+    return footprint_init(&st->all) && footprint_init(&st->group) && st->l2 && st->hot && st->hot_slice && st->merge;
 }
 
 static bool add_function(vg_counter_sink *s, const vg_code *code) {
@@ -207,7 +211,7 @@ vg_counter_sink *vg_count_new(const vg_device *d, const vg_memory *mem, const vg
     st->resident = blocks_per_sm > share ? (uint32_t)share : blocks_per_sm ? blocks_per_sm : 1;
     st->active_sms = (uint32_t)(n_blocks < sms ? n_blocks : sms);
     st->l1_bytes = l1_for(d, st->resident, shared_bytes);
-    st->l2_share = (size_t)(vg_dev(d, VG_DEV_L2_BYTES) / st->active_sms);
+    st->l2_share = (size_t)(vg_dev(d, VG_DEV_L2_BYTES) / vg_dev(d, VG_DEV_L2_PARTITIONS) / st->active_sms);
     if (!state_init(st) || !sink_init(s, code, st->l1_bytes)) {
         vg_count_free(s);
         return NULL;
@@ -219,8 +223,7 @@ void vg_count_free(vg_counter_sink *s) {
     if (!s)
         return;
     vg_count_state *st = s->state;
-    vg_cache_free(st->l2_read);
-    vg_cache_free(st->l2_write);
+    vg_cache_free(st->l2);
     hone_free(st->hot);
     hone_free(st->hot_slice);
     hone_free(st->merge);
@@ -268,8 +271,7 @@ void vg_count_set_begin(vg_counter_sink *s, const vg_sample_set *set) {
     if (share > 1)
         share = 1;
     vg_cache_reset(s->l1, (size_t)((double)st->l1_bytes * share));
-    vg_cache_reset(st->l2_read, (size_t)((double)st->l2_share * share));
-    vg_cache_reset(st->l2_write, (size_t)((double)st->l2_share * share));
+    vg_cache_reset(st->l2, (size_t)((double)st->l2_share * share));
     st->sets++;
     st->group_blocks += set->n;
     st->blocks += set->n;

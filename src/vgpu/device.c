@@ -152,6 +152,7 @@ static double assumed(const vg_device *d, vg_dev_key k) {
     case VG_DEV_REGS_PER_SM: return 65536;
     case VG_DEV_SHARED_PER_BLOCK: return vg_dev(d, VG_DEV_SHARED_PER_SM) - 1024;   // 1 KB is reserved per block since sm_80
     case VG_DEV_L1_BYTES: return vg_dev(d, VG_DEV_SHARED_PER_SM) + 28 * 1024;
+    case VG_DEV_L2_PARTITIONS: return 1;
     case VG_DEV_L1_LATENCY: return 35;
     case VG_DEV_SHARED_LATENCY: return 29;
     case VG_DEV_L2_LATENCY: return 270;

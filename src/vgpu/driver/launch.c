@@ -155,7 +155,7 @@ static vg_launch make_launch(struct CUctx_st *c, const vg_launch_request *q, con
     vg_launch l = {.ctx = c->vg, .code = q->f->code, .dynamic_shared = q->shared_bytes, .params = params, .param_bytes = q->f->code->func->param_bytes,
                    .shared_window = VG_SHARED_WINDOW, .local_window = VG_LOCAL_WINDOW, .flags = o->flags, .schedule_seed = o->schedule_seed,
                    .max_warp_insts = o->max_warp_insts, .sample_warp_insts = o->sample_warp_insts ? o->sample_warp_insts : 6000000,
-                   .threads = host_threads(o), .cooperative = q->cooperative};
+                   .threads = host_threads(o), .cooperative = q->cooperative, .registers = vg_registers_of(q->f)};
     for (int i = 0; i < 3; i++) {
         l.grid[i] = q->grid[i];
         l.block[i] = q->block[i];
