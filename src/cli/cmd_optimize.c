@@ -85,6 +85,10 @@ static hone_code search(optimize *x, hone_err *e) {
     const cli_options *o = x->o;
     cli_progress progress;
     cli_progress_start(&progress, o);
+    if (x->models.writer) {
+        progress.more = cli_models_shown;
+        progress.more_self = &x->models;
+    }
     hone_inbox inbox = x->manual ? hone_manual_inbox(x->manual) : (hone_inbox){0};
     unsigned devices = hone_pool_devices(x->pool);
     bool any = o->evals || o->time_s > 0 || o->patience, screens = devices && o->screen && !strcmp(o->screen, "virtual");
@@ -100,6 +104,7 @@ static hone_code search(optimize *x, hone_err *e) {
     };
     hone_code code = hone_search_run(&c, &x->result, e);
     cli_progress_end(&progress);
+    cli_models_finish(&x->models, code != HONE_OK || cli_interrupted || x->result->stop == HONE_STOP_TIME);
     return code;
 }
 

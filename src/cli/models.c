@@ -32,41 +32,80 @@ static hone_code need_folder(const char *path, hone_err *e) {
 
 static const char *name_of(void *self, size_t model) { return hone_llm_name(((cli_models *)self)->llm, model); }
 
+enum { MAX_TURNS = 8 };
+typedef struct wire { hone_llm_message turns[MAX_TURNS]; hone_llm_request request; } wire;
+
+static void to_wire(const hone_question *q, wire *w) {
+    size_t n = q->n_turns < MAX_TURNS ? q->n_turns : MAX_TURNS;
+    for (size_t i = 0; i < n; i++)
+        w->turns[i] = (hone_llm_message){q->turns[i].role, q->turns[i].text};
+    w->request = (hone_llm_request){q->system, w->turns, n, 0, q->tag};
+}
+
+static void from_wire(const hone_llm_reply *r, hone_answer *a) {
+    *a = (hone_answer){.end = r->end == HONE_LLM_OK ? HONE_ANSWER_TEXT : r->end == HONE_LLM_CLOSED ? HONE_ANSWER_CLOSED : HONE_ANSWER_NONE,
+                       .text = r->text,
+                       .len = r->len,
+                       .cut = r->stop == HONE_LLM_STOP_LENGTH,
+                       .tokens = r->usage.input + r->usage.output,
+                       .replayed = r->replayed,
+                       .reopens = r->reopens};
+    a->cost = r->has_cost ? r->cost : (double)a->tokens;
+    memcpy(a->key, r->key, sizeof a->key);
+    snprintf(a->why, sizeof a->why, "%s", r->why);
+}
+
 static hone_code ask(void *self, size_t model, const hone_question *q, hone_answer *a, hone_err *e) {
     cli_models *m = self;
-    enum { MAX_TURNS = 8 };
-    hone_llm_message turns[MAX_TURNS];
+    wire w;
     hone_llm_reply r;
-    for (size_t i = 0; i < q->n_turns && i < MAX_TURNS; i++)
-        turns[i] = (hone_llm_message){q->turns[i].role, q->turns[i].text};
-    hone_llm_request request = {q->system, turns, q->n_turns < MAX_TURNS ? q->n_turns : MAX_TURNS, 0, q->tag};
-    hone_code c = hone_llm_ask(m->llm, model, &request, &r, e);
-    if (m->live)
-        fprintf(stderr, "\r\033[K");
-    if (c != HONE_OK) {
+    to_wire(q, &w);
+    hone_code c = hone_llm_ask(m->llm, model, &w.request, &r, e);
+    if (c == HONE_OK)
+        from_wire(&r, a);
+    else
         hone_llm_reply_free(&r);
-        return c;
-    }
-    *a = (hone_answer){.end = r.end == HONE_LLM_OK ? HONE_ANSWER_TEXT : r.end == HONE_LLM_CLOSED ? HONE_ANSWER_CLOSED : HONE_ANSWER_NONE,
-                       .text = r.text,
-                       .len = r.len,
-                       .cut = r.stop == HONE_LLM_STOP_LENGTH,
-                       .tokens = r.usage.input + r.usage.output};
-    a->cost = r.has_cost ? r.cost : (double)a->tokens;
-    memcpy(a->key, r.key, sizeof a->key);
-    snprintf(a->why, sizeof a->why, "%s", r.why);
-    return HONE_OK;
+    return c;
+}
+
+static hone_code post(void *self, size_t model, const hone_question *q, uint64_t generation, uint64_t *ticket, hone_err *e) {
+    wire w;
+    to_wire(q, &w);
+    return hone_llm_post(((cli_models *)self)->llm, model, &w.request, generation, ticket, e);
+}
+
+static hone_code take(void *self, uint64_t ticket, uint64_t generation, hone_pace pace, hone_answer *a, bool *ready, hone_err *e) {
+    static const hone_llm_phase phases[] = {[HONE_PACE_LIVE] = HONE_LLM_LIVE, [HONE_PACE_REPEATING] = HONE_LLM_REPEATING, [HONE_PACE_IDLE] = HONE_LLM_IDLE};
+    hone_llm_reply r;
+    hone_code c = hone_llm_take(((cli_models *)self)->llm, ticket, generation, phases[pace], &r, ready, e);
+    if (c == HONE_OK && *ready)
+        from_wire(&r, a);
+    else
+        hone_llm_reply_free(&r);
+    return c;
+}
+
+static hone_code reopen(void *self, const char *key, uint64_t generation, hone_err *e) {
+    return hone_llm_reopen(((cli_models *)self)->llm, key, generation, e);
 }
 
 static void show(void *self, const hone_llm_progress *p) {
     cli_models *m = self;
-    if (!m->live)
-        return;
+    pthread_mutex_lock(&m->lock);
     if (p->retry_in_s > 0)
-        fprintf(stderr, "\r\033[K%.60s: trying again in %.0f s", p->model, p->retry_in_s);
+        snprintf(m->shown, sizeof m->shown, "%.60s: trying again in %.0f s", p->model, p->retry_in_s);
     else
-        fprintf(stderr, "\r\033[K%.60s writes: %zu bytes, %.0f s", p->model, p->bytes, p->waited_s);
-    fflush(stderr);
+        snprintf(m->shown, sizeof m->shown, "%.60s writes: %zu bytes, %.0f s", p->model, p->bytes, p->waited_s);
+    if (m->finishing)
+        fprintf(stderr, "\r\033[K%s (the last answer; Ctrl-C ends it)", m->shown);
+    pthread_mutex_unlock(&m->lock);
+}
+
+void cli_models_shown(void *self, char *text, size_t size) {
+    cli_models *m = self;
+    pthread_mutex_lock(&m->lock);
+    snprintf(text, size, "%s", m->writer && hone_writer_waits(m->writer) ? m->shown : "");
+    pthread_mutex_unlock(&m->lock);
 }
 
 // ---- opening
@@ -120,7 +159,7 @@ static hone_code open_prompts(const cli_options *o, cli_models *m, hone_err *e) 
 }
 
 hone_code cli_models_open(const cli_options *o, const hone_task *task, const json_t *device, const char *dir, cli_models *m, hone_err *e) {
-    *m = (cli_models){.live = isatty(STDERR_FILENO) && !o->quiet};
+    *m = (cli_models){.lock = PTHREAD_MUTEX_INITIALIZER, .live = isatty(STDERR_FILENO) && !o->quiet};
     if (o->n_models == 0) {
         if (o->max_cost > 0 || o->max_tokens || o->max_requests || o->prompts || o->model_config)
             return hone_fail(e, HONE_E_USAGE, 0, "options about models need --model");
@@ -128,13 +167,25 @@ hone_code cli_models_open(const cli_options *o, const hone_task *task, const jso
     }
     HONE_TRY(open_llm(o, dir, m, e));
     HONE_TRY(open_prompts(o, m, e));
-    m->as_seen = (hone_models){m, hone_llm_count(m->llm), name_of, ask};
+    m->as_seen = (hone_models){m, hone_llm_count(m->llm), name_of, ask, post, take, hone_llm_replays(m->llm) ? NULL : reopen};
     m->device = device_words(device);
     m->identity = identity_of(m);
     if (!m->device || !m->identity)
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory");
     hone_writer_config c = {task, &m->as_seen, &m->prompts, m->device, number(device, "bandwidth_gbs")};
     return hone_writer_new(&c, &m->writer, e);
+}
+
+void cli_models_finish(cli_models *m, bool cancel) {
+    if (!m->llm)
+        return;
+    pthread_mutex_lock(&m->lock);
+    m->finishing = m->live && !cancel;
+    pthread_mutex_unlock(&m->lock);
+    hone_llm_finish(m->llm, cancel);
+    if (m->finishing)
+        fprintf(stderr, "\r\033[K");
+    m->finishing = false;
 }
 
 void cli_models_close(cli_models *m) {
@@ -181,7 +232,7 @@ static json_t *test_one(const cli_options *o, const char *model) {
     cli_options one = *o;
     one.models[0] = model;
     one.n_models = 1;
-    cli_models m = {0};
+    cli_models m = {.lock = PTHREAD_MUTEX_INITIALIZER};
     hone_err e = {0};
     hone_llm_reply r = {0};
     hone_clock clock = hone_clock_monotonic();

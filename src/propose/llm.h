@@ -28,13 +28,14 @@ typedef struct hone_writer_config {
 } hone_writer_config;
 hone_code hone_writer_new(const hone_writer_config *c, hone_writer **out, hone_err *e);
 void hone_writer_free(hone_writer *w);
-bool hone_writer_open(const hone_writer *w);   // some model still answers
+bool hone_writer_open(const hone_writer *w);      // some model still answers
+bool hone_writer_waits(const hone_writer *w);     // some question is not answered yet
 
 typedef struct hone_writer_note {   // one question and what became of it
     const char *model, *move, *style, *exemplars;
     char key[HONE_HASH_HEX];
     // "improved", "passed", a finding's kind, or why there is no candidate: "reply.none", "reply.cut", "reply.no-block", "reply.many-blocks", "reply.too-large",
-    // "task.syntax", "static.contract", "not-new" (known already, or cannot be launched), "not-evaluated", "closed"
+    // "task.syntax", "static.contract", "not-new" (known already, or cannot be launched), "too-similar" (hardly differs from a known one), "not-evaluated", "closed"
     char outcome[64];
     char detail[240];
     bool has_candidate;

@@ -71,7 +71,7 @@ static void open_bench(bench *b, char *text) {
     assert_int_equal(hone_prompts_load(NULL, &b->prompts, NULL), HONE_OK);
     hone_rng_init(&b->rng, 1, 1);
     hone_str_init(&b->fake.heard, 4 << 20);
-    b->models = (hone_models){&b->fake, 1, fake_name, fake_ask};
+    b->models = (hone_models){.self = &b->fake, .n = 1, .name = fake_name, .ask = fake_ask};
     hone_writer_config c = {b->task, &b->models, &b->prompts, "- a device\n", 1000};
     assert_int_equal(hone_writer_new(&c, &b->writer, NULL), HONE_OK);
     b->cand[0] = (hone_candidate){.text = text, .len = strlen(text), .proposer = "baseline", .move = "", .evaluated = true, .ok = true, .time_us = 100, .cost = 100};
