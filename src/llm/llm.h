@@ -101,10 +101,10 @@ hone_code hone_llm_ask(hone_llm *l, size_t model, const hone_llm_request *q, hon
 // ---- without waiting
 // `at` counts the caller's steps, from 1. What is posted is sent by a thread of its own, one request after another in the order posted; the answer is the
 // caller's when it takes it, and the step at which it did so is kept with the exchange, so that a run that is repeated gets it at the same step, however
-// fast the answer came. threads: post, take, reopen and finish belong to one thread.
+// fast the answer came. That step is never the one at which it was posted, unless the answer was recorded without steps. threads: post, take, reopen and finish belong to one thread.
 typedef enum hone_llm_phase {
     HONE_LLM_REPEATING,   // the caller repeats what it did in an earlier sitting: an answer comes only at the step that was kept
-    HONE_LLM_LIVE,        // an answer comes as soon as it is there
+    HONE_LLM_LIVE,        // an answer comes at the next step, once it is there
     HONE_LLM_IDLE         // live, and the caller has nothing else to do
 } hone_llm_phase;
 // errors: as hone_llm_ask.

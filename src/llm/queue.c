@@ -195,6 +195,8 @@ static bool due(const hone_llm *l, const posted *p, uint64_t at, hone_llm_phase 
         return at >= r->joined;
     if (p->recorded && (!r->replayed || !r->asked))
         return true;   // recorded without steps, or above its budget
+    if (at <= p->at)
+        return false;   // never at the step at which it was asked: within a step the order would depend on time
     return phase == HONE_LLM_IDLE || (phase == HONE_LLM_LIVE && !l->recording.only);
 }
 

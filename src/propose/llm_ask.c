@@ -201,17 +201,21 @@ static hone_code put_again(const hone_asking *q, const hone_answer *first, const
 // One question, and one more when the answer's form is wrong. Each leaves a note.
 // ---- receiving
 
-static void close_model(const hone_asking *q, const hone_answer *a) {
+// Whether it is news: questions that were under way when a model closed come back closed too.
+static bool close_model(const hone_asking *q, const hone_answer *a) {
     hone_closed *k = &q->w->closed[q->w->arms[q->arm].model];
+    if (k->is)
+        return false;
     *k = (hone_closed){.is = true, .replayed = a->replayed, .reopens = a->reopens};
     memcpy(k->key, a->key, sizeof k->key);
+    return true;
 }
 
 // One answer: a note, and a proposal when it is usable. *wrong: its form is, as v says.
 static hone_code receive(const hone_asking *q, const hone_answer *a, verdict *v, bool *wrong, hone_proposal *out, size_t *got, hone_err *e) {
     *wrong = false;
-    if (a->end == HONE_ANSWER_CLOSED)
-        close_model(q, a);
+    if (a->end == HONE_ANSWER_CLOSED && !close_model(q, a))
+        return HONE_OK;
     if (a->end != HONE_ANSWER_TEXT)
         return note(q, a, NULL, a->end == HONE_ANSWER_CLOSED ? "closed" : "reply.none", e);
     bool usable = judge(q, a, v);

@@ -190,13 +190,14 @@ static hone_code take_deferred(builder *b, const hone_proposer *from, const hone
 }
 
 // Candidates that proposers deferred in earlier generations and that are there now take places before new ones are asked for.
-static hone_code collect(builder *b, size_t batch, hone_err *e) {
+static hone_code collect(builder *b, size_t batch, bool *any, hone_err *e) {
     for (size_t a = 0; a < b->s->n_arms && b->s->n_population; a++) {
         const hone_proposer *p = b->s->arms[a].proposer;
         bool got = p->collect && (a == 0 || b->s->arms[a - 1].proposer != p);
         while (got && b->g->n < batch) {
             hone_proposal x;
             HONE_TRY(p->collect(&b->ctx, &x, &got, e));
+            *any |= got;
             if (got)
                 HONE_TRY(take_deferred(b, p, &x, e));
         }
@@ -232,6 +233,7 @@ static hone_pace pace_of(const search *s, const generation *g) {
 }
 
 static hone_code build(search *s, generation *g, hone_arena *arena, size_t batch, hone_err *e) {
+    bool came = false;
     builder b = {.s = s, .g = g, .tune_arm = find_tune_arm(s)};
     b.eligible = hone_arena_array(arena, s->n_arms + 1, sizeof(bool));
     if (!b.eligible)
@@ -253,9 +255,9 @@ static hone_code build(search *s, generation *g, hone_arena *arena, size_t batch
                            .generation = s->generation,
                            .pace = pace_of(s, g)};
     HONE_TRY(hone_inbox_fill(s, g, arena, &b.ctx, batch, e));
-    HONE_TRY(collect(&b, batch, e));
-    if (s->idle && g->n == 0) {   // as if it had not been tried: how often that is depends on time
-        s->generation--;
+    HONE_TRY(collect(&b, batch, &came, e));
+    if (s->idle && g->n == 0) {   // with nothing taken, as if it had not been tried: how often that is depends on time
+        s->generation -= !came;
         return HONE_OK;
     }
     for (size_t attempt = 0; attempt < 16 * batch && g->n < batch && s->n_population; attempt++)

@@ -54,7 +54,7 @@ until [ -f port ]; do sleep 0.1; done
 url=http://127.0.0.1:$(cat port)
 hone doctor --device virtual:h200 --model openai:m@$url | grep openai
 run() { hone optimize scale.cu --seed 3 --device virtual:h200 --workers 1 --quiet "$@" > out.txt 2> err.txt || [ $? = 1 ]; }
-run --evals 10 --model openai:m@$url --max-requests 20 --max-cost 0.5
+run --evals 24 --model openai:m@$url --max-requests 20 --max-cost 0.5
 grep ' openai:m: ' out.txt | tail -1
 cat > facts.py <<'PY'
 import json, sys
@@ -80,14 +80,14 @@ grep -rq key-of-the-test scale.hone out.txt err.txt && echo "the key leaked" || 
 kill $server; wait $server 2>/dev/null || true
 cp scale.hone/result.json before.json
 # the server is gone: what was answered is not asked again, the run goes on with what it has
-run --evals 12 --model openai:m@$url --max-requests 20 --max-cost 0.5
+run --evals 28 --model openai:m@$url --max-requests 20 --max-cost 0.5
 python3 - <<'PY'
 import json
 a, b = json.load(open("before.json")), json.load(open("scale.hone/result.json"))
 print("resumed", b["resumed"], [c["hash"] for c in a["candidates"]] == [c["hash"] for c in b["candidates"]][:len(a["candidates"])], b["evaluations"])
 PY
 # and the same without any endpoint, from the recording
-run --evals 10 --model replay:scale.hone/exchanges --max-requests 20 --out again
+run --evals 24 --model replay:scale.hone/exchanges --max-requests 20 --out again
 python3 - <<'PY'
 import json
 a, b = json.load(open("before.json")), json.load(open("again/result.json"))

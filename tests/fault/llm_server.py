@@ -10,7 +10,7 @@ Usage: llm_server.py SCRIPT PORT_FILE LOG [CERT KEY]. SCRIPT is JSON: a list of 
   {"do": "cut", "after": N}      N bytes of a reply, then the connection is closed
   {"do": "status", "code": C, "body": {...} or text, "headers": {...}}
   {"do": "malformed"} {"do": "type", "type": T} {"do": "flood", "bytes": N} {"do": "endless-line", "bytes": N} {"do": "error-in-stream"}
-It ends when its standard input does.
+An action may have "until": PATH: it is answered once that file exists. It ends when its standard input does.
 LOG gets one JSON line per request (path, headers, body, what was billed); the last line of a served script can be summed."""
 import http.server
 import json
@@ -91,6 +91,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with lock:
             action = script[min(count, len(script) - 1)]
             count += 1
+        while "until" in action and not os.path.exists(action["until"]):
+            time.sleep(0.05)
         form = {"/v1/chat/completions": openai, "/v1/messages": anthropic, "/api/chat": ollama}.get(self.path)
         billed = {"in": 0, "out": 0}
         try:
