@@ -65,6 +65,7 @@ void hone_writer_free(hone_writer *w) {
     hone_vec_free(&w->pending);
     hone_vec_free(&w->asked);
     hone_vec_free(&w->notes);
+    hone_prints_free(w->prints);
     hone_bandit_free(w->bandit);
     hone_reward_scale_free(&w->scale);
     hone_free(w->closed);

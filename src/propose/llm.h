@@ -35,7 +35,7 @@ typedef struct hone_writer_note {   // one question and what became of it
     const char *model, *move, *style, *exemplars;
     char key[HONE_HASH_HEX];
     // "improved", "passed", a finding's kind, or why there is no candidate: "reply.none", "reply.cut", "reply.no-block", "reply.many-blocks", "reply.too-large",
-    // "task.syntax", "static.contract", "not-new" (known already, or cannot be launched), "too-similar" (hardly differs from a known one), "not-evaluated", "closed"
+    // "task.syntax", "static.contract", "not-new" (known already, or cannot be launched), "reply.repeats" (hardly differs from a known one), "not-evaluated", "closed"
     char outcome[64];
     char detail[240];
     bool has_candidate;

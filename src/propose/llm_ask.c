@@ -90,7 +90,7 @@ hone_code hone_asking_prompt(hone_asking *q, hone_err *e) {
 
 typedef struct verdict { const char *name; char detail[240]; hone_span file; } verdict;   // name NULL: usable
 
-static bool judge(const hone_asking *q, const hone_answer *a, verdict *v) {
+static bool judge_form(const hone_asking *q, const hone_answer *a, verdict *v) {
     const char *words = "";
     hone_err why = {0};
     *v = (verdict){0};
@@ -109,6 +109,21 @@ static bool judge(const hone_asking *q, const hone_answer *a, verdict *v) {
     snprintf(v->detail, sizeof v->detail, "%.239s", v->name ? detail : "");
     hone_task_free(t);
     return v->name == NULL;
+}
+
+static hone_code judge(const hone_asking *q, const hone_answer *a, verdict *v, bool *usable, hone_err *e) {
+    const hone_candidate *like = NULL;
+    double share = 0;
+    *usable = judge_form(q, a, v);
+    if (!*usable)
+        return HONE_OK;
+    HONE_TRY(hone_novel_check(q->w, q->ctx, v->file.s, v->file.n, &like, &share, e));
+    if (!like)
+        return HONE_OK;
+    v->name = "reply.repeats";
+    snprintf(v->detail, sizeof v->detail, "it repeats candidate %llu, which was measured: %.1f %% of its token sequences are the same", (unsigned long long)like->id, 100 * share);
+    *usable = false;
+    return HONE_OK;
 }
 
 static hone_code note(const hone_asking *q, const hone_answer *a, const verdict *v, const char *outcome, hone_err *e) {
@@ -218,7 +233,8 @@ static hone_code receive(const hone_asking *q, const hone_answer *a, verdict *v,
         return HONE_OK;
     if (a->end != HONE_ANSWER_TEXT)
         return note(q, a, NULL, a->end == HONE_ANSWER_CLOSED ? "closed" : "reply.none", e);
-    bool usable = judge(q, a, v);
+    bool usable;
+    HONE_TRY(judge(q, a, v, &usable, e));
     HONE_TRY(note(q, a, v, usable ? "not-evaluated" : v->name, e));
     *wrong = !usable;
     return usable ? offer(q, v, out, got, e) : HONE_OK;

@@ -1,5 +1,5 @@
 // propose/llm, inside. llm.c is the proposer and learns; llm_ask.c puts questions and takes answers; llm_prompt.c renders templates; llm_words.c puts candidates, facts and findings into words; llm_pick.c chooses
-// exemplars; llm_reply.c takes the file out of a reply.
+// exemplars; llm_reply.c takes the file out of a reply; llm_novel.c finds repeated ones.
 #ifndef HONE_PROPOSE_LLM_INTERNAL_H
 #define HONE_PROPOSE_LLM_INTERNAL_H
 #include "learn/bandit.h"
@@ -70,6 +70,7 @@ struct hone_writer {
     HONE_VEC(hone_asked) asked;
     HONE_VEC(hone_writer_note) notes;   // beside asked, one each
     HONE_VEC(hone_pending) pending;     // in the order posted
+    struct hone_prints *prints;         // llm_novel.c; NULL: not needed yet
     size_t seen;                        // of the history
     uint64_t generation;
     unsigned asks, useless;             // in this generation; in a row
@@ -91,6 +92,11 @@ hone_code hone_asking_put(hone_asking *q, hone_proposal *out, size_t *got, bool 
 // The next answer that is there. *got false: none; out->text NULL: one that came to nothing.
 hone_code hone_asking_collect(hone_writer *w, const hone_context *ctx, hone_proposal *out, bool *got, hone_err *e);
 hone_code hone_asking_abandon(hone_writer *w, hone_err *e);   // the run ends: a note for every question under way
+
+// ---- llm_novel.c
+// A candidate that passed and that the text repeats, or NULL; *share: of their shingles that are in both.
+hone_code hone_novel_check(hone_writer *w, const hone_context *ctx, const char *text, size_t len, const hone_candidate **like, double *share, hone_err *e);
+void hone_prints_free(struct hone_prints *p);
 
 // ---- llm_reply.c
 // The one fenced block of a reply, in *file (points into text). Otherwise *why is its name ("reply.no-block" …) and *words a sentence.
