@@ -49,6 +49,9 @@ size_t hone_writer_notes(const hone_writer *w, const hone_writer_note **out);
 hone_code hone_writer_settle(hone_writer *w, const hone_candidate *const *history, size_t n, uint64_t generation, hone_err *e);
 const hone_prompts *hone_writer_prompts(const hone_writer *w);
 
+// The one fenced block of a reply, in *file (points into text). Otherwise *why is its name ("reply.no-block" …) and *words a sentence.
+bool hone_reply_file(const char *text, size_t len, hone_span *file, const char **why, const char **words);
+
 extern const hone_proposer hone_proposer_llm;
 extern const hone_proposer *const hone_proposers_with_model[];   // llm, then hone_proposers
 #endif

@@ -98,7 +98,4 @@ hone_code hone_asking_abandon(hone_writer *w, hone_err *e);   // the run ends: a
 hone_code hone_novel_check(hone_writer *w, const hone_context *ctx, const char *text, size_t len, const hone_candidate **like, double *share, hone_err *e);
 void hone_prints_free(struct hone_prints *p);
 
-// ---- llm_reply.c
-// The one fenced block of a reply, in *file (points into text). Otherwise *why is its name ("reply.no-block" …) and *words a sentence.
-bool hone_reply_file(const char *text, size_t len, hone_span *file, const char **why, const char **words);
 #endif
