@@ -83,9 +83,10 @@ static hone_code open_everything(optimize *x, hone_err *e) {
 
 static hone_code search(optimize *x, hone_err *e) {
     const cli_options *o = x->o;
+    const hone_authors *authors = x->models.authors;
     cli_progress progress;
     cli_progress_start(&progress, o);
-    if (x->models.writer) {
+    if (authors) {
         progress.more = cli_models_shown;
         progress.more_self = &x->models;
     }
@@ -96,8 +97,9 @@ static hone_code search(optimize *x, hone_err *e) {
     hone_search_config c = {
         .task = x->task, .device = x->device, .evaluator = hone_evaluator_of_pool(x->pool), .store = x->store, .seed = o->has_seed ? o->seed : 1,
         .batch = o->batch ? o->batch : devices > 1 || screens ? per_device * devices : 0,
-        .ahead = devices && !x->models.writer, .screen = screens ? devices : 0, .evals = any ? o->evals : DEFAULT_EVALS, .time_s = o->time_s, .patience = o->patience, .job_time_limit_s = o->limit_s,
-        .proposers = x->models.writer ? hone_proposers_with_model : NULL, .writer = x->models.writer, .writer_identity = x->models.identity,
+        .ahead = devices && !authors, .screen = screens ? devices : 0, .evals = any ? o->evals : DEFAULT_EVALS, .time_s = o->time_s, .patience = o->patience, .job_time_limit_s = o->limit_s,
+        .proposers = authors ? hone_proposers_with_model : NULL, .writer = authors ? hone_authors_writer(authors) : NULL,
+        .writer_identity = authors ? hone_authors_identity(authors) : NULL,
         .energy_window_s = !devices || !wants_energy(x) ? 0 : o->energy_window_s > 0 ? o->energy_window_s : ENERGY_WINDOW_S,
         .energy_blocks = o->energy_blocks ? o->energy_blocks : ENERGY_BLOCKS,
         .inbox = x->manual ? &inbox : NULL, .interrupt = &cli_interrupted, .progress = cli_progress_show, .progress_self = &progress,
