@@ -8,7 +8,7 @@ Usage: llm_server.py SCRIPT PORT_FILE LOG [CERT KEY]. SCRIPT is JSON: a list of 
   {"do": "slow", "delay": S, ..} one byte at a time with pauses
   {"do": "stall", "after": N}    N bytes of a reply, then silence
   {"do": "cut", "after": N}      N bytes of a reply, then the connection is closed
-  {"do": "status", "code": C, "body": {...} or text, "headers": {...}}
+  {"do": "status", "code": C, "body": {...} or text, "headers": {...}}   a header "now+S" becomes that moment
   {"do": "malformed"} {"do": "type", "type": T} {"do": "flood", "bytes": N} {"do": "endless-line", "bytes": N} {"do": "error-in-stream"}
 An action may have "until": PATH: it is answered once that file exists. It ends when its standard input does.
 LOG gets one JSON line per request (path, headers, body, what was billed); the last line of a served script can be summed."""
@@ -110,6 +110,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(a["code"])
         self.send_header("Content-Type", "application/json")
         for k, v in a.get("headers", {}).items():
+            if v.startswith("now+"):   # a moment
+                v = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + float(v[4:])))
             self.send_header(k, v)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()

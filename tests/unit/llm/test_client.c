@@ -134,6 +134,7 @@ static const scenario scenarios[] = {
     {"Retry-After beyond the deadline", "openai:m", "[{\"do\":\"status\",\"code\":429,\"headers\":{\"Retry-After\":\"99999\"}}]", HONE_LLM_FAILED, 1, "too late", 0},
     {"429 without credit", "openai:m", "[{\"do\":\"status\",\"code\":429,\"body\":{\"error\":{\"type\":\"insufficient_quota\",\"code\":\"insufficient_quota\",\"message\":\"pay\"}}}]", HONE_LLM_CLOSED, 1, "credit", 0},
     {"rate limit's window", "openai:m", "[{\"do\":\"status\",\"code\":429,\"headers\":{\"x-ratelimit-remaining-tokens\":\"0\",\"x-ratelimit-reset-tokens\":\"21s\"}},{\"do\":\"reply\"}]", HONE_LLM_OK, 2, "ready", 21},
+    {"rate limit's window", "anthropic:m", "[{\"do\":\"status\",\"code\":429,\"headers\":{\"anthropic-ratelimit-output-tokens-remaining\":\"0\",\"anthropic-ratelimit-output-tokens-reset\":\"now+40\"}},{\"do\":\"reply\"}]", HONE_LLM_OK, 2, "ready", 30},
     {"529", "anthropic:m", "[{\"do\":\"status\",\"code\":529,\"body\":{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"busy\"}}},{\"do\":\"reply\"}]", HONE_LLM_OK, 2, "ready", 0.5},
     {"500 for ever", "ollama:m", "[{\"do\":\"status\",\"code\":500,\"body\":{\"error\":\"out of memory\"}}]", HONE_LLM_FAILED, 3, "out of memory", 0.5},
     {"an error in a stream", "anthropic:m", "[{\"do\":\"error-in-stream\"},{\"do\":\"reply\"}]", HONE_LLM_OK, 2, "ready", 0.5},
