@@ -21,6 +21,7 @@ import ssl
 import sys
 import threading
 import time
+import urllib.parse
 
 script = json.loads(pathlib.Path(sys.argv[1]).read_text())
 port_file, log_path = sys.argv[2], sys.argv[3]
@@ -93,7 +94,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             count += 1
         while "until" in action and not os.path.exists(action["until"]):
             time.sleep(0.05)
-        form = {"/v1/chat/completions": openai, "/v1/messages": anthropic, "/api/chat": ollama}.get(self.path)
+        form = {"/v1/chat/completions": openai, "/v1/messages": anthropic, "/api/chat": ollama}.get(urllib.parse.urlsplit(self.path).path)   # a proxy gets the whole address
         billed = {"in": 0, "out": 0}
         try:
             if form:

@@ -535,6 +535,30 @@ static void an_interrupt_ends_it(void **state) {
     }
 }
 
+// A host that no name server knows is reached through the proxy of the environment, unless no_proxy names it.
+static void proxies_come_from_the_environment(void **state) {
+    (void)state;
+    server s;
+    client c;
+    hone_llm_reply r;
+    start(&s, "[{\"do\":\"reply\",\"text\":\"through the proxy\"}]", false);
+    setenv("http_proxy", s.url, 1);
+    for (int direct = 0; direct < 2; direct++) {
+        if (direct)
+            setenv("no_proxy", "model.invalid", 1);
+        hone_llm_config more = {.limits = {.retries = 1}};
+        assert_int_equal(open_client(&c, "ollama:m@http://model.invalid", NULL, &more, NULL), HONE_OK);
+        assert_int_equal(ask(&c, "hi", &r, NULL), HONE_OK);
+        assert_int_equal(r.end, direct ? HONE_LLM_CLOSED : HONE_LLM_OK);
+        assert_non_null(strstr(direct ? r.why : r.text, direct ? "cannot reach" : "through the proxy"));
+        hone_llm_reply_free(&r);
+        hone_llm_close(c.l);
+    }
+    unsetenv("http_proxy");
+    setenv("no_proxy", "127.0.0.1", 1);
+    stop(&s);
+}
+
 static void certificates_are_checked(void **state) {
     (void)state;
     server s;
@@ -576,7 +600,7 @@ int main(void) {
         cmocka_unit_test(all_scenarios), cmocka_unit_test(requests_have_the_right_form), cmocka_unit_test(the_bill_is_what_was_billed),
         cmocka_unit_test(budgets_end_a_model), cmocka_unit_test(a_recording_answers_again), cmocka_unit_test(an_interrupt_ends_it),
         cmocka_unit_test(answers_join_at_steps_that_are_kept), cmocka_unit_test(a_closed_model_is_closed_again_and_reopens),
-        cmocka_unit_test(posted_questions_keep_to_budgets), cmocka_unit_test(a_request_under_way_is_cancelled),
+        cmocka_unit_test(posted_questions_keep_to_budgets), cmocka_unit_test(a_request_under_way_is_cancelled), cmocka_unit_test(proxies_come_from_the_environment),
         cmocka_unit_test(certificates_are_checked), cmocka_unit_test(a_key_is_not_sent_in_the_clear),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
