@@ -19,7 +19,7 @@ p.add_argument("--workers", default="1")
 p.add_argument("--json")
 p.add_argument("tasks", nargs="*")
 a = p.parse_args()
-tasks = a.tasks or ["attention", "gemm_bf16", "layernorm", "matmul", "softmax", "transpose"]
+tasks = a.tasks or ["attention", "gemm_bf16", "matmul", "reduce", "softmax", "transpose"]
 
 
 def run(task, model):

@@ -1,5 +1,7 @@
 """Evaluations per minute of the reward server, with one worker and with two. Usage: reward.py HONE [TASK.cu] [N]. Every candidate is a program of its own; the compile
-cache is empty at the start of each round. Prints one line per number of workers, and the ratio."""
+cache is empty at the start of each round. Prints one line per number of workers, and the ratio. The rate by the clock needs as many free cores as workers; the CPU
+time of an evaluation (server and workers) does not, so a machine with other work shows by it what two workers would bring: 60 s over it is the rate of one core, and
+twice as many workers do twice as much as far as it stays the same."""
 import http.client
 import json
 import os
@@ -21,7 +23,25 @@ def candidates(text, first, n):
     return [head + "{ if (threadIdx.x == 0x7fff%04x) return;" % (first + i) + body for i in range(n)]
 
 
+def cpu_s(root):
+    """User and system time of a process and all its descendants, those that ended among them."""
+    parent, own = {}, {}
+    for p in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            f = (p / "stat").read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        parent[int(p.name)], own[int(p.name)] = int(f[1]), sum(map(int, f[11:15]))
+    total, todo = 0, [root]
+    while todo:
+        pid = todo.pop()
+        total += own.get(pid, 0)
+        todo += [k for k, v in parent.items() if v == pid]
+    return total / os.sysconf("SC_CLK_TCK")
+
+
 def per_minute(workers):
+    """Evaluations a minute by the clock, and CPU seconds of one."""
     with tempfile.TemporaryDirectory() as cache:
         p = subprocess.Popen([hone, "serve", "--reward", str(task), "--port", "0", "--workers", str(workers), "--device", "virtual:h200"], stdout=subprocess.PIPE, text=True,
                              env=dict(os.environ, HONE_SERVE_TOKEN=TOKEN, HONE_CACHE_DIR=cache))
@@ -33,14 +53,16 @@ def per_minute(workers):
             return json.load(c.getresponse())["rewards"]
         text = task.read_text()
         ask(candidates(text, 0, 2 * workers))   # the baseline, and every worker warm
-        start = time.monotonic()
+        start, before = time.monotonic(), cpu_s(p.pid)
         rewards = ask(candidates(text, 1000, count))
-        seconds = time.monotonic() - start
+        seconds, cpu = time.monotonic() - start, cpu_s(p.pid) - before
         p.send_signal(signal.SIGTERM)
         p.wait(60)
         assert all(r > 0 for r in rewards), rewards
-        return 60 * count / seconds
+        return 60 * count / seconds, cpu / count
 
 
-one, two = per_minute(1), per_minute(2)
-print(f"1 worker   {one:.1f} evaluations per minute\n2 workers  {two:.1f} evaluations per minute\nratio      {two / one:.2f}  ({os.cpu_count()} cores, load {os.getloadavg()[0]:.1f})")
+(one, cpu1), (two, cpu2) = per_minute(1), per_minute(2)
+for n, rate, cpu in ((1, one, cpu1), (2, two, cpu2)):
+    print(f"{n} worker{'s' * (n > 1)}  {rate:7.1f} evaluations a minute by the clock; {1000 * cpu:6.1f} ms of CPU time each: {60 / cpu:.0f} a minute per core")
+print(f"two over one  {two / one:.2f} by the clock, {2 * cpu1 / cpu2:.2f} by CPU time  ({os.cpu_count()} cores, load {os.getloadavg()[0]:.1f})")

@@ -1,5 +1,5 @@
 # make install: the program, the virtual GPU, libhone.a with its headers, a pkg-config file, device files, documentation.
-set(rooms base cuda ptx task gpu compile check measure evaluate propose learn store search import report export api)
+set(rooms base cuda ptx task gpu compile check measure evaluate propose learn store search import llm models report export api)
 set(archives)
 foreach(room ${rooms})
   get_target_property(type hone_${room} TYPE)

@@ -76,6 +76,15 @@ typedef struct honeOptions {
     void (*progress)(void *user, const honeProgress *p);
     void *user;
     const volatile int *interrupt;        // becomes non-zero: finish at once with a valid result. May be NULL
+
+    // Language models as further proposers (docs/models.md). Keys come from the environment or the key files that the configuration names.
+    const char *const *models;            // "openai:NAME", "ollama:NAME", "PROVIDER:NAME@https://HOST", or one "replay:DIR"
+    size_t n_models;                      // 0: none, and no network is used
+    const char *model_config;             // prices, key files, limits; NULL: the user's models.json, when there is one
+    const char *prompts;                  // folder of templates; NULL: the user's, when there is one
+    double max_cost;                      // budgets over the run; 0: none. In the currency of the prices
+    uint64_t max_tokens;
+    unsigned max_requests;
 } honeOptions;
 void honeOptionsInit(honeOptions *options);   // defaults; 200 evaluations
 

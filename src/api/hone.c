@@ -1,6 +1,7 @@
 // api: include/hone.h on top of the rooms. Translates types and errors; everything else is done elsewhere.
 #include "hone.h"
 #include "export/export.h"
+#include "models/models.h"
 #include "report/report.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,6 +116,7 @@ typedef struct optimizing {
     hone_pool *pool;
     hone_store *store;
     hone_search_result *found;
+    hone_authors *authors;   // NULL: no models
     hone_outcome *artifacts;
     json_t *json;
 } optimizing;
@@ -148,6 +150,23 @@ static hone_code one_job(const optimizing *x, const hone_job *j, hone_outcome **
     }
 }
 
+static hone_code open_models(optimizing *x, hone_err *e) {
+    const honeOptions *o = x->o;
+    if (o->n_models == 0)
+        return o->max_cost > 0 || o->max_tokens || o->max_requests || o->prompts || o->model_config
+                   ? hone_fail(e, HONE_E_USAGE, 0, "options about models without a model")
+                   : HONE_OK;
+    hone_authors_config c = {.models = o->models,
+                             .n_models = o->n_models,
+                             .config_path = o->model_config,
+                             .prompts = o->prompts,
+                             .folder = o->folder,
+                             .budget = {o->max_cost, o->max_tokens, o->max_requests},
+                             .seed = o->seed,
+                             .interrupt = o->interrupt};
+    return hone_authors_open(&c, x->task, hone_pool_device(x->pool), &x->authors, e);
+}
+
 static hone_code search(optimizing *x, hone_err *e) {
     const honeOptions *o = x->o;
     const char *spec = json_string_value(json_object_get(hone_pool_device(x->pool), "spec"));
@@ -164,7 +183,15 @@ static hone_code search(optimizing *x, hone_err *e) {
                             .interrupt = o->interrupt,
                             .progress = o->progress ? show_progress : NULL,
                             .progress_self = x};
-    HONE_TRY(hone_search_run(&c, &x->found, e));
+    if (x->authors) {
+        c.proposers = hone_proposers_with_model;
+        c.writer = hone_authors_writer(x->authors);
+        c.writer_identity = hone_authors_identity(x->authors);
+    }
+    hone_code code = hone_search_run(&c, &x->found, e);
+    if (x->authors)
+        hone_authors_finish(x->authors, code != HONE_OK || x->found->stop == HONE_STOP_TIME || x->found->stop == HONE_STOP_INTERRUPTED);
+    HONE_TRY(code);
     if (x->found->stop != HONE_STOP_BASELINE)
         return HONE_OK;
     const hone_search_entry *b = x->found->baseline;
@@ -204,7 +231,10 @@ static hone_code document(optimizing *x, hone_err *e) {
         HONE_TRY(hone_store_check(x->store, in.run, &chain, e));
         in.chain = &chain;
     }
+    json_t *model = x->authors ? hone_authors_json(x->authors) : NULL;
+    in.model = model;
     x->json = hone_report_json(&in);
+    json_decref(model);
     if (!x->json)
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for the result");
     if (x->found->best) {
@@ -242,6 +272,7 @@ static hone_code optimize(optimizing *x, honeResult *r, hone_err *e) {
     if (x->o->folder)
         HONE_TRY(hone_store_open(x->o->folder, false, &x->store, e));
     HONE_TRY(open_pool(x->o, &x->pool, e));
+    HONE_TRY(open_models(x, e));
     HONE_TRY(search(x, e));
     HONE_TRY(fetch_artifacts(x, e));
     HONE_TRY(document(x, e));
@@ -252,6 +283,7 @@ static void optimizing_free(optimizing *x) {
     json_decref(x->json);
     hone_outcome_free(x->artifacts);
     hone_search_result_free(x->found);
+    hone_authors_close(x->authors);
     if (x->pool)
         hone_pool_close(x->pool);
     if (x->store)

@@ -83,8 +83,13 @@ static hone_code open_everything(optimize *x, hone_err *e) {
 
 static hone_code search(optimize *x, hone_err *e) {
     const cli_options *o = x->o;
+    const hone_authors *authors = x->models.authors;
     cli_progress progress;
     cli_progress_start(&progress, o);
+    if (authors) {
+        progress.more = cli_models_shown;
+        progress.more_self = &x->models;
+    }
     hone_inbox inbox = x->manual ? hone_manual_inbox(x->manual) : (hone_inbox){0};
     unsigned devices = hone_pool_devices(x->pool);
     bool any = o->evals || o->time_s > 0 || o->patience, screens = devices && o->screen && !strcmp(o->screen, "virtual");
@@ -92,14 +97,16 @@ static hone_code search(optimize *x, hone_err *e) {
     hone_search_config c = {
         .task = x->task, .device = x->device, .evaluator = hone_evaluator_of_pool(x->pool), .store = x->store, .seed = o->has_seed ? o->seed : 1,
         .batch = o->batch ? o->batch : devices > 1 || screens ? per_device * devices : 0,
-        .ahead = devices && !x->models.writer, .screen = screens ? devices : 0, .evals = any ? o->evals : DEFAULT_EVALS, .time_s = o->time_s, .patience = o->patience, .job_time_limit_s = o->limit_s,
-        .proposers = x->models.writer ? hone_proposers_with_model : NULL, .writer = x->models.writer, .writer_identity = x->models.identity,
+        .ahead = devices && !authors, .screen = screens ? devices : 0, .evals = any ? o->evals : DEFAULT_EVALS, .time_s = o->time_s, .patience = o->patience, .job_time_limit_s = o->limit_s,
+        .proposers = authors ? hone_proposers_with_model : NULL, .writer = authors ? hone_authors_writer(authors) : NULL,
+        .writer_identity = authors ? hone_authors_identity(authors) : NULL,
         .energy_window_s = !devices || !wants_energy(x) ? 0 : o->energy_window_s > 0 ? o->energy_window_s : ENERGY_WINDOW_S,
         .energy_blocks = o->energy_blocks ? o->energy_blocks : ENERGY_BLOCKS,
         .inbox = x->manual ? &inbox : NULL, .interrupt = &cli_interrupted, .progress = cli_progress_show, .progress_self = &progress,
     };
     hone_code code = hone_search_run(&c, &x->result, e);
     cli_progress_end(&progress);
+    cli_models_finish(&x->models, code != HONE_OK || cli_interrupted || x->result->stop == HONE_STOP_TIME);
     return code;
 }
 

@@ -1,206 +1,88 @@
 // Language models for commands; see models.h.
 #include "cli/models.h"
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-// ---- where things are
-
-static char *config_file(const char *name) {
-    const char *xdg = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
-    hone_str path;
-    hone_str_init(&path, 4096);
-    if (xdg && *xdg)
-        hone_str_addf(&path, "%s/hone/%s", xdg, name);
-    else if (home && *home)
-        hone_str_addf(&path, "%s/.config/hone/%s", home, name);
-    bool there = path.len && !path.failed && access(path.s, R_OK) == 0;
-    char *out = there ? hone_str_take(&path) : NULL;
-    hone_str_free(&path);
-    return out;
-}
-
-static hone_code need_folder(const char *path, hone_err *e) {
-    struct stat st;
-    if (!path || (stat(path, &st) == 0 && S_ISDIR(st.st_mode)))
-        return HONE_OK;
-    return hone_fail(e, HONE_E_USAGE, 0, "'%s' is no folder of prompt templates", path);
-}
-
-// ---- from the proposer to the wire
-
-static const char *name_of(void *self, size_t model) { return hone_llm_name(((cli_models *)self)->llm, model); }
-
-static hone_code ask(void *self, size_t model, const hone_question *q, hone_answer *a, hone_err *e) {
-    cli_models *m = self;
-    enum { MAX_TURNS = 8 };
-    hone_llm_message turns[MAX_TURNS];
-    hone_llm_reply r;
-    for (size_t i = 0; i < q->n_turns && i < MAX_TURNS; i++)
-        turns[i] = (hone_llm_message){q->turns[i].role, q->turns[i].text};
-    hone_llm_request request = {q->system, turns, q->n_turns < MAX_TURNS ? q->n_turns : MAX_TURNS, 0, q->tag};
-    hone_code c = hone_llm_ask(m->llm, model, &request, &r, e);
-    if (m->live)
-        fprintf(stderr, "\r\033[K");
-    if (c != HONE_OK) {
-        hone_llm_reply_free(&r);
-        return c;
-    }
-    *a = (hone_answer){.end = r.end == HONE_LLM_OK ? HONE_ANSWER_TEXT : r.end == HONE_LLM_CLOSED ? HONE_ANSWER_CLOSED : HONE_ANSWER_NONE,
-                       .text = r.text,
-                       .len = r.len,
-                       .cut = r.stop == HONE_LLM_STOP_LENGTH,
-                       .tokens = r.usage.input + r.usage.output};
-    a->cost = r.has_cost ? r.cost : (double)a->tokens;
-    memcpy(a->key, r.key, sizeof a->key);
-    snprintf(a->why, sizeof a->why, "%s", r.why);
-    return HONE_OK;
-}
+// ---- shown while it goes on
 
 static void show(void *self, const hone_llm_progress *p) {
     cli_models *m = self;
-    if (!m->live)
-        return;
+    pthread_mutex_lock(&m->lock);
     if (p->retry_in_s > 0)
-        fprintf(stderr, "\r\033[K%.60s: trying again in %.0f s", p->model, p->retry_in_s);
+        snprintf(m->shown, sizeof m->shown, "%.60s: trying again in %.0f s", p->model, p->retry_in_s);
     else
-        fprintf(stderr, "\r\033[K%.60s writes: %zu bytes, %.0f s", p->model, p->bytes, p->waited_s);
-    fflush(stderr);
+        snprintf(m->shown, sizeof m->shown, "%.60s writes: %zu bytes, %.0f s", p->model, p->bytes, p->waited_s);
+    if (m->finishing)
+        fprintf(stderr, "\r\033[K%s (the last answer; Ctrl-C ends it)", m->shown);
+    pthread_mutex_unlock(&m->lock);
+}
+
+void cli_models_shown(void *self, char *text, size_t size) {
+    cli_models *m = self;
+    pthread_mutex_lock(&m->lock);
+    snprintf(text, size, "%s", m->authors && hone_writer_waits(hone_authors_writer(m->authors)) ? m->shown : "");
+    pthread_mutex_unlock(&m->lock);
 }
 
 // ---- opening
 
-static double number(const json_t *o, const char *key) { return json_number_value(json_object_get(o, key)); }
-
-// What a writer of kernels wants to know of the device.
-static char *device_words(const json_t *d) {
-    static const struct { const char *key, *words; } facts[] = {
-        {"sms", "multiprocessors"}, {"threads_per_sm", "threads per multiprocessor"}, {"registers_per_sm", "32-bit registers per multiprocessor"},
-        {"shared_per_block", "bytes of shared memory per block at most"}, {"shared_per_sm", "bytes of shared memory per multiprocessor"},
-        {"l2_bytes", "bytes of L2 cache"}, {"bandwidth_gbs", "GB/s of device memory"}, {"clock_mhz", "MHz"},
-    };
-    const char *name = json_string_value(json_object_get(d, "name"));
-    hone_str s;
-    hone_str_init(&s, 8192);
-    hone_str_addf(&s, "- %s, compute capability %.1f\n", name ? name : "unknown", number(d, "compute_capability") / 10);
-    for (size_t i = 0; i < HONE_COUNT(facts); i++)
-        if (number(d, facts[i].key) > 0)
-            hone_str_addf(&s, "- %.0f %s\n", number(d, facts[i].key), facts[i].words);
-    return hone_str_take(&s);
-}
-
-static char *identity_of(const cli_models *m) {
-    hone_str s;
-    hone_str_init(&s, 1 << 16);
-    for (size_t i = 0; i < hone_llm_count(m->llm); i++)
-        hone_str_addf(&s, "%s ", hone_llm_name(m->llm, i));
-    hone_str_addf(&s, "prompts %.16s", m->prompts.hash);
-    return hone_str_take(&s);
-}
-
-static hone_code open_llm(const cli_options *o, const char *dir, cli_models *m, hone_err *e) {
-    char *config = o->model_config ? hone_strdup(o->model_config) : config_file("models.json"), *store = dir ? hone_path_join(dir, "exchanges") : NULL;
-    hone_llm_config c = {.models = o->models, .n_models = o->n_models, .config_path = config, .store = store,
-                         .budget = {o->max_cost, o->max_tokens, o->max_requests}, .seed = o->has_seed ? o->seed : 1, .interrupt = &cli_interrupted,
-                         .limits = {.retries = dir ? 0 : 1 /* a test does not insist */}, .progress = show, .progress_self = m};
-    hone_code code = hone_llm_open(&c, &m->llm, e);
-    hone_free(config);
-    hone_free(store);
-    return code;
-}
-
-static hone_code open_prompts(const cli_options *o, cli_models *m, hone_err *e) {
-    char *dir = o->prompts ? hone_strdup(o->prompts) : config_file("prompts");
-    hone_code c = need_folder(dir, e);
-    if (c == HONE_OK)
-        c = hone_prompts_load(dir, &m->prompts, e);
-    hone_free(dir);
-    return c;
-}
-
 hone_code cli_models_open(const cli_options *o, const hone_task *task, const json_t *device, const char *dir, cli_models *m, hone_err *e) {
-    *m = (cli_models){.live = isatty(STDERR_FILENO) && !o->quiet};
+    *m = (cli_models){.lock = PTHREAD_MUTEX_INITIALIZER, .live = isatty(STDERR_FILENO) && !o->quiet};
     if (o->n_models == 0) {
         if (o->max_cost > 0 || o->max_tokens || o->max_requests || o->prompts || o->model_config)
             return hone_fail(e, HONE_E_USAGE, 0, "options about models need --model");
         return HONE_OK;
     }
-    HONE_TRY(open_llm(o, dir, m, e));
-    HONE_TRY(open_prompts(o, m, e));
-    m->as_seen = (hone_models){m, hone_llm_count(m->llm), name_of, ask};
-    m->device = device_words(device);
-    m->identity = identity_of(m);
-    if (!m->device || !m->identity)
-        return hone_fail(e, HONE_E_NOMEM, 0, "out of memory");
-    hone_writer_config c = {task, &m->as_seen, &m->prompts, m->device, number(device, "bandwidth_gbs")};
-    return hone_writer_new(&c, &m->writer, e);
+    hone_authors_config c = {.models = o->models, .n_models = o->n_models, .config_path = o->model_config, .prompts = o->prompts, .folder = dir,
+                             .budget = {o->max_cost, o->max_tokens, o->max_requests}, .seed = o->has_seed ? o->seed : 1, .interrupt = &cli_interrupted,
+                             .progress = show, .progress_self = m};
+    return hone_authors_open(&c, task, device, &m->authors, e);
 }
 
-void cli_models_close(cli_models *m) {
-    hone_writer_free(m->writer);
-    hone_prompts_free(&m->prompts);
-    hone_llm_close(m->llm);
-    hone_free(m->device);
-    hone_free(m->identity);
+void cli_models_finish(cli_models *m, bool cancel) {
+    if (!m->authors)
+        return;
+    pthread_mutex_lock(&m->lock);
+    m->finishing = m->live && !cancel;
+    pthread_mutex_unlock(&m->lock);
+    hone_authors_finish(m->authors, cancel);
+    if (m->finishing)
+        fprintf(stderr, "\r\033[K");
+    m->finishing = false;
 }
 
-// ---- telling
-
-static json_t *note_json(const hone_writer_note *n) {
-    json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I}", "model", n->model, "move", n->move, "template", n->style, "exchange", n->key, "outcome", n->outcome,
-                          "tokens", (json_int_t)n->tokens);
-    if (*n->exemplars)
-        json_object_set_new(o, "exemplars", json_string(n->exemplars));
-    json_t *detail = *n->detail ? json_string(n->detail) : NULL;   // NULL too when it was cut inside a character
-    if (detail)
-        json_object_set_new(o, "detail", detail);
-    if (n->has_candidate)
-        json_object_set_new(o, "candidate", json_integer((json_int_t)n->candidate));
-    if (n->gain > 0)
-        json_object_set_new(o, "gain", json_real(n->gain));
-    return o;
-}
-
-json_t *cli_models_json(const cli_models *m) {
-    if (!m->llm)
-        return NULL;
-    json_t *o = hone_llm_describe(m->llm), *list = json_array();
-    const hone_writer_note *notes;
-    size_t n = hone_writer_notes(m->writer, &notes);
-    for (size_t i = 0; i < n; i++)
-        json_array_append_new(list, note_json(&notes[i]));
-    json_object_set_new(o, "prompts", json_string(m->prompts.hash));
-    json_object_set_new(o, "exchanges", list);
-    return o;
-}
+void cli_models_close(cli_models *m) { hone_authors_close(m->authors); }
+json_t *cli_models_json(const cli_models *m) { return m->authors ? hone_authors_json(m->authors) : NULL; }
 
 // ---- doctor
 
+static hone_code ask_one(const cli_options *o, const char *model, hone_llm **l, hone_llm_reply *r, hone_err *e) {
+    char *config = o->model_config ? hone_strdup(o->model_config) : hone_user_file("models.json");
+    hone_llm_config c = {.models = &model, .n_models = 1, .config_path = config, .budget = {o->max_cost, o->max_tokens, o->max_requests}, .seed = 1,
+                         .interrupt = &cli_interrupted, .limits = {.retries = 1 /* a test does not insist */}};
+    hone_llm_message hello = {"user", "Reply with the single word: ready"};
+    hone_llm_request q = {NULL, &hello, 1, 512, "doctor"};
+    hone_code code = hone_llm_open(&c, l, e);
+    hone_free(config);
+    return code == HONE_OK ? hone_llm_ask(*l, 0, &q, r, e) : code;
+}
+
 static json_t *test_one(const cli_options *o, const char *model) {
-    cli_options one = *o;
-    one.models[0] = model;
-    one.n_models = 1;
-    cli_models m = {0};
+    hone_llm *l = NULL;
     hone_err e = {0};
     hone_llm_reply r = {0};
     hone_clock clock = hone_clock_monotonic();
     double from = hone_now_s(&clock);
-    hone_llm_message hello = {"user", "Reply with the single word: ready"};
-    hone_llm_request q = {NULL, &hello, 1, 512, "doctor"};
-    hone_code c = open_llm(&one, NULL, &m, &e);
-    if (c == HONE_OK)
-        c = hone_llm_ask(m.llm, 0, &q, &r, &e);
+    hone_code c = ask_one(o, model, &l, &r, &e);
     bool ok = c == HONE_OK && r.end == HONE_LLM_OK && r.len > 0;
     const char *message = c != HONE_OK ? e.msg : r.end != HONE_LLM_OK ? r.why : ok ? "it answers" : "it answers nothing";
-    json_t *j = json_pack("{s:s, s:b, s:s, s:s, s:f}", "model", m.llm ? hone_llm_name(m.llm, 0) : model, "ok", (int)ok, "message", message, "hint", e.hint, "seconds",
+    json_t *j = json_pack("{s:s, s:b, s:s, s:s, s:f}", "model", l ? hone_llm_name(l, 0) : model, "ok", (int)ok, "message", message, "hint", e.hint, "seconds",
                           hone_now_s(&clock) - from);
     if (ok) {
         json_object_set_new(j, "input_tokens", json_integer((json_int_t)r.usage.input));
         json_object_set_new(j, "output_tokens", json_integer((json_int_t)r.usage.output));
     }
     hone_llm_reply_free(&r);
-    cli_models_close(&m);
+    hone_llm_close(l);
     return j;
 }
 

@@ -83,6 +83,11 @@ void cli_progress_show(void *self, const hone_search_progress *p) {
     hone_str s;
     hone_str_init(&s, 1024);
     compose(&s, p);
+    if (me->more) {
+        char text[160];
+        me->more(me->more_self, text, sizeof text);
+        hone_str_addf(&s, "%s%s", *text ? "  · " : "", text);
+    }
     fprintf(stderr, "\r\033[K%s%.*s%s", me->style.dim, (int)cut(s.s, me->width - 1), s.s, me->style.off);
     fflush(stderr);
     me->shown = 1;

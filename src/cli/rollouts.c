@@ -1,8 +1,11 @@
 // hone export rollouts: every candidate of one or more runs as a line of JSON for a learner: what was asked, what was answered, what it earned and why.
 // sft: answers that pass and are not slower than where they started. preference: two answers to one prompt, one of them better beyond doubt: the slower one's
 // interval lies wholly above, or it was refused. grpo: every answer, with the mean and the spread of its group, the answers to the same prompt.
+// What a model wrote stands with its own exchange in sft and grpo: the messages that it got and its whole reply, those that held no candidate too. Pairs need a
+// prompt that others share, so there, and for everybody else, the prompt is the standard one.
 #include "cli/rollouts.h"
 #include "cli/archive.h"
+#include "cli/exchanges.h"
 #include "export/score.h"
 #include <math.h>
 #include <string.h>
@@ -10,14 +13,17 @@
 enum { MAX_PROMPT = 16 << 20, MAX_OUT = 1 << 30, MAX_PAIRS = 32, MAX_FINDINGS = 8 };
 
 typedef struct rollout {
-    const cli_row *row;
+    const cli_row *row;              // NULL: a reply without a candidate
+    const cli_exchange *exchange;    // NULL: the standard prompt
+    const char *why, *words;         // without a row: the finding
     json_t *components;
-    char *completion;                // the text, fenced
+    char *completion;                // the text, fenced; or the reply
     double reward;
     char text_sha[HONE_HASH_HEX];
 } rollout;
-typedef struct group {               // candidates with the same prompt: those of one parent
+typedef struct group {               // candidates with the same prompt: those of one parent, or of one question
     const cli_row *parent;
+    const cli_exchange *exchange;
     char *prompt;
     char sha[HONE_HASH_HEX];
     size_t first, n;                 // of the rollouts, which are sorted by parent
@@ -26,6 +32,8 @@ typedef struct group {               // candidates with the same prompt: those o
 typedef struct exporting {
     const cli_options *o;
     const cli_archive *a;
+    cli_exchanges exchanges;
+    hone_task *task;
     char task_hash[HONE_HASH_HEX];
     const char *task_name;
     hone_str *out;
@@ -56,16 +64,41 @@ static hone_code make_rollout(exporting *x, const cli_row *r, rollout *out) {
     *out = (rollout){.row = r};
     out->components = hone_score_components(outcome_of(x->a, r), base->has_time ? base->timing.time_us : 0, &out->reward);
     hone_sha256_hex(text, strlen(text), out->text_sha);
-    out->completion = hone_str_take(&s);
+    out->exchange = by_model(r) ? cli_exchanges_find(&x->exchanges, r->text) : NULL;
+    out->completion = out->exchange ? hone_strdup(out->exchange->reply) : hone_str_take(&s);
     hone_str_free(&s);
     hone_free(text);
     return out->completion && out->components ? HONE_OK : nomem(x->e);
 }
 
-static json_t *findings_json(const cli_row *r) {
+// A reply that became no candidate, when it is known why.
+static hone_code make_fruitless(exporting *x, const cli_exchange *q, rollout *out) {
+    hone_task *t = NULL;
+    hone_diags diags = {.arena = x->a->arena};
+    hone_err why = {0};
+    *out = (rollout){.exchange = q, .why = q->why, .words = q->words};
+    if (!q->why) {
+        if (hone_task_parse(x->task->path, q->file.s, q->file.n, &t, &diags, &why) != HONE_OK)
+            out->why = "task.syntax";
+        else if (hone_task_same_contract(x->task, t, &why) != HONE_OK)
+            out->why = "static.contract";
+        out->words = why.msg[0] ? hone_arena_strdup(x->a->arena, why.msg) : "";
+        hone_task_free(t);
+    }
+    if (!out->why)
+        return HONE_OK;   // it repeated a candidate, or the run ended first: that says nothing of it
+    out->components = hone_score_components(NULL, 0, &out->reward);
+    out->completion = hone_strdup(q->reply);
+    return out->components && out->completion ? HONE_OK : nomem(x->e);
+}
+
+static json_t *findings_json(const rollout *k) {
+    const cli_row *r = k->row;
     json_t *list = json_array(), *f;
     size_t i;
-    json_array_foreach(r->findings, i, f) {
+    if (!r)
+        json_array_append_new(list, json_pack("{s:s, s:s}", "kind", k->why, "message", k->words ? k->words : ""));
+    json_array_foreach(r ? r->findings : NULL, i, f) {
         if (i == MAX_FINDINGS)
             break;
         json_array_append_new(list, json_pack("{s:O?, s:O?, s:O?}", "kind", json_object_get(f, "kind"), "stage", json_object_get(f, "stage"), "message",
@@ -75,10 +108,20 @@ static json_t *findings_json(const cli_row *r) {
 }
 
 static void put_hashes(const exporting *x, const rollout *k, const group *g, json_t *line) {
-    json_object_set_new(line, "hashes", json_pack("{s:s, s:s, s:s, s:s}", "task", x->task_hash, "prompt", g->sha, "text", k->text_sha, "ptx", k->row->ptx_hash));
-    json_object_set_new(line, "candidate", json_integer((json_int_t)k->row->id));
-    json_object_set_new(line, "source", json_string(by_model(k->row) ? "model" : k->row->proposer));
-    json_object_set_new(line, "move", json_string(k->row->move));
+    json_t *hashes = json_pack("{s:s, s:s}", "task", x->task_hash, "prompt", g->sha);
+    if (k->row) {
+        json_object_set_new(hashes, "text", json_string(k->text_sha));
+        json_object_set_new(hashes, "ptx", json_string(k->row->ptx_hash));
+        json_object_set_new(line, "candidate", json_integer((json_int_t)k->row->id));
+        json_object_set_new(line, "move", json_string(k->row->move));
+    }
+    json_object_set_new(line, "hashes", hashes);
+    json_object_set_new(line, "source", json_string(!k->row || by_model(k->row) ? "model" : k->row->proposer));
+    if (g->exchange) {
+        json_object_set_new(hashes, "exchange", json_string(k->exchange->key));
+        json_object_set_new(line, "model", json_string(k->exchange->model));
+        json_object_set(line, "messages", g->exchange->messages);
+    }
 }
 
 static json_t *base_line(const exporting *x, const group *g, const char *format) {
@@ -99,15 +142,34 @@ static hone_code emit(exporting *x, json_t *stolen) {
 
 // ---- groups
 
-static int by_parent(const void *a, const void *b) {
+static uint64_t id_of(const rollout *k) { return k->row ? k->row->id : UINT64_MAX; }
+
+// By prompt: the standard ones by parent, then those of exchanges.
+static int by_prompt(const void *a, const void *b) {
     const rollout *x = a, *y = b;
-    uint64_t p = x->row->parents[0], q = y->row->parents[0];
-    return p != q ? (p < q ? -1 : 1) : x->row->id < y->row->id ? -1 : x->row->id > y->row->id;
+    if (!x->exchange != !y->exchange)
+        return x->exchange ? 1 : -1;
+    int c = x->exchange ? strcmp(x->exchange->prompt_sha, y->exchange->prompt_sha) : 0;
+    if (c == 0 && !x->exchange && x->row->parents[0] != y->row->parents[0])
+        c = x->row->parents[0] < y->row->parents[0] ? -1 : 1;
+    if (c == 0 && id_of(x) != id_of(y))
+        c = id_of(x) < id_of(y) ? -1 : 1;
+    return c || !x->exchange ? c : strcmp(x->exchange->key, y->exchange->key);
+}
+
+static bool same_prompt(const rollout *x, const rollout *y) {
+    if (x->exchange && y->exchange)
+        return !strcmp(x->exchange->prompt_sha, y->exchange->prompt_sha);
+    return !x->exchange && !y->exchange && x->row->parents[0] == y->row->parents[0];
 }
 
 static hone_code make_prompt(exporting *x, group *g) {
     hone_str s;
     char *parent = NULL;
+    if (g->exchange) {
+        memcpy(g->sha, g->exchange->prompt_sha, sizeof g->sha);
+        return (g->prompt = hone_strdup(g->exchange->prompt)) ? HONE_OK : nomem(x->e);
+    }
     HONE_TRY(cli_row_text(g->parent, &parent, x->e));
     hone_str_init(&s, MAX_PROMPT);
     bool base = g->parent == &x->a->rows[0];
@@ -135,11 +197,14 @@ static void measure(const exporting *x, group *g) {
 static hone_code write_sft(exporting *x, const group *g) {
     for (size_t i = 0; i < g->n; i++) {
         const rollout *k = &x->v[g->first + i];
-        if (!k->row->ok || !k->row->has_time || !g->parent->has_time || k->row->timing.time_us > g->parent->timing.time_us)
+        const cli_row *parent = k->row ? cli_archive_row(x->a, k->row->parents[0]) : NULL;
+        while (parent && !parent->has_time && parent->n_parents)   // of a repair: what the refused one started from
+            parent = cli_archive_row(x->a, parent->parents[0]);
+        if (!parent || !parent->has_time || !k->row->ok || !k->row->has_time || k->row->timing.time_us > parent->timing.time_us)
             continue;
         json_t *line = base_line(x, g, "sft");
         json_object_update_new(line, json_pack("{s:s, s:f, s:O}", "completion", k->completion, "reward", k->reward, "components", k->components));
-        json_object_set_new(line, "findings", findings_json(k->row));
+        json_object_set_new(line, "findings", findings_json(k));
         put_hashes(x, k, g, line);
         HONE_TRY(emit(x, line));
     }
@@ -153,7 +218,7 @@ static hone_code write_grpo(exporting *x, const group *g) {
         json_object_update_new(line, json_pack("{s:s, s:f, s:O, s:s, s:{s:I, s:f, s:f}}", "completion", k->completion, "reward", k->reward, "components", k->components,
                                                "group", g->sha, "group_rewards", "n", (json_int_t)g->n, "mean", g->mean, "spread", g->spread));
         json_object_set_new(line, "advantage", json_real(g->spread > 1e-9 ? (k->reward - g->mean) / g->spread : 0));
-        json_object_set_new(line, "findings", findings_json(k->row));
+        json_object_set_new(line, "findings", findings_json(k));
         put_hashes(x, k, g, line);
         HONE_TRY(emit(x, line));
     }
@@ -174,7 +239,7 @@ static hone_code write_pair(exporting *x, const group *g, const rollout *a, cons
     json_t *line = base_line(x, g, "preference");
     json_object_update_new(line, json_pack("{s:s, s:s, s:s, s:f, s:f, s:O, s:O}", "chosen", a->completion, "rejected", b->completion, "basis", basis, "chosen_reward",
                                            a->reward, "rejected_reward", b->reward, "components", a->components, "rejected_components", b->components));
-    json_object_set_new(line, "findings", findings_json(b->row));
+    json_object_set_new(line, "findings", findings_json(b));
     put_hashes(x, a, g, line);
     json_object_set_new(json_object_get(line, "hashes"), "rejected_text", json_string(b->text_sha));
     json_object_set_new(line, "rejected_candidate", json_integer((json_int_t)b->row->id));
@@ -201,13 +266,14 @@ static hone_code write_groups(exporting *x) {
     size_t f = 0;
     while (x->o->format && strcmp(formats[f].name, x->o->format) != 0)
         f++;
-    qsort(x->v, x->n, sizeof *x->v, by_parent);
+    qsort(x->v, x->n, sizeof *x->v, by_prompt);
     for (size_t i = 0; i < x->n;) {
-        group g = {.first = i, .parent = cli_archive_row(x->a, x->v[i].row->parents[0])};
-        while (i < x->n && x->v[i].row->parents[0] == x->v[g.first].row->parents[0])
+        const rollout *first = &x->v[i];
+        group g = {.first = i, .exchange = first->exchange, .parent = first->exchange ? NULL : cli_archive_row(x->a, first->row->parents[0])};
+        while (i < x->n && same_prompt(&x->v[i], first))
             i++;
         g.n = i - g.first;
-        if (!g.parent)
+        if (!g.parent && !g.exchange)
             continue;
         hone_code c = make_prompt(x, &g);
         measure(x, &g);
@@ -221,18 +287,47 @@ static hone_code write_groups(exporting *x) {
 
 // ---- one folder
 
-static hone_code export_archive(exporting *x) {
-    const cli_archive *a = x->a;
-    if (!a->n_rows)
+static bool was_used(const exporting *x, const cli_exchange *q) {
+    for (size_t i = 0; i < x->a->n_rows; i++)
+        if (by_model(&x->a->rows[i]) && cli_exchanges_find(&x->exchanges, x->a->rows[i].text) == q)
+            return true;
+    return false;
+}
+
+// The exchanges, where the format wants them, and the task that their replies are compared with.
+static hone_code open_exchanges(exporting *x, const char *dir) {
+    const cli_row *base = &x->a->rows[0];
+    hone_diags diags = {.arena = x->a->arena};
+    if (x->o->format && !strcmp(x->o->format, "preference"))
         return HONE_OK;
-    hone_sha256_hex(a->rows[0].text, strlen(a->rows[0].text), x->task_hash);
-    x->v = hone_calloc(a->n_rows, sizeof *x->v);
-    if (!x->v)
-        return nomem(x->e);
+    HONE_TRY(hone_task_parse("archive", base->text, strlen(base->text), &x->task, &diags, x->e));
+    return cli_exchanges_read(dir, base->text, &x->exchanges, x->e);
+}
+
+static hone_code collect(exporting *x) {
+    const cli_archive *a = x->a;
     hone_code c = HONE_OK;
     for (size_t i = 1; i < a->n_rows && c == HONE_OK; i++)
         if (!a->rows[i].duplicate && a->rows[i].n_parents)   // a duplicate's program has a line already
             c = make_rollout(x, &a->rows[i], &x->v[x->n++]);
+    for (size_t i = 0; i < x->exchanges.n && c == HONE_OK; i++) {
+        if (was_used(x, &x->exchanges.v[i]))
+            continue;
+        c = make_fruitless(x, &x->exchanges.v[i], &x->v[x->n]);
+        x->n += x->v[x->n].why != NULL;
+    }
+    return c;
+}
+
+static hone_code export_archive(exporting *x, const char *dir) {
+    const cli_archive *a = x->a;
+    if (!a->n_rows)
+        return HONE_OK;
+    hone_sha256_hex(a->rows[0].text, strlen(a->rows[0].text), x->task_hash);
+    hone_code c = open_exchanges(x, dir);
+    x->v = hone_calloc(a->n_rows + x->exchanges.n + 1, sizeof *x->v);
+    if (c == HONE_OK)
+        c = x->v ? collect(x) : nomem(x->e);
     if (c == HONE_OK)
         c = write_groups(x);
     for (size_t i = 0; i < x->n; i++) {
@@ -240,6 +335,8 @@ static hone_code export_archive(exporting *x) {
         hone_free(x->v[i].completion);
     }
     hone_free(x->v);
+    hone_task_free(x->task);
+    cli_exchanges_free(&x->exchanges);
     return c;
 }
 
@@ -250,7 +347,7 @@ static hone_code export_folder(const cli_options *o, const char *dir, hone_str *
     const char *base = hone_path_base(dir), *dot = strstr(base, ".hone");
     snprintf(name, sizeof name, "%.*s", dot && dot > base ? (int)(dot - base) : (int)strlen(base), base);
     exporting x = {.o = o, .a = &a, .task_name = name, .out = out, .e = e};
-    hone_code c = export_archive(&x);
+    hone_code c = export_archive(&x, dir);
     *lines += x.lines;
     cli_archive_close(&a);
     return c;

@@ -7,34 +7,10 @@
 #include <string.h>
 #include <time.h>
 
-enum { MAX_MODELS = 16, LEAST_TOKENS = 256 };
+enum { MAX_MODELS = HONE_LLM_MAX_MODELS, LEAST_TOKENS = 256 };
 
-typedef struct endpoint {
-    hone_llm_spec spec;   // of a replayed model only the name counts
-    char *key;
-    bool has_price, closed, old_tokens_key;
-    hone_llm_price price;
-    char why[512];
-} endpoint;
-typedef struct counted { char what[HONE_HASH_HEX]; unsigned n; } counted;
-struct hone_llm {
-    hone_llm_config c;
-    hone_llm_limits limits;
-    hone_llm_settings settings;
-    hone_clock clock;
-    hone_rng rng;
-    endpoint v[MAX_MODELS];
-    size_t n;
-    bool has_recording;
-    hone_recording recording;
-    HONE_VEC(counted) asked;   // how often the same request was made; per tag for sets written by hand
-    hone_llm_totals totals;
-    double not_before_s;       // a rate limit's window opens then
-    // while asking
-    const char *asking;
-    double asked_s;
-    unsigned attempt;
-};
+typedef hone_endpoint endpoint;
+typedef hone_counted counted;
 
 static hone_code nomem(hone_err *e) { return hone_fail(e, HONE_E_NOMEM, 0, "out of memory in the model client"); }
 
@@ -131,6 +107,10 @@ hone_code hone_llm_open(const hone_llm_config *c, hone_llm **out, hone_err *e) {
     l->clock = c->clock ? *c->clock : hone_clock_monotonic();
     hone_rng_init(&l->rng, c->seed, 0x11c4a57e);
     l->totals.has_cost = true;
+    if (pthread_mutex_init(&l->lock, NULL) != 0) {
+        hone_free(l);
+        return nomem(e);
+    }
     hone_code code = hone_llm_settings_read(c->config_path, &l->settings, e);
     if (code == HONE_OK) {
         hone_llm_settings_limits(&l->settings, &l->limits);
@@ -148,6 +128,9 @@ hone_code hone_llm_open(const hone_llm_config *c, hone_llm **out, hone_err *e) {
 void hone_llm_close(hone_llm *l) {
     if (!l)
         return;
+    hone_llm_finish(l, true);
+    hone_queue_free(l);
+    pthread_mutex_destroy(&l->lock);
     for (size_t i = 0; i < l->n; i++) {
         if (l->v[i].key)
             explicit_bzero(l->v[i].key, strlen(l->v[i].key));
@@ -162,7 +145,14 @@ void hone_llm_close(hone_llm *l) {
 
 size_t hone_llm_count(const hone_llm *l) { return l->n; }
 const char *hone_llm_name(const hone_llm *l, size_t model) { return l->v[model].spec.name; }
-hone_llm_totals hone_llm_sum(const hone_llm *l) { return l->totals; }
+bool hone_llm_replays(const hone_llm *l) { return l->recording.only; }
+hone_llm_totals hone_llm_sum(const hone_llm *l) {
+    hone_llm *own = (hone_llm *)(uintptr_t)l;   // for its lock
+    pthread_mutex_lock(&own->lock);
+    hone_llm_totals t = l->totals;
+    pthread_mutex_unlock(&own->lock);
+    return t;
+}
 
 // ---- counting
 
@@ -197,10 +187,13 @@ static void count_attempt(const endpoint *x, const hone_llm_request *q, const ho
     r->cost = x->has_price ? price_of(x, &r->usage) : 0;
 }
 
-static void count_reply(hone_llm *l, const hone_llm_reply *r) {
+static bool was_asked(const hone_llm_reply *r) { return r->end != HONE_LLM_CLOSED || r->attempts || r->sent; }
+
+void hone_client_count(hone_llm *l, const hone_llm_reply *r) {
     hone_llm_totals *t = &l->totals;
-    if (r->end == HONE_LLM_CLOSED && r->attempts == 0)
+    if (!was_asked(r))
         return;
+    pthread_mutex_lock(&l->lock);
     t->requests++;
     t->failed += r->end != HONE_LLM_OK;
     t->replayed += r->replayed;
@@ -211,11 +204,12 @@ static void count_reply(hone_llm *l, const hone_llm_reply *r) {
     t->estimated |= !r->usage.known;
     t->has_cost &= r->has_cost || r->usage.input + r->usage.output == 0;
     t->cost += r->cost;
+    pthread_mutex_unlock(&l->lock);
 }
 
 // ---- budgets
 
-static hone_code close_model(endpoint *x, hone_llm_reply *r, const char *why) {
+hone_code hone_client_close(endpoint *x, hone_llm_reply *r, const char *why) {
     x->closed = true;
     if (why != x->why)
         snprintf(x->why, sizeof x->why, "%s", why);
@@ -246,6 +240,16 @@ static const char *over_budget(const hone_llm *l, const endpoint *x, hone_llm_re
     return NULL;
 }
 
+bool hone_client_over(hone_llm *l, size_t model, hone_llm_request *q, hone_llm_reply *r) {
+    endpoint *x = &l->v[model];
+    pthread_mutex_lock(&l->lock);
+    const char *over = over_budget(l, x, q, r);
+    if (over)
+        hone_client_close(x, r, over);
+    pthread_mutex_unlock(&l->lock);
+    return over != NULL;
+}
+
 // ---- what was recorded
 
 static hone_code count_up(hone_llm *l, const char *what, unsigned *n, hone_err *e) {
@@ -260,14 +264,16 @@ static hone_code count_up(hone_llm *l, const char *what, unsigned *n, hone_err *
     return hone_vec_push(&l->asked, c) ? HONE_OK : nomem(e);
 }
 
-static hone_code make_key(hone_llm *l, const endpoint *x, const hone_llm_request *q, hone_llm_reply *r, hone_err *e) {
+// The reply's maximum as configured is part of it, not what a budget leaves of it.
+hone_code hone_client_key(hone_llm *l, size_t model, const hone_llm_request *q, hone_llm_reply *r, hone_err *e) {
+    const endpoint *x = &l->v[model];
     unsigned nth;
     HONE_TRY(hone_exchange_key(x->spec.name, q, 0, r->key, e));
     HONE_TRY(count_up(l, r->key, &nth, e));
     return nth ? hone_exchange_key(x->spec.name, q, nth, r->key, e) : HONE_OK;
 }
 
-static hone_code find_recorded(hone_llm *l, const hone_llm_request *q, hone_llm_reply *r, bool *found, hone_err *e) {
+hone_code hone_client_find(hone_llm *l, const hone_llm_request *q, hone_llm_reply *r, bool *found, hone_err *e) {
     *found = false;
     if (!l->has_recording)
         return HONE_OK;
@@ -290,8 +296,15 @@ static void tell(hone_llm *l, size_t bytes, double retry_in_s) {
     l->c.progress(l->c.progress_self, &p);
 }
 
-static void on_tick(void *self, size_t bytes) { tell(self, bytes, 0); }
-static bool interrupted(const hone_llm *l) { return l->c.interrupt && *l->c.interrupt; }
+static bool interrupted(hone_llm *l) {
+    l->halt = l->quit || (l->c.interrupt && *l->c.interrupt);
+    return l->halt;
+}
+
+static void on_tick(void *self, size_t bytes) {
+    interrupted(self);
+    tell(self, bytes, 0);
+}
 
 static hone_code wait_for(hone_llm *l, double s, hone_err *e) {
     double until = hone_now_s(&l->clock) + s;
@@ -321,7 +334,7 @@ static hone_code attempt(hone_llm *l, endpoint *x, const hone_llm_request *q, do
     char *body = body_of(l, x, q);
     if (!body)
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for a request");
-    hone_attempt_call c = {&x->spec, x->key, body, &l->limits, &l->clock, deadline, l->c.interrupt, on_tick, l};
+    hone_attempt_call c = {&x->spec, x->key, body, &l->limits, &l->clock, deadline, &l->halt, on_tick, l};
     hone_code code = hone_attempt(&c, r, e);
     free(body);
     return code;
@@ -368,43 +381,54 @@ static hone_code one_attempt(hone_llm *l, endpoint *x, hone_llm_request *q, doub
     return c;
 }
 
-static hone_code over_the_wire(hone_llm *l, endpoint *x, hone_llm_request *q, hone_llm_reply *r, hone_err *e) {
+hone_code hone_client_send(hone_llm *l, size_t model, hone_llm_request *q, hone_llm_reply *r, hone_err *e) {
+    endpoint *x = &l->v[model];
     double deadline = hone_now_s(&l->clock) + l->limits.total_s;
     l->asking = x->spec.name;
     l->asked_s = hone_now_s(&l->clock);
     r->usage.known = true;
+    if (interrupted(l))
+        return hone_fail(e, HONE_E_INTERRUPTED, 0, "interrupted");
     if (l->not_before_s > l->asked_s)
         HONE_TRY(wait_for(l, l->not_before_s - l->asked_s, e));
     bool again = true;
     for (l->attempt = 1; again; l->attempt++) {
-        const char *over = over_budget(l, x, q, r);
-        if (over)
-            return close_model(x, r, over);
+        if (hone_client_over(l, model, q, r))
+            return HONE_OK;
         again = false;
         HONE_TRY(one_attempt(l, x, q, deadline, r, &again, e));
     }
     if (r->end == HONE_LLM_CLOSED) {
         char why[512];
         snprintf(why, sizeof why, "%s", r->why);
-        close_model(x, r, why);
+        pthread_mutex_lock(&l->lock);
+        hone_client_close(x, r, why);
+        pthread_mutex_unlock(&l->lock);
     }
     return HONE_OK;
 }
 
-static hone_code answer(hone_llm *l, endpoint *x, hone_llm_request *q, hone_llm_reply *r, hone_err *e) {
+static void forget(hone_llm_reply *r) {
+    hone_llm_reply fresh = {.text = r->text};
+    memcpy(fresh.key, r->key, sizeof fresh.key);
+    *r = fresh;
+}
+
+static hone_code answer(hone_llm *l, size_t model, hone_llm_request *q, hone_llm_reply *r, hone_err *e) {
     bool found;
-    const char *over = over_budget(l, x, q, r);
-    if (over)
-        return close_model(x, r, over);
-    HONE_TRY(make_key(l, x, q, r, e));
-    HONE_TRY(find_recorded(l, q, r, &found, e));
-    if (found)
+    HONE_TRY(hone_client_key(l, model, q, r, e));
+    if (hone_client_over(l, model, q, r))
         return HONE_OK;
+    HONE_TRY(hone_client_find(l, q, r, &found, e));
+    if (found && r->end != HONE_LLM_CLOSED)
+        return HONE_OK;
+    if (found)   // an exchange that closed its model: asked anew
+        forget(r);
     if (l->recording.only)
-        return close_model(x, r, "the recording holds no answer to this request");
-    hone_code c = over_the_wire(l, x, q, r, e);
+        return hone_client_close(&l->v[model], r, "the recording holds no answer to this request");
+    hone_code c = hone_client_send(l, model, q, r, e);
     if (c == HONE_OK && r->end != HONE_LLM_CLOSED && l->has_recording)
-        c = hone_exchange_save(&l->recording, x->spec.name, q, r, e);
+        c = hone_exchange_save(&l->recording, l->v[model].spec.name, q, r, e);
     return c;
 }
 
@@ -416,9 +440,9 @@ hone_code hone_llm_ask(hone_llm *l, size_t model, const hone_llm_request *reques
         return nomem(e);
     q.max_tokens = q.max_tokens ? q.max_tokens : l->limits.max_tokens;
     if (x->closed)
-        return close_model(x, r, x->why);
-    hone_code c = answer(l, x, &q, r, e);
-    count_reply(l, r);
+        return hone_client_close(x, r, x->why);
+    hone_code c = answer(l, model, &q, r, e);
+    hone_client_count(l, r);
     if (c == HONE_OK && !r->text && !(r->text = hone_strdup("")))
         c = nomem(e);
     return c;
@@ -438,7 +462,7 @@ static json_t *model_json(const endpoint *x) {
 }
 
 json_t *hone_llm_describe(const hone_llm *l) {
-    const hone_llm_totals *t = &l->totals;
+    const hone_llm_totals sum = hone_llm_sum(l), *t = &sum;
     const hone_llm_budget *b = &l->c.budget;
     json_t *models = json_array(), *budget = json_object();
     for (size_t i = 0; i < l->n; i++)

@@ -77,11 +77,13 @@ hone_code hone_recording_begin(const hone_recording *r, const char *const *names
     if (c == HONE_OK)
         c = path_of(r, "manifest.json", &path, e);
     if (c == HONE_OK)
-        c = write_json(path, json_pack("{s:s, s:O}", "schema", MANIFEST_SCHEMA, "models", list), e);
+        c = write_json(path, json_pack("{s:s, s:O, s:b}", "schema", MANIFEST_SCHEMA, "models", list, "steps", 1), e);
     json_decref(list);
     hone_free(path);
     return c;
 }
+
+bool hone_recording_has_steps(const hone_recording *r) { return json_is_true(json_object_get(r->manifest, "steps")); }
 
 // ---- one exchange
 
@@ -112,8 +114,8 @@ static hone_llm_stop stop_of(const char *word) {
 
 static hone_code fill(const json_t *o, hone_llm_reply *out, hone_err *e) {
     const json_t *text = json_object_get(o, "text"), *u = json_object_get(o, "usage"), *cost = json_object_get(o, "cost");
-    const char *why = json_string_value(json_object_get(o, "failed"));
-    out->end = why ? HONE_LLM_FAILED : HONE_LLM_OK;
+    const char *closed = json_string_value(json_object_get(o, "closed")), *failed = json_string_value(json_object_get(o, "failed")), *why = closed ? closed : failed;
+    out->end = closed ? HONE_LLM_CLOSED : failed ? HONE_LLM_FAILED : HONE_LLM_OK;
     snprintf(out->why, sizeof out->why, "%s", why ? why : "");
     out->stop = stop_of(json_string_value(json_object_get(o, "stop")));
     out->usage = (hone_llm_usage){json_is_true(json_object_get(u, "known")), hone_json_count(u, "input"), hone_json_count(u, "cached_input"),
@@ -121,6 +123,7 @@ static hone_code fill(const json_t *o, hone_llm_reply *out, hone_err *e) {
     out->has_cost = json_is_number(cost);
     out->cost = out->has_cost ? json_number_value(cost) : 0;
     out->replayed = true;
+    out->sent = hone_json_count(o, "attempts") > 0;
     out->len = json_string_length(text);
     hone_free(out->text);
     out->text = hone_strndup(json_is_string(text) ? json_string_value(text) : "", out->len);
@@ -137,6 +140,9 @@ hone_code hone_exchange_load(const hone_recording *r, const char *key, hone_llm_
     if (hone_is_file(path) && (c = read_json(path, MAX_EXCHANGE_BYTES, SCHEMA, &o, e)) == HONE_OK) {
         *found = true;
         c = fill(json_object_get(o, "reply"), out, e);
+        out->asked = hone_json_count(o, "asked");
+        out->joined = hone_json_count(o, "joined");
+        out->reopens = hone_json_count(o, "reopened");
     }
     json_decref(o);
     hone_free(path);
@@ -155,12 +161,28 @@ hone_code hone_exchange_save(const hone_recording *r, const char *model, const h
         json_object_set_new(reply, "cost", json_real(a->cost));
     json_t *why = json_string(a->why);   // NULL when it was cut inside a character
     if (a->end != HONE_LLM_OK)
-        json_object_set_new(reply, "failed", why ? json_incref(why) : json_string("failed"));
+        json_object_set_new(reply, a->end == HONE_LLM_CLOSED ? "closed" : "failed", why ? json_incref(why) : json_string("failed"));
     json_decref(why);
     json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "schema", SCHEMA, "key", a->key, "model", model, "tag", q->tag ? q->tag : "", "request",
                           request_json(q), "reply", reply);
+    if (a->asked)
+        json_object_set_new(o, "asked", json_integer((json_int_t)a->asked));
     hone_code c = path_of(r, name, &path, e);
     c = c == HONE_OK ? write_json(path, o, e) : c;
+    hone_free(path);
+    return c;
+}
+
+hone_code hone_exchange_mark(const hone_recording *r, const char *key, const char *what, uint64_t at, hone_err *e) {
+    char name[HONE_HASH_HEX + 8], *path = NULL;
+    json_t *o = NULL;
+    snprintf(name, sizeof name, "%s.json", key);
+    HONE_TRY(path_of(r, name, &path, e));
+    hone_code c = read_json(path, MAX_EXCHANGE_BYTES, SCHEMA, &o, e);
+    if (c == HONE_OK) {
+        json_object_set_new(o, what, json_integer((json_int_t)at));
+        c = write_json(path, o, e);
+    }
     hone_free(path);
     return c;
 }

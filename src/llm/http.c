@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 enum { POLL_MS = 100 };
 
@@ -62,11 +63,40 @@ static bool header_is(const char *line, size_t n, const char *name, char value[1
     return true;
 }
 
+// A moment in UTC, as RFC 3339 has it: seconds from now. False when it is none or past.
+static bool until(const char *text, double *s) {
+    struct tm t = {0};
+    const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &t);
+    if (!rest || (*rest != 'Z' && *rest != '.' && *rest != '+'))
+        return false;
+    *s = difftime(timegm(&t), time(NULL));   // the endpoint's clock against this machine's
+    return *s > 0;
+}
+
+// "x-ratelimit-remaining-tokens: 0" with "x-ratelimit-reset-tokens: 6m0s"; "anthropic-ratelimit-tokens-remaining: 0" with a moment.
+static void on_rate_limit(transfer *t, const char *line, size_t n) {
+    static const struct { const char *remaining, *reset; bool moment; } limits[] = {
+        {"x-ratelimit-remaining-requests", "x-ratelimit-reset-requests", false},
+        {"x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens", false},
+        {"anthropic-ratelimit-requests-remaining", "anthropic-ratelimit-requests-reset", true},
+        {"anthropic-ratelimit-tokens-remaining", "anthropic-ratelimit-tokens-reset", true},
+        {"anthropic-ratelimit-input-tokens-remaining", "anthropic-ratelimit-input-tokens-reset", true},
+        {"anthropic-ratelimit-output-tokens-remaining", "anthropic-ratelimit-output-tokens-reset", true},
+    };
+    char value[128];
+    double s;
+    for (size_t i = 0; i < HONE_COUNT(limits); i++) {
+        if (header_is(line, n, limits[i].reset, value) && (limits[i].moment ? until(value, &s) : hone_http_duration(value, &s)) && s > t->r->reset_s)
+            t->r->reset_s = s;
+        if (header_is(line, n, limits[i].remaining, value) && !strcmp(value, "0"))
+            t->r->has_reset = true;
+    }
+}
+
 static size_t on_header(char *line, size_t size, size_t count, void *self) {
     transfer *t = self;
     size_t n = size * count;
-    char value[128], reset[128];
-    static const char *const kinds[] = {"requests", "tokens"};
+    char value[128];
     double s;
     if (header_is(line, n, "retry-after-ms", value) && hone_http_duration(value, &s)) {
         t->r->has_retry_after = true;
@@ -74,15 +104,7 @@ static size_t on_header(char *line, size_t size, size_t count, void *self) {
     }
     if (header_is(line, n, "x-should-retry", value))
         t->r->no_retry = !strcasecmp(value, "false");
-    for (size_t i = 0; i < HONE_COUNT(kinds); i++) {
-        char name[64];
-        snprintf(name, sizeof name, "x-ratelimit-reset-%s", kinds[i]);
-        if (header_is(line, n, name, reset) && hone_http_duration(reset, &s) && s > t->r->reset_s)
-            t->r->reset_s = s;
-        snprintf(name, sizeof name, "x-ratelimit-remaining-%s", kinds[i]);
-        if (header_is(line, n, name, value) && !strcmp(value, "0"))
-            t->r->has_reset = true;
-    }
+    on_rate_limit(t, line, n);
     t->last_byte_s = hone_now_s(t->c->clock);
     return n;
 }

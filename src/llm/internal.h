@@ -4,6 +4,8 @@
 #ifndef HONE_LLM_INTERNAL_H
 #define HONE_LLM_INTERNAL_H
 #include "llm/llm.h"
+#include <pthread.h>
+#include <stdatomic.h>
 
 // ---- frames.c: server-sent events or one JSON per line, fed in any pieces. source: WHATWG HTML 9.2.6 (event stream interpretation)
 typedef enum hone_frames_kind { HONE_FRAMES_SSE, HONE_FRAMES_NDJSON } hone_frames_kind;
@@ -114,11 +116,14 @@ void hone_recording_close(hone_recording *r);
 hone_code hone_recording_models(const hone_recording *r, const json_t **models, hone_err *e);   // of the manifest
 // nth: how often the same was asked before in this run.
 hone_code hone_exchange_key(const char *model, const hone_llm_request *q, unsigned nth, char key[HONE_HASH_HEX], hone_err *e);
-// *found false when there is none. errors: HONE_E_CORRUPT, HONE_E_IO.
+// *found false when there is none. One that closed its model has end HONE_LLM_CLOSED. errors: HONE_E_CORRUPT, HONE_E_IO.
 hone_code hone_exchange_load(const hone_recording *r, const char *key, hone_llm_reply *out, bool *found, hone_err *e);
 // The nth reply for a tag of a set written by hand (manifest "script").
 hone_code hone_exchange_script(const hone_recording *r, const char *tag, unsigned nth, hone_llm_reply *out, bool *found, hone_err *e);
 hone_code hone_exchange_save(const hone_recording *r, const char *model, const hone_llm_request *q, const hone_llm_reply *a, hone_err *e);
+// Adds a step ("joined", "reopened") to a kept exchange.
+hone_code hone_exchange_mark(const hone_recording *r, const char *key, const char *what, uint64_t at, hone_err *e);
+bool hone_recording_has_steps(const hone_recording *r);   // it was made by hone_llm_post
 hone_code hone_recording_begin(const hone_recording *r, const char *const *names, size_t n, hone_err *e);   // writes the manifest
 
 // ---- attempt.c: one request over the wire, and what to make of it
@@ -142,4 +147,45 @@ typedef struct hone_attempt_call {
     void *self;
 } hone_attempt_call;
 hone_code hone_attempt(const hone_attempt_call *c, hone_attempt_result *r, hone_err *e);   // errors: HONE_E_INTERRUPTED, HONE_E_NOMEM
+
+// ---- client.c and queue.c share the client
+enum { HONE_LLM_MAX_MODELS = 16 };
+typedef struct hone_endpoint {
+    hone_llm_spec spec;   // of a replayed model only the name counts
+    char *key;
+    bool has_price, closed, old_tokens_key;
+    hone_llm_price price;
+    char why[512];
+} hone_endpoint;
+typedef struct hone_counted { char what[HONE_HASH_HEX]; unsigned n; } hone_counted;
+struct hone_llm {
+    hone_llm_config c;
+    hone_llm_limits limits;
+    hone_llm_settings settings;
+    hone_clock clock;
+    hone_rng rng;
+    hone_endpoint v[HONE_LLM_MAX_MODELS];
+    size_t n;
+    bool has_recording;
+    hone_recording recording;
+    HONE_VEC(hone_counted) asked;   // how often the same request was made; per tag for sets written by hand
+    double not_before_s;            // a rate limit's window opens then
+    // while asking
+    const char *asking;
+    double asked_s;
+    unsigned attempt;
+    volatile int halt;              // what a transfer looks at: the caller's interrupt, or quit
+    atomic_int quit;
+    // queue.c
+    pthread_mutex_t lock;           // of the totals, of closed endpoints and of the queue; never held during a request
+    hone_llm_totals totals;
+    struct hone_queue *queue;       // NULL: nothing was posted
+};
+hone_code hone_client_key(hone_llm *l, size_t model, const hone_llm_request *q, hone_llm_reply *r, hone_err *e);   // into r->key
+hone_code hone_client_find(hone_llm *l, const hone_llm_request *q, hone_llm_reply *r, bool *found, hone_err *e);   // what is recorded under r->key
+bool hone_client_over(hone_llm *l, size_t model, hone_llm_request *q, hone_llm_reply *r);   // over budget: closes the model
+hone_code hone_client_close(hone_endpoint *x, hone_llm_reply *r, const char *why);
+hone_code hone_client_send(hone_llm *l, size_t model, hone_llm_request *q, hone_llm_reply *r, hone_err *e);        // over the wire
+void hone_client_count(hone_llm *l, const hone_llm_reply *r);
+void hone_queue_free(hone_llm *l);
 #endif

@@ -1,5 +1,6 @@
 // llm: asks language models. One request at a time goes to an endpoint (providers.def) and comes back as text, with its tokens and its money counted
 // against budgets; it is retried where that helps, cancelled within a second, and kept as a file, so that a run can be repeated without network.
+// The caller waits (hone_llm_ask) or goes on and looks later (hone_llm_post, hone_llm_take).
 // It knows nothing of kernels, and nothing of evaluation knows it. See docs/models.md.
 #ifndef HONE_LLM_H
 #define HONE_LLM_H
@@ -43,7 +44,9 @@ typedef struct hone_llm_reply {
     double cost;            // of all attempts, in the price table's currency
     unsigned attempts;      // requests sent; 0 when replayed
     bool replayed;          // from a file
+    bool sent;              // replayed: a request was sent at the time
     char key[HONE_HASH_HEX];
+    uint64_t asked, joined, reopens;   // as kept with the exchange (hone_llm_post, hone_llm_take, hone_llm_reopen); 0: not there
 } hone_llm_reply;
 void hone_llm_reply_free(hone_llm_reply *r);
 
@@ -81,7 +84,7 @@ typedef struct hone_llm_config {
     void (*sleep)(void *self, double s);   // NULL: really
     void *sleep_self;
     const volatile int *interrupt;         // non-zero: stop within a second; may be NULL
-    void (*progress)(void *self, const hone_llm_progress *p);
+    void (*progress)(void *self, const hone_llm_progress *p);   // from the thread that waits for the endpoint
     void *progress_self;
 } hone_llm_config;
 
@@ -91,8 +94,28 @@ hone_code hone_llm_open(const hone_llm_config *c, hone_llm **out, hone_err *e);
 void hone_llm_close(hone_llm *l);
 size_t hone_llm_count(const hone_llm *l);
 const char *hone_llm_name(const hone_llm *l, size_t model);   // "provider:name", without address
+bool hone_llm_replays(const hone_llm *l);                     // "replay:DIR": there is no endpoint
 // Asks and waits. A request that came to nothing is a success with r->end saying so. errors: HONE_E_INTERRUPTED, HONE_E_NOMEM, HONE_E_IO (cannot keep it).
 hone_code hone_llm_ask(hone_llm *l, size_t model, const hone_llm_request *q, hone_llm_reply *r, hone_err *e);
+
+// ---- without waiting
+// `at` counts the caller's steps, from 1. What is posted is sent by a thread of its own, one request after another in the order posted; the answer is the
+// caller's when it takes it, and the step at which it did so is kept with the exchange, so that a run that is repeated gets it at the same step, however
+// fast the answer came. That step is never the one at which it was posted, unless the answer was recorded without steps. threads: post, take, reopen and finish belong to one thread.
+typedef enum hone_llm_phase {
+    HONE_LLM_REPEATING,   // the caller repeats what it did in an earlier sitting: an answer comes only at the step that was kept
+    HONE_LLM_LIVE,        // an answer comes at the next step, once it is there
+    HONE_LLM_IDLE         // live, and the caller has nothing else to do
+} hone_llm_phase;
+// errors: as hone_llm_ask.
+hone_code hone_llm_post(hone_llm *l, size_t model, const hone_llm_request *q, uint64_t at, uint64_t *ticket, hone_err *e);
+// *ready false: not yet (r is empty then). Once it is true the ticket is gone, and the caller owns r. Recordings without steps answer at once.
+// errors: as hone_llm_ask.
+hone_code hone_llm_take(hone_llm *l, uint64_t ticket, uint64_t at, hone_llm_phase phase, hone_llm_reply *r, bool *ready, hone_err *e);
+// The model closed by the recorded reply `key` is asked again from step `at` on; kept with the exchange.
+hone_code hone_llm_reopen(hone_llm *l, const char *key, uint64_t at, hone_err *e);
+// Nothing more will be taken. What was not sent yet is dropped; the request under way is cancelled, or waited for (its tokens are paid for) and kept.
+void hone_llm_finish(hone_llm *l, bool cancel);
 
 typedef struct hone_llm_totals {   // over the run: what was replayed counts as when it was asked
     unsigned requests, failed, replayed, attempts;

@@ -28,13 +28,14 @@ typedef struct hone_writer_config {
 } hone_writer_config;
 hone_code hone_writer_new(const hone_writer_config *c, hone_writer **out, hone_err *e);
 void hone_writer_free(hone_writer *w);
-bool hone_writer_open(const hone_writer *w);   // some model still answers
+bool hone_writer_open(const hone_writer *w);      // some model still answers
+bool hone_writer_waits(const hone_writer *w);     // some question is not answered yet
 
 typedef struct hone_writer_note {   // one question and what became of it
     const char *model, *move, *style, *exemplars;
     char key[HONE_HASH_HEX];
     // "improved", "passed", a finding's kind, or why there is no candidate: "reply.none", "reply.cut", "reply.no-block", "reply.many-blocks", "reply.too-large",
-    // "task.syntax", "static.contract", "not-new" (known already, or cannot be launched), "not-evaluated", "closed"
+    // "task.syntax", "static.contract", "not-new" (known already, or cannot be launched), "reply.repeats" (hardly differs from a known one), "not-evaluated", "closed"
     char outcome[64];
     char detail[240];
     bool has_candidate;
@@ -47,6 +48,9 @@ size_t hone_writer_notes(const hone_writer *w, const hone_writer_note **out);
 // Gives notes the outcomes that are known; `generation` above all asked ones settles the rest.
 hone_code hone_writer_settle(hone_writer *w, const hone_candidate *const *history, size_t n, uint64_t generation, hone_err *e);
 const hone_prompts *hone_writer_prompts(const hone_writer *w);
+
+// The one fenced block of a reply, in *file (points into text). Otherwise *why is its name ("reply.no-block" …) and *words a sentence.
+bool hone_reply_file(const char *text, size_t len, hone_span *file, const char **why, const char **words);
 
 extern const hone_proposer hone_proposer_llm;
 extern const hone_proposer *const hone_proposers_with_model[];   // llm, then hone_proposers

@@ -1,7 +1,8 @@
-// propose/llm, inside. llm.c asks and learns; llm_prompt.c renders templates; llm_words.c puts candidates, facts and findings into words; llm_pick.c chooses
-// exemplars; llm_reply.c takes the file out of a reply.
+// propose/llm, inside. llm.c is the proposer and learns; llm_ask.c puts questions and takes answers; llm_prompt.c renders templates; llm_words.c puts candidates, facts and findings into words; llm_pick.c chooses
+// exemplars; llm_reply.c takes the file out of a reply; llm_novel.c finds repeated ones.
 #ifndef HONE_PROPOSE_LLM_INTERNAL_H
 #define HONE_PROPOSE_LLM_INTERNAL_H
+#include "learn/bandit.h"
 #include "propose/llm.h"
 
 enum { HONE_PROMPT_MAX = 512 << 10, HONE_SHOWN_MAX = 48 << 10 /* bytes of one text shown */, HONE_REPLY_FILE_MAX = 256 << 10, HONE_EXEMPLARS_MAX = 4 };
@@ -27,7 +28,74 @@ extern const char *const hone_exemplar_names[HONE_EXEMPLARS_COUNT];
 // Up to HONE_EXEMPLARS_MAX candidates of distinct texts, worst to best.
 hone_code hone_pick_exemplars(const hone_context *ctx, const hone_candidate *baseline, hone_exemplars policy, const hone_candidate **out, size_t *n, hone_err *e);
 
-// ---- llm_reply.c
-// The one fenced block of a reply, in *file (points into text). Otherwise *why is its name ("reply.no-block" …) and *words a sentence.
-bool hone_reply_file(const char *text, size_t len, hone_span *file, const char **why, const char **words);
+// ---- llm.c, llm_ask.c: the writer
+enum {
+    HONE_MAX_ASKS = 8,        // questions per generation
+    HONE_MAX_PENDING = 4,     // questions that wait for their answers: newer ones would show what is known better
+    HONE_MAX_USELESS = 12,    // in a row, over all models: then no more are asked
+    HONE_MAX_REPAIRS = 2,     // turns for one refused candidate and its repairs
+    HONE_MAX_ARMS = 256
+};
+enum { HONE_MOVE_WRITE, HONE_MOVE_REPAIR, HONE_MOVE_CROSS };
+extern const char *const hone_llm_moves[];   // NULL-terminated
+
+typedef struct hone_asked {
+    char *text;   // of the candidate; NULL: none came of it
+    size_t len, arm;
+    uint64_t generation;   // in which it was answered
+    double parent_cost;
+    unsigned repairs;   // turns that led here
+    bool settled, repaired;
+    const hone_candidate *failed;   // when it was refused: for a repair
+} hone_asked;
+typedef struct hone_arm { size_t model, style; hone_exemplars policy; } hone_arm;
+typedef struct hone_pending {   // a question under way
+    uint64_t ticket;
+    size_t arm;
+    int move;
+    unsigned repairs;
+    const hone_candidate *parent, *second;
+    char *prompt;      // own
+    bool last;         // asked for the second time
+} hone_pending;
+typedef struct hone_closed { bool is, replayed; uint64_t reopens; char key[HONE_HASH_HEX]; } hone_closed;
+struct hone_writer {
+    hone_writer_config c;
+    double flops, bytes;
+    hone_arm arms[HONE_MAX_ARMS];
+    size_t n_arms;
+    hone_bandit *bandit;
+    hone_reward_scale scale;
+    hone_closed *closed;   // per model
+    HONE_VEC(hone_asked) asked;
+    HONE_VEC(hone_writer_note) notes;   // beside asked, one each
+    HONE_VEC(hone_pending) pending;     // in the order posted
+    struct hone_prints *prints;         // llm_novel.c; NULL: not needed yet
+    size_t seen;                        // of the history
+    uint64_t generation;
+    unsigned asks, useless;             // in this generation; in a row
+    double cost_sum;
+    size_t n_costs;
+};
+typedef struct hone_asking {   // one question
+    hone_writer *w;
+    const hone_context *ctx;
+    const hone_candidate *parent, *second;   // second: crossover
+    int move;
+    size_t arm;
+    unsigned repairs;
+    const char *prompt;
+} hone_asking;
+hone_code hone_asking_prompt(hone_asking *q, hone_err *e);   // fills q->prompt
+// Asks. *got 1: the answer was there at once and is a candidate; 0 with *deferred: it comes later (hone_asking_collect).
+hone_code hone_asking_put(hone_asking *q, hone_proposal *out, size_t *got, bool *deferred, hone_err *e);
+// The next answer that is there. *got false: none; out->text NULL: one that came to nothing.
+hone_code hone_asking_collect(hone_writer *w, const hone_context *ctx, hone_proposal *out, bool *got, hone_err *e);
+hone_code hone_asking_abandon(hone_writer *w, hone_err *e);   // the run ends: a note for every question under way
+
+// ---- llm_novel.c
+// A candidate that passed and that the text repeats, or NULL; *share: of their shingles that are in both.
+hone_code hone_novel_check(hone_writer *w, const hone_context *ctx, const char *text, size_t len, const hone_candidate **like, double *share, hone_err *e);
+void hone_prints_free(struct hone_prints *p);
+
 #endif

@@ -30,7 +30,7 @@ static hone_code propose_nothing(const hone_context *ctx, const hone_candidate *
     *got = 0;
     return HONE_OK;
 }
-const hone_proposer hone_proposer_manual = {HONE_INBOX_PROPOSER, manual_moves, propose_nothing, NULL, false};
+const hone_proposer hone_proposer_manual = {.name = HONE_INBOX_PROPOSER, .moves = manual_moves, .propose = propose_nothing};
 
 static hone_code nomem(hone_err *e) { return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for candidates from files"); }
 

@@ -37,6 +37,8 @@ typedef struct hone_context {
     struct hone_tune_cache *tune_cache;  // parsed tuning spaces, so that asking again is cheap (propose/tune.h); NULL: none
     struct hone_writer *writer;          // the state of the proposer "llm" (propose/llm.h); NULL: there is no model
     uint64_t generation;
+    unsigned pace;                       // hone_pace (propose/model.h): whether an earlier sitting is repeated, or nothing else is left to try
+    bool *deferred;                      // set by a proposer whose candidates come later (collect); may be NULL
 } hone_context;
 
 typedef struct hone_proposal {
@@ -51,6 +53,9 @@ typedef struct hone_proposer {
     hone_code (*propose)(const hone_context *ctx, const hone_candidate *parent, const char *move, size_t n, hone_proposal *out, size_t *got, hone_err *e);
     // Whether a move can apply to this parent at all (cheap); NULL: always.
     bool (*applies)(const hone_context *ctx, const hone_candidate *parent, const char *move);
+    // The next candidate that was asked for in an earlier generation and is there now. *got false: none. out->text NULL: one that came to nothing, with its
+    // move and parents. NULL: this proposer never defers.
+    hone_code (*collect)(const hone_context *ctx, hone_proposal *out, bool *got, hone_err *e);
     bool fresh;   // what applies says changes while the parent does not, and a parent may be asked about again and again
 } hone_proposer;
 extern const hone_proposer hone_proposer_tune, hone_proposer_rewrite;

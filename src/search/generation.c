@@ -146,6 +146,8 @@ static hone_code try_arm(builder *b, entry *parent, int a, size_t want, size_t b
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory in the search");
     const search_arm *m = &b->s->arms[a];
     hone_err why = {0};
+    bool deferred = false;
+    b->ctx.deferred = &deferred;
     hone_code c = m->proposer->propose(&b->ctx, &parent->cand, m->move, ask, p, &got, &why);
     if (c == HONE_E_NOMEM || c == HONE_E_INTERNAL || c == HONE_E_INTERRUPTED || c == HONE_E_IO)
         return hone_fail(e, c, why.sub, "%s", why.msg);
@@ -157,8 +159,50 @@ static hone_code try_arm(builder *b, entry *parent, int a, size_t want, size_t b
         parent->fruitless[a] = 0;
         return HONE_OK;
     }
+    if (deferred)
+        return HONE_OK;   // its worth shows when it comes
     parent->fruitless[a]++;
     return hone_bandit_update(b->s->bandit, context, (size_t)a, 0, invalid ? 0.3 : 0.1, e);
+}
+
+// ---- what was asked for earlier
+
+static int arm_of(const search *s, const hone_proposer *p, const char *move) {
+    for (size_t a = 0; a < s->n_arms; a++)
+        if (s->arms[a].proposer == p && !strcmp(s->arms[a].move, move))
+            return (int)a;
+    return -1;
+}
+
+static hone_code take_deferred(builder *b, const hone_proposer *from, const hone_proposal *p, hone_err *e) {
+    int a = arm_of(b->s, from, p->move);
+    entry *parent = b->s->entries.v[p->parents[0]->id];
+    const char *context = context_of(b->s, parent, b->ctx.phase);
+    size_t added = 0;
+    bool invalid = false;
+    if (!context)
+        return hone_fail(e, HONE_E_NOMEM, 0, "out of memory in the search");
+    HONE_TRY(admit_all(b, parent, a, context, p, p->text ? 1 : 0, 1, &added, &invalid, e));
+    if (added)
+        return HONE_OK;
+    parent->fruitless[a]++;
+    return hone_bandit_update(b->s->bandit, context, (size_t)a, 0, invalid ? 0.3 : 0.1, e);
+}
+
+// Candidates that proposers deferred in earlier generations and that are there now take places before new ones are asked for.
+static hone_code collect(builder *b, size_t batch, bool *any, hone_err *e) {
+    for (size_t a = 0; a < b->s->n_arms && b->s->n_population; a++) {
+        const hone_proposer *p = b->s->arms[a].proposer;
+        bool got = p->collect && (a == 0 || b->s->arms[a - 1].proposer != p);
+        while (got && b->g->n < batch) {
+            hone_proposal x;
+            HONE_TRY(p->collect(&b->ctx, &x, &got, e));
+            *any |= got;
+            if (got)
+                HONE_TRY(take_deferred(b, p, &x, e));
+        }
+    }
+    return HONE_OK;
 }
 
 static hone_code one_try(builder *b, size_t batch, hone_err *e) {
@@ -184,19 +228,17 @@ static int find_tune_arm(const search *s) {
     return -1;
 }
 
-hone_code hone_generation_build(search *s, generation *g, hone_err *e) {
-    *g = (generation){0};
-    size_t batch = s->c->batch ? s->c->batch : HONE_SEARCH_BATCH;
-    if (batch > HONE_SEARCH_MAX_BATCH)
-        batch = HONE_SEARCH_MAX_BATCH;
-    s->generation++;
-    hone_arena *arena = hone_arena_new((size_t)256 << 20);
+static hone_pace pace_of(const search *s, const generation *g) {
+    return s->idle ? HONE_PACE_IDLE : s->next_id + g->n < s->rows.n ? HONE_PACE_REPEATING : HONE_PACE_LIVE;
+}
+
+static hone_code build(search *s, generation *g, hone_arena *arena, size_t batch, hone_err *e) {
+    bool came = false;
     builder b = {.s = s, .g = g, .tune_arm = find_tune_arm(s)};
-    b.eligible = arena ? hone_arena_array(arena, s->n_arms + 1, sizeof(bool)) : NULL;
-    if (!b.eligible) {
-        hone_arena_free(arena);
+    b.eligible = hone_arena_array(arena, s->n_arms + 1, sizeof(bool));
+    if (!b.eligible)
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory in the search");
-    }
+    s->generation++;
     hone_rng_init(&b.rng, s->c->seed, 0x5ea4c40000000000u + s->generation);
     for (size_t i = 0; i < s->n_population; i++)
         b.population[i] = &s->population[i]->cand;
@@ -210,11 +252,30 @@ hone_code hone_generation_build(search *s, generation *g, hone_err *e) {
                            .n_history = s->history.n,
                            .tune_cache = s->tune_cache,
                            .writer = s->c->writer,
-                           .generation = s->generation};
-    hone_code c = hone_inbox_fill(s, g, arena, &b.ctx, batch, e);
-    for (size_t attempt = 0; c == HONE_OK && attempt < 16 * batch && g->n < batch && s->n_population; attempt++)
-        c = one_try(&b, batch, e);
+                           .generation = s->generation,
+                           .pace = pace_of(s, g)};
+    HONE_TRY(hone_inbox_fill(s, g, arena, &b.ctx, batch, e));
+    HONE_TRY(collect(&b, batch, &came, e));
+    if (s->idle && g->n == 0) {   // with nothing taken, as if it had not been tried: how often that is depends on time
+        s->generation -= !came;
+        return HONE_OK;
+    }
+    for (size_t attempt = 0; attempt < 16 * batch && g->n < batch && s->n_population; attempt++)
+        HONE_TRY(one_try(&b, batch, e));
+    return HONE_OK;
+}
+
+hone_code hone_generation_build(search *s, generation *g, hone_err *e) {
+    *g = (generation){0};
+    size_t batch = s->c->batch ? s->c->batch : HONE_SEARCH_BATCH;
+    if (batch > HONE_SEARCH_MAX_BATCH)
+        batch = HONE_SEARCH_MAX_BATCH;
+    hone_arena *arena = hone_arena_new((size_t)256 << 20);
+    if (!arena)
+        return hone_fail(e, HONE_E_NOMEM, 0, "out of memory in the search");
+    hone_code c = build(s, g, arena, batch, e);
     hone_arena_free(arena);
     s->barren = g->n ? 0 : s->barren + 1;
+    s->idle = s->idle && g->n == 0;
     return c;
 }

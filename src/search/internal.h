@@ -121,6 +121,7 @@ typedef struct search {
     bool confirming;
     const entry *newest;
     unsigned in_flight;
+    bool idle;   // nothing is evaluated and nothing new was found: only the inbox and answers under way can change that
     hone_stop stop;
     bool stopped;
 } search;

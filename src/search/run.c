@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 bool hone_search_interrupted(const search *s) { return s->c->interrupt && *s->c->interrupt; }
 double hone_search_elapsed(const search *s) { return s->earlier_s + hone_now_s(&s->clock) - s->started_s; }
@@ -473,7 +474,7 @@ static hone_code fill_window(search *s, generation *g, bool *idle, hone_err *e) 
         s->next_id = s->entries.n + g->n - g->n_applied;
         HONE_TRY(hone_generation_build(s, &next, e));
         if (next.n == 0 && g->n == g->n_applied && s->barren >= HONE_SEARCH_EXHAUSTED) {
-            *idle = true;
+            *idle = s->idle = true;
             return HONE_OK;
         }
         HONE_TRY(append(s, g, &next, e));
@@ -483,10 +484,20 @@ static hone_code fill_window(search *s, generation *g, bool *idle, hone_err *e) 
     return HONE_OK;
 }
 
+// With nothing else to try, an answer that was asked for is waited for.
+static bool writer_wait(search *s) {
+    struct timespec nap = {0, 50 * 1000 * 1000};
+    if (!s->c->writer || !hone_writer_waits(s->c->writer))
+        return false;
+    hone_search_tell(s, false);
+    nanosleep(&nap, NULL);
+    return true;
+}
+
 static hone_code one_round(search *s, generation *g, hone_err *e) {
     bool idle;
     HONE_TRY(fill_window(s, g, &idle, e));
-    if (idle && hone_inbox_wait(s)) {
+    if (idle && (writer_wait(s) || hone_inbox_wait(s))) {
         budget_spent(s);
         return hone_search_interrupted(s) ? HONE_E_INTERRUPTED : HONE_OK;
     }

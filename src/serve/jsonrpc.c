@@ -83,15 +83,17 @@ static void classify(hone_rpc *m) {
     m->params = json_is_object(params) ? params : NULL;
 }
 
-void hone_rpc_parse(const char *text, size_t n, hone_rpc *out) {
-    *out = (hone_rpc){.root = json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL)};
+void hone_rpc_take(json_t *stolen, hone_rpc *out) {
+    *out = (hone_rpc){.root = stolen};
     if (!out->root)
         bad(out, HONE_RPC_PARSE, "the line is no JSON");
     else if (!json_is_object(out->root))
-        bad(out, HONE_RPC_INVALID, json_is_array(out->root) ? "batches are not taken" : "a message is an object");
+        bad(out, HONE_RPC_INVALID, "a message is an object");
     else
         classify(out);
 }
+
+void hone_rpc_parse(const char *text, size_t n, hone_rpc *out) { hone_rpc_take(json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL), out); }
 
 void hone_rpc_free(hone_rpc *m) {
     json_decref(m->root);

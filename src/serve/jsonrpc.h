@@ -26,7 +26,9 @@ typedef struct hone_rpc {
     json_t *params;              // object, or NULL
     int code; const char *why;   // of a bad message
 } hone_rpc;
+// One message. An array is a bad one here, with the array as its root: whether several are taken at once is the caller's to say.
 void hone_rpc_parse(const char *text, size_t n, hone_rpc *out);
+void hone_rpc_take(json_t *stolen, hone_rpc *out);   // of a value; NULL: it was none
 void hone_rpc_free(hone_rpc *m);
 // New references; what is passed as stolen is taken in every case. id NULL: null. data may be NULL.
 json_t *hone_rpc_result(const json_t *id, json_t *stolen);

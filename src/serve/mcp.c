@@ -22,6 +22,10 @@ static const char instructions[] =
 // ---- sending
 
 void mcp_send(mcp *m, json_t *stolen) {
+    if (m->batch && stolen) {
+        mcp_batch_add(m->batch, stolen);
+        return;
+    }
     char *text = stolen ? json_dumps(stolen, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
     json_decref(stolen);
     size_t n = text ? strlen(text) : 0;
@@ -79,7 +83,8 @@ static void send_tool_error(mcp *m, const json_t *id, bool modern, const hone_er
 
 // ---- calls
 
-static void end_call(mcp_call *c) {
+static void end_call(mcp *m, mcp_call *c) {
+    mcp_batch *b = c->batch;
     if (c->has_child)
         mcp_child_free(&c->child);
     for (size_t i = 0; i < HONE_COUNT(c->files); i++)
@@ -88,6 +93,10 @@ static void end_call(mcp_call *c) {
     json_decref(c->id);
     json_decref(c->token);
     *c = (mcp_call){0};
+    if (b && !m->batch)   // otherwise its messages are still being taken
+        mcp_batch_release(m, b);
+    else if (b)
+        b->open--;
 }
 
 static void answer_command(mcp *m, mcp_call *c) {
@@ -139,11 +148,13 @@ static void serve_calls(mcp *m, double now) {
             tell_progress(m, c, now);
             continue;
         }
+        m->batch = c->batch;
         if (!c->cancelled && c->has_child)
             answer_command(m, c);
         else if (!c->cancelled)
             send_tool_result(m, c->id, c->modern, mcp_wait_json(c), false);
-        end_call(c);
+        m->batch = NULL;
+        end_call(m, c);
     }
 }
 
@@ -184,7 +195,9 @@ static void call_tool(mcp *m, const hone_rpc *r, bool modern) {
         json_decref(none);
         return;
     }
-    *c = (mcp_call){.used = true, .modern = modern, .tool = tool, .id = json_incref((json_t *)(uintptr_t)r->id), .from = hone_now_s(&m->clock)};
+    *c = (mcp_call){.used = true, .modern = modern, .tool = tool, .id = json_incref((json_t *)(uintptr_t)r->id), .from = hone_now_s(&m->clock), .batch = m->batch};
+    if (c->batch)
+        c->batch->open++;
     c->token = json_is_string(token) || json_is_integer(token) ? json_incref((json_t *)(uintptr_t)token) : NULL;
     hone_code code = begin_call(m, c, args ? args : none, &now, &e);
     json_decref(none);
@@ -193,7 +206,7 @@ static void call_tool(mcp *m, const hone_rpc *r, bool modern) {
     else if (now)
         send_tool_result(m, c->id, modern, now, false);
     if (code != HONE_OK || now)
-        end_call(c);
+        end_call(m, c);
 }
 
 static void cancel(mcp *m, const hone_rpc *r) {
@@ -221,7 +234,7 @@ static void hello(mcp *m, const hone_rpc *r) {
     for (size_t i = 0; i < HONE_COUNT(old_versions); i++)
         if (!strcmp(asked, old_versions[i]))
             version = old_versions[i];
-    m->initialized = true;
+    m->version = version;
     mcp_send(m, hone_rpc_result(r->id, json_pack("{s:s, s:o, s:o, s:s}", "protocolVersion", version, "capabilities", capabilities(), "serverInfo", server_info(),
                                                  "instructions", instructions)));
 }
@@ -272,7 +285,7 @@ static void answer_old(mcp *m, const hone_rpc *r) {
         mcp_send(m, hone_rpc_result(r->id, json_object()));
     else if (!known)
         mcp_send(m, hone_rpc_error(r->id, HONE_RPC_NO_METHOD, "there is no such method", NULL));
-    else if (!m->initialized)
+    else if (!m->version)
         mcp_send(m, hone_rpc_error(r->id, HONE_RPC_PARAMS, "a request carries _meta[\"" META_VERSION "\"], or comes after initialize", NULL));
     else if (!strcmp(r->method, "tools/list"))
         list_tools(m, r, false);
@@ -280,21 +293,36 @@ static void answer_old(mcp *m, const hone_rpc *r) {
         call_tool(m, r, false);
 }
 
+static void take_one(mcp *m, hone_rpc *r) {
+    const json_t *meta = json_object_get(r->params, "_meta");
+    if (r->kind == HONE_RPC_BAD)
+        mcp_send(m, hone_rpc_error(r->id, r->code, r->why, NULL));
+    else if (r->kind == HONE_RPC_NOTIFICATION && !strcmp(r->method, "notifications/cancelled"))
+        cancel(m, r);
+    else if (r->kind == HONE_RPC_REQUEST && json_object_get(meta, META_VERSION))
+        answer_modern(m, r, meta);
+    else if (r->kind == HONE_RPC_REQUEST)
+        answer_old(m, r);
+    hone_rpc_free(r);   // other notifications, and responses to what was never asked, are ignored
+}
+
+void mcp_take_message(mcp *m, json_t *stolen) {
+    hone_rpc r;
+    hone_rpc_take(stolen, &r);
+    take_one(m, &r);
+}
+
 static void take_line(mcp *m, hone_span line) {
     hone_rpc r;
     if (line.n == 0)
         return;
     hone_rpc_parse(line.s, line.n, &r);
-    const json_t *meta = json_object_get(r.params, "_meta");
-    if (r.kind == HONE_RPC_BAD)
-        mcp_send(m, hone_rpc_error(r.id, r.code, r.why, NULL));
-    else if (r.kind == HONE_RPC_NOTIFICATION && !strcmp(r.method, "notifications/cancelled"))
-        cancel(m, &r);
-    else if (r.kind == HONE_RPC_REQUEST && json_object_get(meta, META_VERSION))
-        answer_modern(m, &r, meta);
-    else if (r.kind == HONE_RPC_REQUEST)
-        answer_old(m, &r);
-    hone_rpc_free(&r);   // other notifications, and responses to what was never asked, are ignored
+    if (json_is_array(r.root)) {
+        mcp_take_batch(m, r.root);
+        hone_rpc_free(&r);
+        return;
+    }
+    take_one(m, &r);
 }
 
 // ---- the loop
@@ -388,12 +416,14 @@ static void wind_up(mcp *m) {
     }
     for (size_t i = 0; i < MCP_MAX_CALLS; i++)
         if (m->calls[i].used)
-            end_call(&m->calls[i]);
+            end_call(m, &m->calls[i]);
     for (size_t i = 0; i < MCP_MAX_RUNS; i++) {
         mcp_child_free(&m->runs[i].child);
         json_decref(m->runs[i].progress);
         json_decref(m->runs[i].result);
     }
+    for (size_t i = 0; i < MCP_MAX_CALLS; i++)
+        mcp_batch_free(&m->batches[i]);
     mcp_scratch_remove(m);
 }
 

@@ -1,4 +1,5 @@
-// What the files of the MCP server share: mcp.c (loop, protocol), mcp_child.c (processes), mcp_tools.c (calls), mcp_runs.c (runs), mcp_paths.c.
+// What the files of the MCP server share: mcp.c (loop, protocol), mcp_child.c (processes), mcp_tools.c (calls), mcp_runs.c (runs), mcp_batch.c
+// (several messages at once), mcp_paths.c.
 #ifndef HONE_SERVE_MCP_INTERNAL_H
 #define HONE_SERVE_MCP_INTERNAL_H
 #include "serve/jsonrpc.h"
@@ -11,6 +12,7 @@ enum {
     MCP_MAX_TALK = 8192,             // of a command's stderr that is passed on
     MCP_MAX_TEXT = 4 << 20,          // of a candidate
     MCP_MAX_CALLS = 8,               // under way at a time
+    MCP_MAX_BATCH = 64,              // messages in a batch
     MCP_MAX_RUNS = 16,               // known
     MCP_MAX_GOING = 4,               // runs going on at a time
     MCP_MAX_ARGS = 96,
@@ -44,8 +46,13 @@ typedef struct mcp_run {
     bool used, cancelled;
     unsigned proposals;
 } mcp_run;
+typedef struct mcp_batch {
+    unsigned open;                   // what still works on it: its messages, and calls under way; 0: free
+    json_t *answers;
+} mcp_batch;
 typedef struct mcp_call {
     bool used, modern, cancelled;
+    mcp_batch *batch;                // its answer goes there; NULL: out
     json_t *id, *token;              // token: progress; NULL: none wanted
     const struct mcp_tool *tool;
     mcp_child child;
@@ -61,7 +68,8 @@ struct mcp {
     hone_clock clock;
     char root[MCP_PATH], program[MCP_PATH], scratch[MCP_PATH];
     hone_lines lines;
-    bool initialized;                // an old client said hello
+    const char *version;             // that an old client said hello in; NULL: none did
+    mcp_batch batches[MCP_MAX_CALLS], *batch;   // batch: what is sent now is for it
     bool gone;                       // stdout is closed
     mcp_call calls[MCP_MAX_CALLS];
     mcp_run runs[MCP_MAX_RUNS];
@@ -69,6 +77,13 @@ struct mcp {
     uint32_t salt;                   // in the names of runs: a folder may hold proposals of an earlier server
 };
 void mcp_send(mcp *m, json_t *stolen);
+void mcp_take_message(mcp *m, json_t *stolen);
+
+// ---- mcp_batch.c
+void mcp_take_batch(mcp *m, const json_t *list);
+void mcp_batch_add(mcp_batch *b, json_t *stolen);
+void mcp_batch_release(mcp *m, mcp_batch *b);   // one part of it is done; sends the answers after the last
+void mcp_batch_free(mcp_batch *b);
 
 // ---- mcp_paths.c
 // The absolute path of what an argument names, links resolved. errors: HONE_E_USAGE when it is missing or lies outside the root.

@@ -216,6 +216,8 @@ static bool bind_atom(const ptx_inst *in, vg_fs_inst *s) {
     const ptx_type t = (ptx_type)in->type[0];
     s->bytes = (uint8_t)ptx_type_bytes(t);
     s->pair = packed(t);
+    if (in->vec > 1)
+        return use(s, vg_fs_opaque);
     if (in->atom == PTX_ATOM_ADD && kind_of(t)) {
         s->kind = (uint8_t)kind_of(t);
         return use(s, vg_fs_atom);

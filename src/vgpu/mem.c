@@ -271,6 +271,8 @@ static void alloc_remove(vg_memory *m, const vg_alloc *a) {
     memmove(&m->allocs.v[i], &m->allocs.v[i + 1], (m->allocs.n - i) * sizeof a);
 }
 
+static size_t charged(const vg_alloc *a) { return a->kind == VG_ALLOC_RESERVED ? 0 : a->bytes; }
+
 static hone_code alloc_locked(vg_memory *m, vg_alloc *a, size_t align, hone_err *e) {
     size_t for_bits = a->kind == VG_ALLOC_MANAGED ? shadow_bytes(a->bytes) : 0;   // lies behind the data in the same addresses
     uint64_t base = take_addresses(m, a->bytes + for_bits, align, &a->range_end);
@@ -280,9 +282,9 @@ static hone_code alloc_locked(vg_memory *m, vg_alloc *a, size_t align, hone_err 
     a->id = ++m->next_id;
     snprintf(a->name, sizeof a->name, "allocation #%u", a->id);
     if (map_backing(a)) {
-        if (table_map(m, a)) {
+        if (a->kind == VG_ALLOC_RESERVED || table_map(m, a)) {
             if (alloc_insert(m, a)) {
-                m->used += a->bytes;
+                m->used += charged(a);
                 return HONE_OK;
             }
             table_set(m, a->base, round_up(a->base + a->bytes, PAGE), NULL);
@@ -294,7 +296,7 @@ static hone_code alloc_locked(vg_memory *m, vg_alloc *a, size_t align, hone_err 
 }
 
 static hone_code alloc_kind(vg_memory *m, size_t bytes, size_t align, uint32_t kind, void *host, vg_alloc **out, hone_err *e) {
-    if (kind != VG_ALLOC_HOST && (bytes > m->capacity || m->used > m->capacity - bytes))
+    if (kind != VG_ALLOC_HOST && kind != VG_ALLOC_RESERVED && (bytes > m->capacity || m->used > m->capacity - bytes))
         return alloc_nomem(m, bytes, e);
     vg_alloc *a = hone_calloc(1, sizeof *a);
     if (!a)
@@ -345,7 +347,7 @@ hone_code vg_memory_free(vg_memory *m, uint64_t base, hone_err *e) {
         return hone_fail(e, HONE_E_USAGE, 0, "cannot free 0x%llx: %s", (unsigned long long)base, a ? "it is free already" : "no allocation starts there");
     }
     table_set(m, a->base, round_up(a->base + (a->bytes ? a->bytes : 1), PAGE), NULL);
-    m->used -= a->bytes;
+    m->used -= charged(a);
     a->freed = true;
     unmap_backing(a);
     quarantine_push(m, a);
@@ -370,9 +372,59 @@ int vg_memory_free_heap(vg_memory *m, uint64_t base, size_t *bytes) {
 
 void vg_memory_set_layout(vg_memory *m, uint64_t layout_seed) { m->layout_seed = layout_seed; }
 
+// Of a reservation whose first byte is open: the others too?
+static bool all_open(const vg_memory *m, const vg_alloc *a, uint64_t addr, size_t bytes) {
+    for (uint64_t at = (addr | (REGION_BYTES - 1)) + 1; at < addr + bytes; at += REGION_BYTES)
+        if (vg_page_alloc(m, at) != a)
+            return false;
+    return true;
+}
+
 vg_alloc *vg_memory_find(const vg_memory *m, uint64_t addr, size_t bytes) {
     vg_alloc *a = vg_page_alloc(m, addr);
+    if (a && a->kind == VG_ALLOC_RESERVED && !all_open(m, a, addr, bytes))
+        return NULL;
     return a && addr >= a->base && addr - a->base <= a->bytes && bytes <= a->bytes - (addr - a->base) ? a : NULL;
+}
+
+// ---- reservations
+
+hone_code vg_memory_reserve(vg_memory *m, size_t bytes, size_t align, vg_alloc **out, hone_err *e) {
+    return alloc_kind(m, bytes, align > VG_MAP_BYTES ? align : VG_MAP_BYTES, VG_ALLOC_RESERVED, NULL, out, e);
+}
+
+bool vg_memory_map(vg_memory *m, vg_alloc *a, size_t at, size_t bytes, int fd, size_t file_at) {
+    (void)m;
+    return mmap(a->host + at, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, (off_t)file_at) != MAP_FAILED;
+}
+
+bool vg_memory_open(vg_memory *m, vg_alloc *a, size_t at, size_t bytes, bool open) {
+    pthread_mutex_lock(&m->lock);
+    bool ok = table_set(m, a->base + at, a->base + at + bytes, open ? a : NULL);
+    pthread_mutex_unlock(&m->lock);
+    return ok;
+}
+
+// Empty pages take its place, so that a stray access by a warp that was in the open part before does not end the process.
+void vg_memory_unmap(vg_memory *m, vg_alloc *a, size_t at, size_t bytes) {
+    vg_memory_open(m, a, at, bytes, false);
+    vg_init_forget(a, at, bytes);
+    if (mmap(a->host + at, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
+        madvise(a->host + at, bytes, MADV_DONTNEED);   // it keeps the old pages: nothing finds them
+}
+
+hone_code vg_memory_charge(vg_memory *m, size_t bytes, hone_err *e) {
+    pthread_mutex_lock(&m->lock);
+    bool fits = bytes <= m->capacity && m->used <= m->capacity - bytes;
+    m->used += fits ? bytes : 0;
+    pthread_mutex_unlock(&m->lock);
+    return fits ? HONE_OK : alloc_nomem(m, bytes, e);
+}
+
+void vg_memory_uncharge(vg_memory *m, size_t bytes) {
+    pthread_mutex_lock(&m->lock);
+    m->used -= bytes;
+    pthread_mutex_unlock(&m->lock);
 }
 
 static uint64_t distance(const vg_alloc *a, uint64_t addr) {

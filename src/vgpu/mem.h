@@ -33,7 +33,7 @@ typedef struct vg_alloc {
 } vg_alloc;
 
 typedef struct vg_memory vg_memory;
-enum { VG_ALLOC_DEVICE, VG_ALLOC_GLOBAL, VG_ALLOC_HOST, VG_ALLOC_MANAGED, VG_ALLOC_HEAP /* device-side malloc */ };
+enum { VG_ALLOC_DEVICE, VG_ALLOC_GLOBAL, VG_ALLOC_HOST, VG_ALLOC_MANAGED, VG_ALLOC_HEAP /* device-side malloc */, VG_ALLOC_RESERVED /* addresses: below */ };
 enum { VG_HEAP_FREED, VG_HEAP_TWICE, VG_HEAP_UNKNOWN };
 vg_memory *vg_memory_new(size_t capacity_bytes);                          // capacity: the modelled device's
 void vg_memory_free_all(vg_memory *m);
@@ -45,6 +45,15 @@ hone_code vg_memory_free(vg_memory *m, uint64_t base, hone_err *e);
 // Frees a block of the device heap while kernels run: VG_HEAP_*. Its bytes stay mapped, since another block may still look at them.
 int vg_memory_free_heap(vg_memory *m, uint64_t base, size_t *bytes);
 void vg_memory_set_layout(vg_memory *m, uint64_t layout_seed);
+// Virtual memory management: a reservation is one allocation of addresses whose pages are no memory until they are opened. What is behind them is a file, so
+// that several places can show the same bytes. All ranges are whole 2 MiB regions. at: offset in the reservation.
+enum { VG_MAP_BYTES = 1 << 21 };
+hone_code vg_memory_reserve(vg_memory *m, size_t bytes, size_t align, vg_alloc **out, hone_err *e);   // freed by vg_memory_free
+bool vg_memory_map(vg_memory *m, vg_alloc *a, size_t at, size_t bytes, int fd, size_t file_at);       // closed at first; false: the host refuses
+void vg_memory_unmap(vg_memory *m, vg_alloc *a, size_t at, size_t bytes);
+bool vg_memory_open(vg_memory *m, vg_alloc *a, size_t at, size_t bytes, bool open);                   // whether kernels and copies find it; false: out of memory
+hone_code vg_memory_charge(vg_memory *m, size_t bytes, hone_err *e);                                  // counts what is behind mappings. errors: HONE_E_NOMEM
+void vg_memory_uncharge(vg_memory *m, size_t bytes);
 // The live allocation that holds [addr, addr+bytes), or NULL. Lock-free for readers during launches.
 vg_alloc *vg_memory_find(const vg_memory *m, uint64_t addr, size_t bytes);
 // The nearest allocation, live or freed, for messages.

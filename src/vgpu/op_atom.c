@@ -217,6 +217,114 @@ VG_HANDLER(atom) {
     w->spins += failed || op->f == exch;
 }
 
+// ---- several elements, and 16 bytes at once
+
+// PTX ISA 9.7.13.4: the elements of a vector are updated one by one, each atomically; the address is aligned to the whole of them.
+enum { MAX_ELEMENTS = 8 };
+typedef struct wide_atom {               // vg_inst.imm points to it; the address row is vg_inst.a
+    uint32_t d[MAX_ELEMENTS], b[MAX_ELEMENTS], c;
+    int64_t offset;
+    uint8_t n, bytes;                    // bytes: of an element
+    bool returns, cas;
+} wide_atom;
+
+static uint8_t *find_wide(vg_warp *w, const vg_inst *in, unsigned lane, vg_where *where, uint64_t address, unsigned bytes, char kind) {
+    cursor k = {0};
+    if (*where == VG_IN_GENERIC) {
+        *where = vg_where_of(address);
+        address = *where == VG_IN_SHARED ? address - VG_SHARED_WINDOW : *where == VG_IN_GLOBAL ? address : address & (VG_WINDOW_BYTES - 1);
+    }
+    return *where == VG_IN_SHARED   ? find_shared(w, in, lane, address, bytes, kind)
+           : *where == VG_IN_GLOBAL ? find_global(w, in, lane, address, bytes, kind, &k)
+                                    : vg_lane_access(w, in, lane, *where, address, bytes, kind);
+}
+
+static uint32_t wide_addresses(vg_warp *w, const vg_inst *in, uint32_t mask, const wide_atom *o, uint64_t address[VG_LANES]) {
+    const vg_where where = (vg_where)((in->aux2 >> A_WHERE_SHIFT) & A_WHERE);
+    uint32_t shared = 0;
+    for (uint32_t m = mask; m; m &= m - 1) {   // all of them first: a destination may be the address row
+        const unsigned lane = (unsigned)__builtin_ctz(m);
+        address[lane] = (in->aux2 & A_WIDE ? vg_u64(w, in->a)[lane] : vg_u32(w, in->a)[lane]) + (uint64_t)o->offset;
+        shared |= (uint32_t)(where == VG_IN_SHARED || (where == VG_IN_GENERIC && vg_where_of(address[lane]) == VG_IN_SHARED)) << lane;
+    }
+    if (w->count)
+        count_atomic(w, in, address, mask, (unsigned)o->n * o->bytes, shared);
+    return shared;
+}
+
+VG_HANDLER(atom_vector) {
+    const wide_atom *o = (const wide_atom *)(uintptr_t)in->imm;
+    const operation *op = &operations[in->aux];
+    uint64_t address[VG_LANES];
+    wide_addresses(w, in, mask, o, address);
+    for (uint32_t m = mask; m; m &= m - 1) {
+        const unsigned lane = (unsigned)__builtin_ctz(m);
+        vg_where where = (vg_where)((in->aux2 >> A_WHERE_SHIFT) & A_WHERE);
+        uint64_t v[MAX_ELEMENTS];
+        uint8_t *p = find_wide(w, in, lane, &where, address[lane], (unsigned)o->n * o->bytes, 'a');
+        for (unsigned i = 0; i < o->n; i++)   // before a destination is written, which may be one of them
+            v[i] = operand(w, o->b[i], lane, o->bytes);
+        update f = op->f == add_f32 && where == VG_IN_GLOBAL ? add_f32_ftz : op->f;
+        for (unsigned i = 0; p && i < o->n; i++) {
+            uint8_t *at = p + i * o->bytes;
+            uint64_t old = where == VG_IN_GLOBAL ? update_atomic(at, o->bytes, f, v[i], 0) : update_plain(at, o->bytes, f, v[i], 0);
+            if (o->returns)
+                put(w, o->d[i], lane, o->bytes, old);
+        }
+    }
+}
+
+typedef unsigned __int128 u128;
+
+// The value before; a new one is stored when that was `want`.
+static u128 swap16(uint8_t *p, u128 want, u128 new) {
+#ifdef __x86_64__
+    uint64_t lo = (uint64_t)want, hi = (uint64_t)(want >> 64);
+    __asm__ volatile("lock cmpxchg16b %0" : "+m"(*(u128 *)(void *)p), "+a"(lo), "+d"(hi) : "b"((uint64_t)new), "c"((uint64_t)(new >> 64)) : "cc");
+    return (u128)hi << 64 | lo;
+#else
+    __atomic_compare_exchange_n((u128 *)(void *)p, &want, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    return want;
+#endif
+}
+
+static u128 update16(uint8_t *p, bool cas, u128 b, u128 c) {
+    if (cas)
+        return swap16(p, b, c);
+    u128 seen = 0, old;
+    while ((old = swap16(p, seen, b)) != seen)
+        seen = old;
+    return old;
+}
+
+VG_HANDLER(atom_b128) {
+    const wide_atom *o = (const wide_atom *)(uintptr_t)in->imm;
+    uint64_t address[VG_LANES];
+    bool waits = !o->cas;
+    wide_addresses(w, in, mask, o, address);
+    for (uint32_t m = mask; m; m &= m - 1) {
+        const unsigned lane = (unsigned)__builtin_ctz(m);
+        vg_where where = (vg_where)((in->aux2 >> A_WHERE_SHIFT) & A_WHERE);
+        u128 b, c = 0, old;
+        uint8_t *p = find_wide(w, in, lane, &where, address[lane], 16, o->cas ? 'a' : 's');
+        if (!p)
+            continue;
+        memcpy(&b, w->file + o->b[0] + 16 * lane, 16);
+        if (o->cas)
+            memcpy(&c, w->file + o->c + 16 * lane, 16);
+        if (where == VG_IN_GLOBAL) {
+            old = update16(p, o->cas, b, c);
+        } else {
+            memcpy(&old, p, 16);
+            memcpy(p, !o->cas ? &b : old == b ? &c : &old, 16);
+        }
+        waits |= o->cas && old != b;
+        if (o->returns)
+            memcpy(w->file + o->d[0] + 16 * lane, &old, 16);
+    }
+    w->spins += waits;
+}
+
 VG_HANDLER(fence) {
     if (w->block->race)
         vg_race_fence(w, mask, in->src && in->src->scope == PTX_CTA);
@@ -255,14 +363,45 @@ static bool bind_operation(const ptx_inst *in, vg_inst *out) {
     return false;
 }
 
+static bool is_b128(const ptx_inst *in) { return in->type[0] == PTX_B128 && (in->atom == PTX_ATOM_CAS || in->atom == PTX_ATOM_EXCH); }
+
+// d NULL: red.
+static bool bind_wide(vg_binder *b, const ptx_inst *in, vg_inst *out, const ptx_operand *d, const ptx_operand *address, const ptx_operand *value) {
+    const ptx_type t = (ptx_type)in->type[0];
+    const unsigned n = in->vec > 1 ? in->vec : 1, bytes = ptx_type_bytes(t);
+    wide_atom *o = hone_arena_alloc(vg_bind_module(b)->arena, sizeof *o);
+    if (!o)
+        return vg_unsupported(b, in, "out of memory");
+    if (n > MAX_ELEMENTS || n * bytes > 16 || (value->kind == PTX_O_VEC ? value->n_elems : 1u) != n || (d && d->kind == PTX_O_VEC && d->n_elems != n))
+        return vg_unsupported(b, in, "atomics of this width");
+    if (!bind_where(b, in, out, address))
+        return false;
+    if (n > 1 && ((out->aux2 >> A_WHERE_SHIFT) & A_WHERE) != VG_IN_GLOBAL)
+        return vg_unsupported(b, in, "vector atomics outside global memory");
+    *o = (wide_atom){.offset = out->imm, .n = (uint8_t)n, .bytes = (uint8_t)bytes, .returns = d && d->kind != PTX_O_SINK, .cas = in->atom == PTX_ATOM_CAS};
+    for (unsigned i = 0; i < n; i++) {
+        const ptx_operand *to = d && d->kind == PTX_O_VEC ? &d->elems[i] : d;
+        o->b[i] = vg_bind_row(b, value->kind == PTX_O_VEC ? &value->elems[i] : value, t);
+        if (o->returns)
+            o->d[i] = to->kind == PTX_O_SINK ? vg_bind_scratch(b, 2) : vg_bind_row(b, to, t);
+    }
+    if (o->cas)
+        o->c = vg_bind_row(b, value + 1, t);
+    out->imm = (int64_t)(uintptr_t)o;
+    out->full = out->masked = bytes == 16 ? atom_b128 : atom_vector;
+    return true;
+}
+
 static bool bind_atom(vg_binder *b, const ptx_inst *in, vg_inst *out, bool returns) {
     const ptx_operand *o = in->operand;
     ptx_type type = (ptx_type)in->type[0];
     const ptx_operand *d = returns ? o++ : NULL, *address = o++, *value = o++;
+    if (is_b128(in))
+        return bind_wide(b, in, out, d, address, value);
     if (in->mods & (PTX_M_ABS | PTX_M_NAN) || !bind_operation(in, out))
         return vg_unsupported(b, in, "operation and type");
     if (in->vec > 1 || value->kind == PTX_O_VEC)
-        return vg_unsupported(b, in, "vector atomics");
+        return bind_wide(b, in, out, d, address, value);
     if (d && d->kind != PTX_O_SINK) {
         out->aux2 |= A_RETURNS;
         out->d = vg_bind_row(b, d, type);

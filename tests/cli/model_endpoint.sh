@@ -54,7 +54,7 @@ until [ -f port ]; do sleep 0.1; done
 url=http://127.0.0.1:$(cat port)
 hone doctor --device virtual:h200 --model openai:m@$url | grep openai
 run() { hone optimize scale.cu --seed 3 --device virtual:h200 --workers 1 --quiet "$@" > out.txt 2> err.txt || [ $? = 1 ]; }
-run --evals 10 --model openai:m@$url --max-requests 20 --max-cost 0.5
+run --evals 24 --model openai:m@$url --max-requests 20 --max-cost 0.5
 grep ' openai:m: ' out.txt | tail -1
 cat > facts.py <<'PY'
 import json, sys
@@ -77,17 +77,32 @@ print("contract kept", all("n=1000" in open(f).read() for f in ["scale.hone/best
 PY
 python3 facts.py
 grep -rq key-of-the-test scale.hone out.txt err.txt && echo "the key leaked" || echo "no key in any file"
+for f in grpo sft preference; do hone export rollouts scale.hone --format $f -o $f.jsonl > /dev/null; done
+python3 - <<'PY'
+import hashlib, json
+grpo, sft, pairs = ([json.loads(l) for l in open(f + ".jsonl")] for f in ("grpo", "sft", "preference"))
+sent = [json.loads(l)["body"]["messages"] for l in open("log")][1:]
+said = [a["text"] for a in json.load(open("script.json"))[1:] if "text" in a]
+asked = [r for r in grpo if "messages" in r]
+plain = lambda m: [(x["role"], x["content"]) for x in m]
+print("true prompts", all(plain(r["messages"]) in map(plain, sent) for r in asked), all(r["prompt"] == "\n\n".join(m["content"] for m in r["messages"]) for r in asked))
+print("true completions", all(r["completion"] in said and r["source"] == "model" for r in asked), len(asked))
+print("hashes", all(hashlib.sha256(r["prompt"].encode()).hexdigest() == r["hashes"]["prompt"] == r["group"] for r in grpo))
+for r in sorted(asked, key=lambda r: (r["findings"] or [{"kind": ""}])[0]["kind"]):
+    print(" ", r["findings"][0]["kind"] if r["findings"] else "pass", r["reward"] > 1 if "candidate" in r else r["reward"])
+print("sft", sum("messages" in r for r in sft), "pairs", any("messages" in p for p in pairs), any(p["source"] == "model" for p in pairs))
+PY
 kill $server; wait $server 2>/dev/null || true
 cp scale.hone/result.json before.json
 # the server is gone: what was answered is not asked again, the run goes on with what it has
-run --evals 12 --model openai:m@$url --max-requests 20 --max-cost 0.5
+run --evals 28 --model openai:m@$url --max-requests 20 --max-cost 0.5
 python3 - <<'PY'
 import json
 a, b = json.load(open("before.json")), json.load(open("scale.hone/result.json"))
 print("resumed", b["resumed"], [c["hash"] for c in a["candidates"]] == [c["hash"] for c in b["candidates"]][:len(a["candidates"])], b["evaluations"])
 PY
 # and the same without any endpoint, from the recording
-run --evals 10 --model replay:scale.hone/exchanges --max-requests 20 --out again
+run --evals 24 --model replay:scale.hone/exchanges --max-requests 20 --out again
 python3 - <<'PY'
 import json
 a, b = json.load(open("before.json")), json.load(open("again/result.json"))

@@ -8,9 +8,9 @@ Usage: llm_server.py SCRIPT PORT_FILE LOG [CERT KEY]. SCRIPT is JSON: a list of 
   {"do": "slow", "delay": S, ..} one byte at a time with pauses
   {"do": "stall", "after": N}    N bytes of a reply, then silence
   {"do": "cut", "after": N}      N bytes of a reply, then the connection is closed
-  {"do": "status", "code": C, "body": {...} or text, "headers": {...}}
+  {"do": "status", "code": C, "body": {...} or text, "headers": {...}}   a header "now+S" becomes that moment
   {"do": "malformed"} {"do": "type", "type": T} {"do": "flood", "bytes": N} {"do": "endless-line", "bytes": N} {"do": "error-in-stream"}
-It ends when its standard input does.
+An action may have "until": PATH: it is answered once that file exists. It ends when its standard input does.
 LOG gets one JSON line per request (path, headers, body, what was billed); the last line of a served script can be summed."""
 import http.server
 import json
@@ -21,6 +21,7 @@ import ssl
 import sys
 import threading
 import time
+import urllib.parse
 
 script = json.loads(pathlib.Path(sys.argv[1]).read_text())
 port_file, log_path = sys.argv[2], sys.argv[3]
@@ -91,7 +92,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with lock:
             action = script[min(count, len(script) - 1)]
             count += 1
-        form = {"/v1/chat/completions": openai, "/v1/messages": anthropic, "/api/chat": ollama}.get(self.path)
+        while "until" in action and not os.path.exists(action["until"]):
+            time.sleep(0.05)
+        form = {"/v1/chat/completions": openai, "/v1/messages": anthropic, "/api/chat": ollama}.get(urllib.parse.urlsplit(self.path).path)   # a proxy gets the whole address
         billed = {"in": 0, "out": 0}
         try:
             if form:
@@ -108,6 +111,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(a["code"])
         self.send_header("Content-Type", "application/json")
         for k, v in a.get("headers", {}).items():
+            if v.startswith("now+"):   # a moment
+                v = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + float(v[4:])))
             self.send_header(k, v)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()

@@ -89,6 +89,7 @@ struct CUctx_st {
 // state.c
 const vg_device *vg_front_device(void);              // the modelled device; NULL before cuInit
 unsigned vg_compute_capability(void);                // of the modelled device: 90
+void vg_vmm_free(void);                             // vmm.c: what is left when the library goes
 bool vg_front_is_alive(const struct CUctx_st *c, uint64_t id);
 struct CUctx_st *vg_front_current(void);             // this thread's current context or NULL
 // CUDA_SUCCESS with the current context locked; else the error to return. Refuses contexts with a sticky error.

@@ -175,6 +175,7 @@ static __attribute__((destructor)) void at_end(void) {
         return;
     initialized = false;
     vg_device_free(&device);
+    vg_vmm_free();
     vg_handles_free();
 }
 

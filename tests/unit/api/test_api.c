@@ -168,6 +168,64 @@ static void optimize_gives_a_result(void **state) {
     honeTaskClose(t);
 }
 
+static void write_to(const char *dir, const char *name, const char *text) {
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    assert_int_equal(fclose(f), 0);
+}
+
+// A recorded model: one reply with a better kernel, one that changes the contract. The bill is that of the recording.
+static void a_model_takes_part(void **state) {
+    (void)state;
+    need_program();
+    char dir[] = "/tmp/hone-api-XXXXXX", from[64], command[64];
+    assert_non_null(mkdtemp(dir));
+    char *good = with_body("y[i] = x[i] + x[i];"), *reply = malloc(strlen(good) + 64), *at = strstr(good, "cdiv(n, 32), 32");
+    assert_non_null(reply);
+    memcpy(at, "cdiv(n,256),256", 15);
+    snprintf(reply, strlen(good) + 64, "more threads\n```cuda\n%s```\n", good);
+    write_to(dir, "good.md", reply);
+    memcpy(strstr(reply, "n=100"), "n=200", 5);
+    write_to(dir, "small.md", reply);
+    write_to(dir, "manifest.json",
+             "{\"schema\":\"hone.exchanges/1\",\"models\":[\"m:m\"],\"script\":{\"scale\":["
+             "{\"file\":\"small.md\",\"stop\":\"end\",\"usage\":{\"known\":true,\"input\":10,\"output\":5},\"cost\":0.5},"
+             "{\"file\":\"good.md\",\"stop\":\"end\",\"usage\":{\"known\":true,\"input\":20,\"output\":5},\"cost\":0.25}]}}");
+    snprintf(from, sizeof from, "replay:%s", dir);
+    const char *models[] = {from};
+    honeTask *t = scale_task();
+    honeOptions o = options();
+    honeResult *r = NULL;
+    honeError e = {0};
+    o.evals = 5;
+    o.models = models;
+    o.n_models = 1;
+    if (honeOptimize(t, &o, &r, &e) != HONE_STATUS_OK)
+        fail_msg("%s", e.message);
+    json_t *result = json_loads(honeResultJson(r), 0, NULL), *model = json_object_get(result, "model"), *list = json_object_get(model, "exchanges");
+    assert_true(json_array_size(list) >= 2);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(list, 0), "outcome")), "static.contract");
+    assert_true(json_object_get(json_array_get(list, 1), "candidate") != NULL);
+    assert_true(json_number_value(json_object_get(model, "cost")) == 0.75);
+    json_decref(result);
+    honeResultClose(r);
+    o.n_models = 0;   // a budget without a model is a mistake
+    o.max_cost = 1;
+    assert_int_equal(honeOptimize(t, &o, &r, &e), HONE_STATUS_USAGE);
+    models[0] = "nobody:x";
+    o.n_models = 1;
+    assert_int_equal(honeOptimize(t, &o, &r, &e), HONE_STATUS_USAGE);
+    assert_non_null(strstr(e.message, "nobody:x"));
+    honeTaskClose(t);
+    free(good);
+    free(reply);
+    snprintf(command, sizeof command, "rm -rf %s", dir);
+    assert_int_equal(system(command), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(task_knows_its_name_and_text),
@@ -177,6 +235,7 @@ int main(void) {
         cmocka_unit_test(worker_that_does_not_exist),
         cmocka_unit_test(check_tells_right_from_wrong),
         cmocka_unit_test(optimize_gives_a_result),
+        cmocka_unit_test(a_model_takes_part),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -134,6 +134,7 @@ static const scenario scenarios[] = {
     {"Retry-After beyond the deadline", "openai:m", "[{\"do\":\"status\",\"code\":429,\"headers\":{\"Retry-After\":\"99999\"}}]", HONE_LLM_FAILED, 1, "too late", 0},
     {"429 without credit", "openai:m", "[{\"do\":\"status\",\"code\":429,\"body\":{\"error\":{\"type\":\"insufficient_quota\",\"code\":\"insufficient_quota\",\"message\":\"pay\"}}}]", HONE_LLM_CLOSED, 1, "credit", 0},
     {"rate limit's window", "openai:m", "[{\"do\":\"status\",\"code\":429,\"headers\":{\"x-ratelimit-remaining-tokens\":\"0\",\"x-ratelimit-reset-tokens\":\"21s\"}},{\"do\":\"reply\"}]", HONE_LLM_OK, 2, "ready", 21},
+    {"rate limit's window", "anthropic:m", "[{\"do\":\"status\",\"code\":429,\"headers\":{\"anthropic-ratelimit-output-tokens-remaining\":\"0\",\"anthropic-ratelimit-output-tokens-reset\":\"now+40\"}},{\"do\":\"reply\"}]", HONE_LLM_OK, 2, "ready", 30},
     {"529", "anthropic:m", "[{\"do\":\"status\",\"code\":529,\"body\":{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"busy\"}}},{\"do\":\"reply\"}]", HONE_LLM_OK, 2, "ready", 0.5},
     {"500 for ever", "ollama:m", "[{\"do\":\"status\",\"code\":500,\"body\":{\"error\":\"out of memory\"}}]", HONE_LLM_FAILED, 3, "out of memory", 0.5},
     {"an error in a stream", "anthropic:m", "[{\"do\":\"error-in-stream\"},{\"do\":\"reply\"}]", HONE_LLM_OK, 2, "ready", 0.5},
@@ -327,6 +328,179 @@ static void a_recording_answers_again(void **state) {
     assert_int_equal(system(command), 0);
 }
 
+// ---- without waiting
+
+static uint64_t post(client *c, const char *prompt, uint64_t at) {
+    hone_llm_message m = {"user", prompt};
+    hone_llm_request q = {"be brief", &m, 1, 1000, "test"};
+    uint64_t ticket = 0;
+    hone_err e = {0};
+    assert_int_equal(hone_llm_post(c->l, 0, &q, at, &ticket, &e), HONE_OK);
+    return ticket;
+}
+
+static bool take(client *c, uint64_t ticket, uint64_t at, hone_llm_phase phase, hone_llm_reply *r) {
+    bool ready = false;
+    hone_err e = {0};
+    assert_int_equal(hone_llm_take(c->l, ticket, at, phase, r, &ready, &e), HONE_OK);
+    return ready;
+}
+
+// Until it is there: the thread needs its time.
+static void wait_take(client *c, uint64_t ticket, uint64_t at, hone_llm_reply *r) {
+    for (int i = 0; i < 1200; i++) {
+        if (take(c, ticket, at, HONE_LLM_LIVE, r))
+            return;
+        usleep(20000);
+    }
+    fail_msg("no answer came");
+}
+
+static void wait_file(const char *store, const char *key) {
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s.json", store, key);
+    for (int i = 0; i < 1200 && !hone_is_file(path); i++)
+        usleep(20000);
+    assert_true(hone_is_file(path));
+}
+
+static void answers_join_at_steps_that_are_kept(void **state) {
+    (void)state;
+    server s;
+    client c;
+    char store[96], replay[128], key[HONE_HASH_HEX];
+    hone_llm_reply r;
+    start(&s, "[{\"do\":\"reply\",\"text\":\"one\",\"in\":10,\"out\":2},{\"do\":\"reply\",\"text\":\"two\",\"in\":10,\"out\":2}]", false);
+    snprintf(store, sizeof store, "%s/exchanges", s.dir);
+    snprintf(replay, sizeof replay, "replay:%s", store);
+    hone_llm_config more = {.store = store};
+    assert_int_equal(open_client(&c, "openai:m", &s, &more, NULL), HONE_OK);
+    hone_llm_message m = {"user", "first"};
+    hone_llm_request q = {"be brief", &m, 1, 1000, "test"};
+    uint64_t a = post(&c, "first", 3), b = post(&c, "second", 3);
+    assert_int_equal(hone_exchange_key("openai:m", &q, 0, key, NULL), HONE_OK);
+    wait_file(store, key);
+    assert_false(take(&c, a, 4, HONE_LLM_REPEATING, &r));   // there, and not wanted
+    assert_false(take(&c, a, 3, HONE_LLM_LIVE, &r));        // never at the step at which it was asked
+    wait_take(&c, b, 5, &r);
+    assert_string_equal(r.text, "two");
+    assert_int_equal(r.joined, 5);
+    hone_llm_reply_free(&r);
+    wait_take(&c, a, 7, &r);
+    assert_string_equal(r.text, "one");
+    hone_llm_reply_free(&r);
+    assert_int_equal(hone_llm_sum(c.l).requests, 2);
+    assert_int_equal(hone_llm_sum(c.l).input, 20);
+    post(&c, "third", 7);   // not taken: it is there, without a step
+    m.text = "third";
+    assert_int_equal(hone_exchange_key("openai:m", &q, 0, key, NULL), HONE_OK);
+    wait_file(store, key);
+    hone_llm_finish(c.l, false);
+    assert_int_equal(hone_llm_sum(c.l).requests, 3);
+    hone_llm_close(c.l);
+    hone_proc_kill(&s.proc);
+    for (int round = 0; round < 2; round++) {   // from the recording, and as the same run again
+        assert_int_equal(open_client(&c, round ? "openai:m" : replay, round ? &s : NULL, round ? &more : NULL, NULL), HONE_OK);
+        a = post(&c, "first", 3);
+        b = post(&c, "second", 3);
+        assert_false(take(&c, a, 4, HONE_LLM_LIVE, &r));
+        assert_false(take(&c, b, 4, HONE_LLM_LIVE, &r));
+        assert_true(take(&c, b, 5, HONE_LLM_REPEATING, &r));
+        hone_llm_reply_free(&r);
+        assert_false(take(&c, a, 6, HONE_LLM_LIVE, &r));
+        assert_true(take(&c, a, 7, HONE_LLM_LIVE, &r));
+        assert_string_equal(r.text, "one");
+        hone_llm_reply_free(&r);
+        a = post(&c, "third", 7);   // it never joined: in a recording only when nothing else is left, in the run when it goes on
+        assert_int_equal(take(&c, a, 8, round ? HONE_LLM_REPEATING : HONE_LLM_LIVE, &r), false);
+        assert_true(take(&c, a, 9, round ? HONE_LLM_LIVE : HONE_LLM_IDLE, &r));
+        assert_string_equal(r.text, "two");
+        hone_llm_reply_free(&r);
+        assert_int_equal(hone_llm_sum(c.l).requests, 3);
+        hone_llm_close(c.l);
+    }
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf %s", s.dir);
+    assert_int_equal(system(command), 0);
+}
+
+static void a_closed_model_is_closed_again_and_reopens(void **state) {
+    (void)state;
+    server s;
+    client c;
+    char store[96];
+    hone_llm_reply r, first;
+    start(&s, "[{\"do\":\"status\",\"code\":401,\"body\":{\"error\":{\"message\":\"bad key\"}}},{\"do\":\"reply\",\"text\":\"fine\"}]", false);
+    snprintf(store, sizeof store, "%s/exchanges", s.dir);
+    hone_llm_config more = {.store = store};
+    assert_int_equal(open_client(&c, "openai:m", &s, &more, NULL), HONE_OK);
+    wait_take(&c, post(&c, "first", 1), 2, &first);
+    assert_int_equal(first.end, HONE_LLM_CLOSED);
+    wait_take(&c, post(&c, "second", 2), 3, &r);   // not sent
+    assert_int_equal(r.end, HONE_LLM_CLOSED);
+    assert_int_equal(r.attempts, 0);
+    hone_llm_reply_free(&r);
+    hone_llm_close(c.l);
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(open_client(&c, "openai:m", &s, &more, NULL), HONE_OK);
+        assert_true(take(&c, post(&c, "first", 1), 2, HONE_LLM_REPEATING, &r));
+        assert_int_equal(r.end, HONE_LLM_CLOSED);
+        assert_true(r.replayed && strstr(r.why, "bad key"));
+        assert_int_equal(r.reopens, round ? 4 : 0);
+        assert_string_equal(r.key, first.key);
+        if (round == 0)
+            assert_int_equal(hone_llm_reopen(c.l, r.key, 4, NULL), HONE_OK);
+        hone_llm_reply_free(&r);
+        wait_take(&c, post(&c, "third", 4), 5, &r);
+        assert_string_equal(r.text, "fine");
+        assert_int_equal(r.replayed, round);
+        hone_llm_reply_free(&r);
+        hone_llm_close(c.l);
+    }
+    hone_llm_reply_free(&first);
+    stop(&s);
+}
+
+static void posted_questions_keep_to_budgets(void **state) {
+    (void)state;
+    server s;
+    client c;
+    hone_llm_reply r;
+    start(&s, "[{\"do\":\"reply\",\"in\":500,\"out\":1000}]", false);
+    hone_llm_config more = {.budget = {.tokens = 1700}};
+    assert_int_equal(open_client(&c, "openai:m", &s, &more, NULL), HONE_OK);
+    uint64_t t[3];
+    for (size_t i = 0; i < 3; i++)
+        t[i] = post(&c, "hi", 1);   // all under way before the first is billed
+    for (size_t i = 0; i < 3; i++) {
+        wait_take(&c, t[i], 2, &r);
+        assert_int_equal(r.end, i == 0 ? HONE_LLM_OK : HONE_LLM_CLOSED);
+        hone_llm_reply_free(&r);
+    }
+    assert_int_equal(hone_llm_sum(c.l).input + hone_llm_sum(c.l).output, 1500);
+    hone_llm_close(c.l);
+    stop(&s);
+}
+
+static void a_request_under_way_is_cancelled(void **state) {
+    (void)state;
+    server s;
+    client c;
+    uint64_t in, out;
+    start(&s, "[{\"do\":\"stall\",\"after\":60,\"delay\":1}]", false);
+    assert_int_equal(open_client(&c, "openai:m", &s, NULL, NULL), HONE_OK);
+    post(&c, "one", 1);
+    post(&c, "two", 1);   // is never sent
+    usleep(300000);
+    hone_llm_finish(c.l, true);
+    hone_llm_close(c.l);
+    usleep(1500000);
+    json_t *log = read_log(&s, &in, &out);
+    assert_int_equal(json_array_size(log), 1);
+    json_decref(log);
+    stop(&s);
+}
+
 // ---- interrupt, TLS, clear text
 
 static void *interrupt_soon(void *flag) {
@@ -359,6 +533,30 @@ static void an_interrupt_ends_it(void **state) {
         hone_llm_close(c.l);
         stop(&s);
     }
+}
+
+// A host that no name server knows is reached through the proxy of the environment, unless no_proxy names it.
+static void proxies_come_from_the_environment(void **state) {
+    (void)state;
+    server s;
+    client c;
+    hone_llm_reply r;
+    start(&s, "[{\"do\":\"reply\",\"text\":\"through the proxy\"}]", false);
+    setenv("http_proxy", s.url, 1);
+    for (int direct = 0; direct < 2; direct++) {
+        if (direct)
+            setenv("no_proxy", "model.invalid", 1);
+        hone_llm_config more = {.limits = {.retries = 1}};
+        assert_int_equal(open_client(&c, "ollama:m@http://model.invalid", NULL, &more, NULL), HONE_OK);
+        assert_int_equal(ask(&c, "hi", &r, NULL), HONE_OK);
+        assert_int_equal(r.end, direct ? HONE_LLM_CLOSED : HONE_LLM_OK);
+        assert_non_null(strstr(direct ? r.why : r.text, direct ? "cannot reach" : "through the proxy"));
+        hone_llm_reply_free(&r);
+        hone_llm_close(c.l);
+    }
+    unsetenv("http_proxy");
+    setenv("no_proxy", "127.0.0.1", 1);
+    stop(&s);
 }
 
 static void certificates_are_checked(void **state) {
@@ -401,6 +599,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_scenarios), cmocka_unit_test(requests_have_the_right_form), cmocka_unit_test(the_bill_is_what_was_billed),
         cmocka_unit_test(budgets_end_a_model), cmocka_unit_test(a_recording_answers_again), cmocka_unit_test(an_interrupt_ends_it),
+        cmocka_unit_test(answers_join_at_steps_that_are_kept), cmocka_unit_test(a_closed_model_is_closed_again_and_reopens),
+        cmocka_unit_test(posted_questions_keep_to_budgets), cmocka_unit_test(a_request_under_way_is_cancelled), cmocka_unit_test(proxies_come_from_the_environment),
         cmocka_unit_test(certificates_are_checked), cmocka_unit_test(a_key_is_not_sent_in_the_clear),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

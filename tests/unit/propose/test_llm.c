@@ -71,7 +71,7 @@ static void open_bench(bench *b, char *text) {
     assert_int_equal(hone_prompts_load(NULL, &b->prompts, NULL), HONE_OK);
     hone_rng_init(&b->rng, 1, 1);
     hone_str_init(&b->fake.heard, 4 << 20);
-    b->models = (hone_models){&b->fake, 1, fake_name, fake_ask};
+    b->models = (hone_models){.self = &b->fake, .n = 1, .name = fake_name, .ask = fake_ask};
     hone_writer_config c = {b->task, &b->models, &b->prompts, "- a device\n", 1000};
     assert_int_equal(hone_writer_new(&c, &b->writer, NULL), HONE_OK);
     b->cand[0] = (hone_candidate){.text = text, .len = strlen(text), .proposer = "baseline", .move = "", .evaluated = true, .ok = true, .time_us = 100, .cost = 100};
@@ -261,6 +261,176 @@ static void a_bad_answer_is_named_and_asked_for_once_more(void **state) {
     hone_free(odd);
 }
 
+// Other comments, other white space: the same candidate. Another number or another tune line is another idea, and so is any change to what was refused.
+static void a_repeated_answer_is_asked_for_once_more(void **state) {
+    (void)state;
+    const struct { const char *more, *line; bool refused, repeats; } cases[] = {
+        {"", "// in other words", false, true}, {"", "", false, true}, {"", "float scale = 1.0f;", false, false}, {"#pragma hone tune T={1,2}\n", "", false, false},
+        {"", "// in other words", true, false},
+    };
+    for (size_t i = 0; i < HONE_COUNT(cases); i++) {
+        bench b;
+        hone_proposal p;
+        open_bench(&b, file_of(contract, "", KERNEL("int known = n;")));
+        char *known = file_of(contract, "", KERNEL("int other = n;")), *again = file_of(contract, cases[i].more, KERNEL("int other = n;"));
+        char *own = i == 1 ? hone_strdup(known) : file_of(contract, cases[i].more, KERNEL("int other = n;"));
+        if (*cases[i].line) {
+            hone_free(own);
+            hone_str s;
+            hone_str_init(&s, 1 << 16);
+            char *at = strstr(again, "int other");
+            hone_str_addf(&s, "%.*s%s\n%s", (int)(at - again), again, cases[i].line, at);
+            own = hone_str_take(&s);
+        }
+        b.cand[1] = (hone_candidate){.id = 7, .text = known, .len = strlen(known), .proposer = "rewrite", .move = "m", .evaluated = true, .ok = !cases[i].refused, .cost = 50};
+        b.history[1] = &b.cand[1];
+        b.ctx.n_history = 2;
+        b.fake.answers[0] = b.fake.answers[1] = fenced("", own, "");
+        assert_int_equal(propose(&b, "write", &p), !cases[i].repeats);
+        assert_int_equal(b.fake.asked, cases[i].repeats ? 2 : 1);
+        if (cases[i].repeats) {
+            assert_string_equal(note(&b, 0)->outcome, "reply.repeats");
+            assert_non_null(strstr(b.fake.heard.s, "it repeats candidate 7"));   // it is told why
+        }
+        hone_free((char *)(uintptr_t)b.fake.answers[0]);
+        hone_free(known);
+        hone_free(again);
+        hone_free(own);
+        close_bench(&b);
+    }
+}
+
+// A large kernel with one token changed repeats; with four it does not.
+static void likeness_is_of_the_whole_text(void **state) {
+    (void)state;
+    hone_str lines[3];
+    for (int v = 0; v < 3; v++) {
+        hone_str_init(&lines[v], 1 << 18);
+        for (int i = 0; i < 150; i++)
+            hone_str_addf(&lines[v], i < (v == 1 ? 1 : v == 2 ? 20 : 0) ? "        y[i] = z%d + x[i] * a%d;\n" : "        y[i] = y%d + x[i] * a%d;\n", i, i);
+    }
+    bench b;
+    open_bench(&b, file_of(contract, "", KERNEL("")));
+    char *texts[3];
+    for (int v = 0; v < 3; v++) {
+        hone_str s;
+        hone_str_init(&s, 1 << 18);
+        hone_str_addf(&s, "%s%s%s", contract, launch, lines[v].s);
+        texts[v] = hone_str_take(&s);
+        hone_str_free(&lines[v]);
+    }
+    b.cand[1] = (hone_candidate){.id = 1, .text = texts[0], .len = strlen(texts[0]), .ok = true, .cost = 50};
+    b.history[1] = &b.cand[1];
+    b.ctx.n_history = 2;
+    for (int v = 0; v < 3; v++) {
+        const hone_candidate *like;
+        double share = 0;
+        assert_int_equal(hone_novel_check(b.writer, &b.ctx, texts[v], strlen(texts[v]), &like, &share, NULL), HONE_OK);
+        assert_int_equal(like != NULL, v < 2);
+        assert_true(share > (v == 0 ? 0.9999 : v == 1 ? 0.98 : 0.5) && (v == 0 || share < (v == 1 ? 1 : 0.98)));
+    }
+    for (int v = 0; v < 3; v++)
+        hone_free(texts[v]);
+    close_bench(&b);
+}
+
+// ---- answers that come later
+
+typedef struct later { fake *f; char *texts[8]; unsigned posted; bool there; unsigned reopened; } later;
+
+static hone_code later_post(void *self, size_t model, const hone_question *q, uint64_t generation, uint64_t *ticket, hone_err *e) {
+    later *l = self;
+    hone_answer a;
+    (void)generation;
+    fake_ask(l->f, model, q, &a, e);
+    l->texts[*ticket = l->posted++] = a.text;
+    return HONE_OK;
+}
+
+static hone_code later_take(void *self, uint64_t ticket, uint64_t generation, hone_pace pace, hone_answer *a, bool *ready, hone_err *e) {
+    later *l = self;
+    (void)generation, (void)pace, (void)e;
+    *ready = l->there;
+    if (*ready)
+        *a = (hone_answer){.end = l->f->ends[ticket], .text = l->texts[ticket], .len = strlen(l->texts[ticket]), .replayed = true};
+    return HONE_OK;
+}
+
+static hone_code later_reopen(void *self, const char *key, uint64_t generation, hone_err *e) {
+    (void)key, (void)generation, (void)e;
+    ((later *)self)->reopened++;
+    return HONE_OK;
+}
+
+static void open_later(bench *b, later *l) {
+    open_bench(b, file_of(contract, "", KERNEL("")));
+    *l = (later){.f = &b->fake};
+    b->models = (hone_models){.self = l, .n = 1, .name = fake_name, .post = later_post, .take = later_take, .reopen = later_reopen};
+}
+
+static void answers_come_in_a_later_generation(void **state) {
+    (void)state;
+    bench b;
+    later l;
+    hone_proposal p;
+    bool deferred = false, got = true;
+    open_later(&b, &l);
+    char *better = file_of(contract, "#pragma hone tune T={1,2}\n", KERNEL(""));
+    b.fake.answers[0] = fenced("", better, "");
+    b.fake.answers[1] = b.fake.answers[2] = "no";
+    b.ctx.deferred = &deferred;
+    assert_int_equal(propose(&b, "write", &p), 0);
+    assert_true(deferred && hone_writer_waits(b.writer));
+    for (int i = 0; i < 6; i++)
+        propose(&b, "write", &p);
+    assert_int_equal(b.fake.asked, 4);   // more questions than that do not wait
+    b.ctx.generation = 2;
+    assert_int_equal(hone_proposer_llm.collect(&b.ctx, &p, &got, NULL), HONE_OK);
+    assert_false(got);
+    l.there = true;
+    b.ctx.generation = 3;
+    assert_int_equal(hone_proposer_llm.collect(&b.ctx, &p, &got, NULL), HONE_OK);
+    assert_true(got && p.text && p.n_parents == 1 && p.parents[0] == &b.cand[0] && !strcmp(p.move, "write"));
+    assert_true(hone_span_eq((hone_span){p.text, p.len}, better));
+    assert_int_equal(hone_proposer_llm.collect(&b.ctx, &p, &got, NULL), HONE_OK);
+    assert_true(got && !p.text);   // came to nothing, and was asked for once more with the reason, which came to nothing too
+    assert_int_equal(b.fake.asked, 5);
+    assert_string_equal(note(&b, 2)->outcome, "reply.no-block");
+    l.there = false;
+    assert_int_equal(hone_writer_settle(b.writer, b.history, 1, UINT64_MAX, NULL), HONE_OK);
+    assert_int_equal(hone_writer_notes(b.writer, &(const hone_writer_note *){0}), 5);   // two under way at the end
+    assert_string_equal(note(&b, 4)->outcome, "not-evaluated");
+    assert_false(hone_writer_waits(b.writer));
+    for (unsigned i = 3; i < l.posted - 1; i++)
+        hone_free(l.texts[i - 1]);
+    hone_free((char *)(uintptr_t)b.fake.answers[0]);
+    hone_free(better);
+    close_bench(&b);
+}
+
+static void a_model_closed_in_an_earlier_sitting_reopens(void **state) {
+    (void)state;
+    bench b;
+    later l;
+    hone_proposal p;
+    bool got;
+    open_later(&b, &l);
+    l.there = true;
+    b.fake.ends[0] = HONE_ANSWER_CLOSED;
+    b.ctx.pace = HONE_PACE_REPEATING;
+    assert_int_equal(propose(&b, "write", &p), 0);
+    assert_false(hone_writer_open(b.writer));
+    b.ctx.generation = 2;
+    assert_int_equal(hone_proposer_llm.collect(&b.ctx, &p, &got, NULL), HONE_OK);
+    assert_false(hone_writer_open(b.writer));   // as it was
+    b.ctx.generation = 3;
+    b.ctx.pace = HONE_PACE_LIVE;
+    assert_int_equal(hone_proposer_llm.collect(&b.ctx, &p, &got, NULL), HONE_OK);
+    assert_true(hone_writer_open(b.writer));
+    assert_int_equal(l.reopened, 1);
+    close_bench(&b);
+}
+
 static void useless_answers_end(void **state) {
     (void)state;
     bench b;
@@ -294,7 +464,7 @@ static void repairs(void **state) {
         bench b;
         hone_proposal p;
         open_bench(&b, file_of(contract, "", KERNEL("")));
-        char *first = file_of(contract, "", KERNEL("// first")), *second = file_of(contract, "", KERNEL("// second"));
+        char *first = file_of(contract, "", KERNEL("int first = n; // first")), *second = file_of(contract, "", KERNEL("int second = n; // second"));
         b.fake.answers[0] = fenced("", first, "");
         b.fake.answers[1] = fenced("", second, "");
         assert_false(hone_proposer_llm.applies(&b.ctx, b.history[0], "repair"));
@@ -328,7 +498,7 @@ static void crossover_needs_two(void **state) {
     bench b;
     hone_proposal p;
     open_bench(&b, file_of(contract, "", KERNEL("")));
-    char *one = file_of(contract, "", KERNEL("// one way")), *two = file_of(contract, "", KERNEL("// another way")), *both = file_of(contract, "", KERNEL("// both"));
+    char *one = file_of(contract, "", KERNEL("int one = n; // one way")), *two = file_of(contract, "", KERNEL("int another = n; // another way")), *both = file_of(contract, "", KERNEL("int both = n; // both"));
     b.cand[1] = (hone_candidate){.id = 1, .text = one, .len = strlen(one), .proposer = "rewrite", .move = "m", .evaluated = true, .ok = true, .time_us = 50, .cost = 50};
     b.cand[2] = (hone_candidate){.id = 2, .text = two, .len = strlen(two), .proposer = "rewrite", .move = "m", .evaluated = true, .ok = true, .time_us = 60, .cost = 60};
     for (int i = 1; i < 3; i++)
@@ -381,7 +551,9 @@ static void exemplars_go_from_worst_to_best(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_block_exactly), cmocka_unit_test(data_cannot_close_itself), cmocka_unit_test(templates), cmocka_unit_test(a_good_answer_becomes_a_proposal),
-        cmocka_unit_test(a_bad_answer_is_named_and_asked_for_once_more), cmocka_unit_test(useless_answers_end), cmocka_unit_test(repairs), cmocka_unit_test(crossover_needs_two),
+        cmocka_unit_test(a_bad_answer_is_named_and_asked_for_once_more), cmocka_unit_test(useless_answers_end), cmocka_unit_test(a_repeated_answer_is_asked_for_once_more),
+        cmocka_unit_test(likeness_is_of_the_whole_text), cmocka_unit_test(answers_come_in_a_later_generation), cmocka_unit_test(a_model_closed_in_an_earlier_sitting_reopens),
+        cmocka_unit_test(repairs), cmocka_unit_test(crossover_needs_two),
         cmocka_unit_test(exemplars_go_from_worst_to_best),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
