@@ -1,5 +1,5 @@
 // The judge's life: sizes, variants, the baseline's program and its higher-precision shadow. The tests themselves are in candidate.c.
-#include "check/judge_internal.h"
+#include "check/relations.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -182,6 +182,8 @@ hone_code hone_judge_open(const hone_judge_config *c, hone_judge **out, hone_err
 void hone_judge_close(hone_judge *j) {
     if (!j)
         return;
+    hone_relations_free(j);
+    hone_influence_free(j);
     for (size_t i = 0; i < j->n_cases; i++)
         hone_case_release(j, &j->cases[i], true);
     if (j->shadow_program)
@@ -228,6 +230,9 @@ const json_t *hone_judge_facts(const hone_judge *j) {
         json_object_set(o, "precision", j->precision);
     if (o && j->no_shadow)
         json_object_set_new(o, "reason", json_string(j->no_shadow));
+    json_t *relations = hone_relations_facts(j);
+    if (o && relations)
+        json_object_set_new(o, "relations", relations);
     hone_judge *mutable_judge = (hone_judge *)(uintptr_t)j;   // the cached copy is no part of the judge's state
     json_decref(mutable_judge->facts);
     mutable_judge->facts = o;
