@@ -1,5 +1,5 @@
 // Is the test itself any good? Wrong results are put in place of a candidate's (no device is needed for that) and must be refused; and
-// every input is changed in turn to see whether any output notices.
+// every input must count (influence.c).
 #include "check/judge_internal.h"
 #include <string.h>
 
@@ -84,33 +84,13 @@ static hone_code try_mutant(hone_judge *j, judge_case *k, judge_case *before, mu
     return HONE_OK;
 }
 
-static bool outputs_differ(const judge_size *s, const judge_case *k, const hone_images *im) {
-    for (size_t i = 0; i < s->base->n_buffers; i++) {
-        const hone_plan_buffer *b = &s->base->buffers[i];
-        bool differ = hone_is_output(b) && memcmp(k->refs[i].base, hone_image_data(&im->v[i]), b->bytes) != 0;
-        if (differ)
-            return true;
-    }
-    return false;
-}
-
-// Runs the baseline with one input of the case replaced by that of another case.
-static hone_code try_input(hone_judge *j, judge_case *k, judge_case *other, size_t input, hone_findings *f, hone_err *e) {
-    const judge_size *s = &j->sizes[k->size];
-    uint8_t *mine = k->inputs[input];
-    if (memcmp(mine, other->inputs[input], s->base->buffers[input].bytes) == 0)
-        return HONE_OK;
-    hone_images im;
-    k->inputs[input] = other->inputs[input];
-    hone_code c = hone_images_make(s->base, s->base, k->inputs, HONE_POISON_A, j->c.runner.guard_bytes, (hone_perturbation){0}, &im, e);
-    k->inputs[input] = mine;
-    HONE_TRY(c);
-    c = hone_judge_run(j, j->base_program, s->base, &im, 0, 0, e);
-    if (c == HONE_OK && !outputs_differ(s, k, &im))
-        hone_findings_add(f, HONE_F_TASK_DEAD_INPUT, j->c.task->path, s->base->buffers[input].arg->line, NULL,
-                          "no output depends on the input '%s'", s->base->buffers[input].arg->name);
-    hone_images_free(&im);
-    return c;
+static void note_dead_inputs(const hone_judge *j, hone_findings *f) {
+    const hone_influence *v = &j->influence;
+    const judge_size *s = &j->sizes[v->k->size];
+    for (size_t i = 0; i < s->base->n_buffers; i++)
+        if (v->ran[i] && !v->moves[i])
+            hone_findings_add(f, HONE_F_TASK_DEAD_INPUT, j->c.task->path, s->base->buffers[i].arg->line, NULL, "no output depends on the input '%s'",
+                              s->base->buffers[i].arg->name);
 }
 
 // The largest size that has all variants: big enough for tiles, small enough to be quick.
@@ -131,9 +111,8 @@ hone_code hone_judge_admit(hone_judge *j, hone_findings *f, hone_err *e) {
         HONE_TRY(hone_case_prepare(j, other, e));
     for (int m = 0; m < MUTANT_COUNT; m++)
         HONE_TRY(try_mutant(j, k, other, (mutant)m, f, e));
-    for (size_t i = 0; other && i < j->sizes[k->size].base->n_buffers; i++)
-        if (k->inputs[i])
-            HONE_TRY(try_input(j, k, other, i, f, e));
+    HONE_TRY(hone_influence_find(j, e));
+    note_dead_inputs(j, f);
     if (j->varying)
         hone_findings_add(f, HONE_F_TASK_NONDETERMINISTIC, j->c.task->path, 0, NULL, "the baseline's own results vary from run to run");
     return HONE_OK;

@@ -66,15 +66,16 @@ static void keep_worst(hone_judged *r, const char *buffer, const hone_diff *d) {
 }
 
 // ---- running
-static void run_failed(trial *t, const judge_case *k, hone_code c, unsigned refused_before, const hone_err *why) {
+static void run_failed(trial *t, json_t *stolen, hone_code c, unsigned refused_before, const hone_err *why) {
     t->stop = true;
-    if (t->f->refused > refused_before)      // the runner's own sanitizer has named it already
+    if (t->f->refused > refused_before) {    // the runner's own sanitizer has named it already
+        json_decref(stolen);
         return;
+    }
     hone_finding_kind kind = c == HONE_E_TIMEOUT ? HONE_F_RUN_TIMEOUT : c == HONE_E_UNSUPPORTED ? HONE_F_RUN_UNSUPPORTED : HONE_F_RUN_FAULT;
-    json_t *ev = hone_trial_evidence(t, k);
-    if (ev)
-        json_object_set_new(ev, "code", json_integer(why->sub));
-    hone_findings_add(t->f, kind, t->candidate->path, 0, ev, "%.900s", why->msg);
+    if (stolen)
+        json_object_set_new(stolen, "code", json_integer(why->sub));
+    hone_findings_add(t->f, kind, t->candidate->path, 0, stolen, "%.900s", why->msg);
 }
 
 static void set_scratch(hone_images *im, manner m) {
@@ -86,22 +87,34 @@ static void set_scratch(hone_images *im, manner m) {
         }
 }
 
-hone_code hone_trial_run(trial *t, const judge_case *k, const hone_plan *plan, manner m, hone_images *im, hone_err *e) {
-    const judge_size *s = &t->j->sizes[k->size];
-    HONE_TRY(hone_images_make(plan, s->base, k->inputs, m.poison, t->j->c.runner.guard_bytes, (hone_perturbation){0}, im, e));
-    set_scratch(im, m);
+hone_code hone_trial_run_on(trial *t, json_t *evidence, const hone_plan *base, uint8_t *const *inputs, const hone_plan *plan, manner m, hone_images *im,
+                            hone_err *e) {
     hone_err why = {0};
-    unsigned refused = t->f->refused;
-    hone_code c = hone_judge_run(t->j, t->program, plan, im, m.placement, m.schedule, &why);
+    const unsigned refused = t->f->refused;
+    hone_code c = hone_images_make(plan, base, inputs, m.poison, t->j->c.runner.guard_bytes, (hone_perturbation){0}, im, e);
+    if (c != HONE_OK) {
+        json_decref(evidence);
+        return c;
+    }
+    set_scratch(im, m);
+    c = hone_judge_run(t->j, t->program, plan, im, m.placement, m.schedule, &why);
     t->r->runs++;
     t->launches++;
-    if (c == HONE_OK)
-        return HONE_OK;
-    hone_images_free(im);
-    if (c == HONE_E_NOMEM || c == HONE_E_INTERRUPTED || c == HONE_E_INTERNAL || c == HONE_E_NO_DEVICE || c == HONE_E_IO)
+    if (c != HONE_OK)
+        hone_images_free(im);
+    if (c == HONE_E_NOMEM || c == HONE_E_INTERRUPTED || c == HONE_E_INTERNAL || c == HONE_E_NO_DEVICE || c == HONE_E_IO) {
+        json_decref(evidence);
         return hone_fail(e, c, why.sub, "%s", why.msg);
-    run_failed(t, k, c, refused, &why);
+    }
+    if (c != HONE_OK)
+        run_failed(t, evidence, c, refused, &why);
+    else
+        json_decref(evidence);
     return HONE_OK;
+}
+
+hone_code hone_trial_run(trial *t, const judge_case *k, const hone_plan *plan, manner m, hone_images *im, hone_err *e) {
+    return hone_trial_run_on(t, hone_trial_evidence(t, k), t->j->sizes[k->size].base, k->inputs, plan, m, im, e);
 }
 
 // ---- memory
@@ -421,9 +434,13 @@ hone_code hone_judge_candidate(hone_judge *j, const hone_task *candidate, const 
         return c;
     for (size_t s = 0; c == HONE_OK && s < j->n_sizes && f->refused == t.refused_before && !t.stop; s++)
         c = judge_size_once(&t, s, e);
+    if (c == HONE_OK && f->refused == t.refused_before && !t.stop)
+        c = hone_trial_influence(&t, e);
+    if (c == HONE_OK && f->refused == t.refused_before && !t.stop)
+        c = hone_trial_relations(&t, e);
     if (t.program)
         j->c.runner.unload(j->c.runner.self, t.program);
-    if (c == HONE_OK && j->only && !r->cases && f->refused == t.refused_before)
+    if (c == HONE_OK && j->only && !r->cases && !r->relations && f->refused == t.refused_before)
         c = no_such_case(j, e);
     return c;
 }

@@ -53,7 +53,7 @@ static bool has_floats(const hone_plan *p) {
 
 size_t hone_case_moves(const hone_judge *j, const judge_case *k, size_t most) {
     const judge_size *s = &j->sizes[k->size];
-    return k->brief || !has_floats(s->base) ? 0 : s->heavy ? 1 : most;
+    return k->brief || !has_floats(s->base) ? 0 : s->small ? most : 1;
 }
 
 static void truth_free(truth *t) {
@@ -243,12 +243,12 @@ static bool holds_poison(const hone_plan *base, const hone_images *a) {
     return false;
 }
 
-// The baseline's own runs. At heavy sizes the second one, which shows what varies and what is left unwritten, is made only where smaller sizes
-// or the first run give cause.
+// The baseline's own runs. The second one, which shows what varies and what is left unwritten, is made at small sizes and, unless they are heavy, for
+// the first case of the others; else only where smaller sizes or the first run give cause.
 static hone_code base_runs(hone_judge *j, judge_case *k, hone_images *a, hone_images *b, hone_err *e) {
     const judge_size *s = &j->sizes[k->size];
     HONE_TRY(run_once(j, j->base_program, s->base, s->base, k->inputs, HONE_POISON_A, (hone_perturbation){0}, a, e));
-    if (s->heavy && !j->varying && !holds_poison(s->base, a))
+    if ((s->heavy || (!s->small && !k->first_of_size)) && !j->varying && !holds_poison(s->base, a))
         return HONE_OK;
     return run_once(j, j->base_program, s->base, s->base, k->inputs, HONE_POISON_B, (hone_perturbation){0}, b, e);
 }

@@ -101,7 +101,7 @@ void hone_judge_close(hone_judge *j);
 const json_t *hone_judge_facts(const hone_judge *j);
 
 typedef struct hone_judged {
-    unsigned cases, runs;                  // done
+    unsigned cases, runs, relations;       // done
     bool differs;                          // some output of some case was not the baseline's bit for bit
     json_t *errors;   // owned; by buffer, its worst case: {"metric","baseline","candidate","allowed","share","multiple"?}
 } hone_judged;
@@ -112,7 +112,7 @@ void hone_judged_free(hone_judged *r);
 hone_code hone_judge_candidate(hone_judge *j, const hone_task *candidate, const hone_env *tuning, bool float_atomics, hone_findings *f,
                                hone_judged *r, hone_err *e);
 // From now on only this case of a candidate is judged, without launch histories; NULL: all. A case is named as in findings' evidence:
-// "M=5,N=33:normal", the sizes and the input distribution. Borrowed until the next call.
+// "M=5,N=33:normal", the sizes and the input distribution; a relation of it as "M=5,N=33:normal/permutation:M". Borrowed until the next call.
 void hone_judge_only(hone_judge *j, const char *only);
 // From now on candidates are judged without launch histories, which take most of the time of one that passes.
 void hone_judge_brief(hone_judge *j, bool brief);

@@ -1,5 +1,5 @@
 // The judge's life: sizes, variants, the baseline's program and its higher-precision shadow. The tests themselves are in candidate.c.
-#include "check/judge_internal.h"
+#include "check/relations.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,7 +83,7 @@ static void add_case(hone_judge *j, size_t size, unsigned nth, hone_input input)
 }
 
 // Per size: the task's own distribution first, then the others that apply; never fewer than two cases, so that an answer to earlier inputs
-// shows.
+// shows. A heavy size beside lighter ones has one.
 static hone_code make_cases(hone_judge *j, hone_err *e) {
     j->cases = hone_arena_array(j->arena, j->n_sizes * (HONE_INPUT_COUNT + 1), sizeof *j->cases);
     if (!j->cases)
@@ -91,14 +91,17 @@ static hone_code make_cases(hone_judge *j, hone_err *e) {
     j->needs_truth = needs_truth(j, j->sizes[0].base);
     for (size_t s = 0; s < j->n_sizes; s++) {
         unsigned most = j->sizes[s].base->total_bytes > ALL_VARIANTS_BELOW || j->sizes[s].heavy ? VARIANTS_ABOVE : HONE_INPUT_COUNT, done = 0;
+        const bool once = j->sizes[s].heavy && !j->sizes[0].heavy;
         if (j->c.variants && j->c.variants < most)
             most = j->c.variants;
+        if (once)
+            most = 1;
         for (int v = 0; v < HONE_INPUT_COUNT && done < most; v++) {
             if (v != HONE_INPUT_TASK && (only_task_inputs(j->c.task) || !variant_applies(j->sizes[s].base, (hone_input)v)))
                 continue;
             add_case(j, s, done++, (hone_input)v);
         }
-        for (; done < (only_task_inputs(j->c.task) ? 3 : 2) && j->c.variants != 1; done++)
+        for (; done < (only_task_inputs(j->c.task) ? 3 : 2) && j->c.variants != 1 && !once; done++)
             add_case(j, s, done, HONE_INPUT_TASK);
     }
     return HONE_OK;
@@ -182,6 +185,8 @@ hone_code hone_judge_open(const hone_judge_config *c, hone_judge **out, hone_err
 void hone_judge_close(hone_judge *j) {
     if (!j)
         return;
+    hone_relations_free(j);
+    hone_influence_free(j);
     for (size_t i = 0; i < j->n_cases; i++)
         hone_case_release(j, &j->cases[i], true);
     if (j->shadow_program)
@@ -228,6 +233,9 @@ const json_t *hone_judge_facts(const hone_judge *j) {
         json_object_set(o, "precision", j->precision);
     if (o && j->no_shadow)
         json_object_set_new(o, "reason", json_string(j->no_shadow));
+    json_t *relations = hone_relations_facts(j);
+    if (o && relations)
+        json_object_set_new(o, "relations", relations);
     hone_judge *mutable_judge = (hone_judge *)(uintptr_t)j;   // the cached copy is no part of the judge's state
     json_decref(mutable_judge->facts);
     mutable_judge->facts = o;

@@ -22,6 +22,13 @@ typedef struct judge_case {
     hone_reference *refs;        // per buffer of the baseline's plan; n = 0 for inputs and scratch
     size_t bytes;                // held by this case
 } judge_case;
+// What each input does to the baseline's outputs at one small case (influence.c). Arrays over the plan's buffers, owned.
+typedef struct hone_influence {
+    judge_case *k;               // NULL: not looked at yet
+    uint8_t **altered;           // other values for each input; NULL: there are none to try
+    uint32_t *outputs;           // which outputs then differ by more than the tolerance
+    bool *moves, *ran;           // some output has other bits; the baseline ran
+} hone_influence;
 struct hone_judge {
     hone_judge_config c;
     hone_arena *arena;
@@ -40,10 +47,14 @@ struct hone_judge {
     json_t *precision;           // by output buffer: the baseline's own rounding error, worst case so far; owned
     bool needs_truth;            // some output is judged against a higher-precision run
     bool varying;                // the baseline's results vary from run to run
+    hone_influence influence;
+    struct hone_relations *relations;   // what the baseline keeps (relations.h); NULL before they were looked for; owned
     json_t *facts;
     const char *only;            // hone_judge_only
     bool brief;                  // hone_judge_brief
 };
+hone_code hone_influence_find(hone_judge *j, hone_err *e);
+void hone_influence_free(hone_judge *j);
 void hone_case_name(const hone_judge *j, const judge_case *k, char out[256]);
 // reference_run.c: references from the binary64 shadow of the baseline's own run. *usable false: there is none, and j->no_run_shadow says why.
 hone_code hone_case_run_shadow(hone_judge *j, judge_case *k, const hone_images *a, const hone_images *b, bool *usable, hone_err *e);

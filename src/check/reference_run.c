@@ -9,7 +9,7 @@
 enum { MOVES = 2 };
 typedef struct shadows { double **ref, **moved[MOVES]; size_t n_moved; uint64_t results, lost, rederived; } shadows;   // [buffer]
 // Where the source in binary64 has been seen to agree, cases with more results than this use it: it runs several times faster.
-enum { MANY_RESULTS = 1 << 19 };
+enum { MANY_RESULTS = 1 << 17 };
 
 static void arrays_free(double **v, size_t n) {
     for (size_t i = 0; v && i < n; i++)

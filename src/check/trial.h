@@ -31,6 +31,9 @@ json_t *hone_trial_number(double x);
 // Runs the candidate on a case's inputs. When it failed, t->stop is set, its finding is made and *im is empty.
 // errors: only those that are not the candidate's fault
 hone_code hone_trial_run(trial *t, const judge_case *k, const hone_plan *plan, manner m, hone_images *im, hone_err *e);
+// The same on inputs of one's own, which the baseline's plan at these sizes goes with. evidence is stolen: what to say when it fails.
+hone_code hone_trial_run_on(trial *t, json_t *evidence, const hone_plan *base, uint8_t *const *inputs, const hone_plan *plan, manner m, hone_images *im,
+                            hone_err *e);
 // Compares the outputs with the case's references and adds findings; quietly: only says whether they are wrong.
 hone_code hone_trial_values(trial *t, const judge_case *k, const hone_images *im, bool quietly, bool *wrong, hone_err *e);
 // First element in which two runs differ, neither being the poison of its run: the buffer of the baseline's plan, or -1. Floats that may vary
@@ -46,6 +49,14 @@ hone_code hone_trial_isolate(trial *t, const judge_case *k, const hone_plan *pla
 hone_code hone_trial_blame_history(trial *t, judge_case *cases, const judge_case *k, const hone_plan *plan, hone_err *e);
 // Launch histories at one small size whose cases all passed: cases[0 .. n-1].
 hone_code hone_trial_histories(trial *t, judge_case *cases, size_t n, const hone_plan *plan, hone_err *e);
+
+// ---- influence.c
+// Adds a finding for each input that the baseline's outputs follow and the candidate's do not.
+hone_code hone_trial_influence(trial *t, hone_err *e);
+
+// ---- relations_try.c
+// The relations that the baseline keeps, demanded of a candidate that has passed its cases.
+hone_code hone_trial_relations(trial *t, hone_err *e);
 
 // ---- ignored.c
 // The case is wrong, `first` being its run: adds a finding for each input that the candidate does not look at though the baseline does.

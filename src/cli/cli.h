@@ -11,6 +11,7 @@ enum {
 };
 
 enum { CLI_MAX_PAIRS = 64, CLI_MAX_ARGS = 64 };
+enum { CLI_ENERGY_WINDOW_S = 2, CLI_ENERGY_BLOCKS = 3 };   // of a search; twice of both for its best, and for a certificate that is replayed
 typedef struct cli_options {
     bool help, json, quiet, force, source, mixed;
     bool manual, approve, reject, comment, log, unreviewed, reward;

@@ -5,7 +5,7 @@
 #include "report/report.h"
 #include <string.h>
 
-enum { DEFAULT_EVALS = 200, BATCH_PER_DEVICE = 4, BATCH_SCREENED = 16, ENERGY_WINDOW_S = 2, ENERGY_BLOCKS = 3 };
+enum { DEFAULT_EVALS = 200, BATCH_PER_DEVICE = 4, BATCH_SCREENED = 16 };
 
 typedef struct optimize {
     const cli_options *o;
@@ -100,8 +100,8 @@ static hone_code search(optimize *x, hone_err *e) {
         .ahead = devices && !authors, .screen = screens ? devices : 0, .evals = any ? o->evals : DEFAULT_EVALS, .time_s = o->time_s, .patience = o->patience, .job_time_limit_s = o->limit_s,
         .proposers = authors ? hone_proposers_with_model : NULL, .writer = authors ? hone_authors_writer(authors) : NULL,
         .writer_identity = authors ? hone_authors_identity(authors) : NULL,
-        .energy_window_s = !devices || !wants_energy(x) ? 0 : o->energy_window_s > 0 ? o->energy_window_s : ENERGY_WINDOW_S,
-        .energy_blocks = o->energy_blocks ? o->energy_blocks : ENERGY_BLOCKS,
+        .energy_window_s = !devices || !wants_energy(x) ? 0 : o->energy_window_s > 0 ? o->energy_window_s : CLI_ENERGY_WINDOW_S,
+        .energy_blocks = o->energy_blocks ? o->energy_blocks : CLI_ENERGY_BLOCKS,
         .inbox = x->manual ? &inbox : NULL, .interrupt = &cli_interrupted, .progress = cli_progress_show, .progress_self = &progress,
     };
     hone_code code = hone_search_run(&c, &x->result, e);

@@ -15,6 +15,9 @@ typedef struct replay {
     const char *spec;   // device to use
     hone_pool *pool;
     hone_outcome *baseline, *candidate;
+    hone_objective objective;
+    size_t n_sizes;   // of the task
+    bool judged;      // by the objective: there is a verdict to compare
     bool exact;       // numbers must agree, not only verdict and stages
     json_t *provenance;
     json_t *checks;   // [{name, expected, found, agrees}]
@@ -48,6 +51,34 @@ static hone_code read_certificate(replay *r, hone_err *e) {
     return hone_fail(e, HONE_E_PARSE, 0, "'%s' lacks the text of the task or of the candidate", r->o->certificate);
 }
 
+// Certificates of older versions, and libraries without a build ID, say nothing.
+static bool same_build(const replay *r, const json_t *now, const char *which) {
+    const char *then = text(r->certificate, "versions", which);
+    return !*then || !strcmp(text(now, which, NULL), then);
+}
+
+// What the verdict is about. A task that does not parse is refused where it is evaluated.
+static void read_objective(replay *r) {
+    hone_task *t = NULL;
+    const char *task = text(r->certificate, "task", "text");
+    hone_diags diags = {.arena = hone_arena_new(1 << 20)};
+    if (diags.arena && hone_task_parse(text(r->certificate, "task", "path"), task, strlen(task), &t, &diags, NULL) == HONE_OK) {
+        r->objective = t->objective;
+        r->n_sizes = t->n_sizes;
+    }
+    hone_task_free(t);
+    hone_arena_free(diags.arena);
+}
+
+// Energy is measured as a search confirms its best: twice the window and the blocks of a search.
+static void ask_energy(const replay *r, hone_job *j) {
+    if (r->objective == HONE_OBJ_TIME || strcmp(text(hone_pool_device(r->pool), "kind", NULL), "virtual") == 0)
+        return;
+    j->energy_window_s = 2 * (r->o->energy_window_s > 0 ? r->o->energy_window_s : CLI_ENERGY_WINDOW_S);
+    j->energy_blocks = 2 * (r->o->energy_blocks ? r->o->energy_blocks : CLI_ENERGY_BLOCKS);
+    j->time_limit_s = (j->time_limit_s > 0 ? j->time_limit_s : 60) + hone_job_energy_seconds(j->energy_window_s, j->energy_blocks, r->n_sizes);
+}
+
 static hone_code open_pool(replay *r, hone_err *e) {
     r->spec = r->o->device ? r->o->device : text(r->certificate, "device", "spec");
     hone_pool_config c = {.device = *r->spec ? r->spec : "auto", .workers = 1, .time_limit_s = r->o->limit_s};
@@ -55,7 +86,8 @@ static hone_code open_pool(replay *r, hone_err *e) {
     const json_t *now = hone_pool_device(r->pool), *then = json_object_get(r->certificate, "device");
     r->exact = !strcmp(text(now, "kind", NULL), "virtual") && !strcmp(text(now, "name", NULL), text(then, "name", NULL)) &&
                !strcmp(text(now, "nvrtc", NULL), text(r->certificate, "versions", "nvrtc")) &&
-               !strcmp(HONE_VERSION, text(r->certificate, "versions", "hone")) && !r->o->has_seed;
+               !strcmp(HONE_VERSION, text(r->certificate, "versions", "hone")) && same_build(r, now, "nvrtc_build") &&
+               same_build(r, now, "driver_build") && !r->o->has_seed;
     return HONE_OK;
 }
 
@@ -87,6 +119,7 @@ static hone_code run_arm(replay *r, const char *arm, hone_outcome **out, hone_er
                   .stages = HONE_STAGE_ALL,
                   .seed = seed,
                   .time_limit_s = r->o->limit_s};
+    ask_energy(r, &j);
     return cli_evaluate(r->pool, &j, out, e);
 }
 
@@ -152,9 +185,10 @@ static const char *pass_word(const hone_outcome *o) {
     return o->verdict == HONE_PASS ? "pass" : o->verdict == HONE_FAIL ? "fail" : "error";
 }
 
-static const char *verdict_now(const replay *r, char out[16]) {
-    hone_timing b = hone_timing_of(r->baseline), c = hone_timing_of(r->candidate);
-    snprintf(out, 16, "%s", r->baseline->has_time && r->candidate->has_time ? hone_compare_name(hone_compare_timings(&b, &c)) : "none");
+static const char *verdict_now(replay *r, char out[16]) {
+    hone_compare c;
+    r->judged = hone_compare_outcomes(r->objective, r->baseline, r->candidate, &c) || r->objective == HONE_OBJ_TIME;
+    snprintf(out, 16, "%s", hone_compare_name(c));
     for (char *p = out; *p; p++)
         *p = (char)(*p >= 'a' && *p <= 'z' ? *p - 'a' + 'A' : *p);
     return out;
@@ -204,7 +238,9 @@ static void compare(replay *r) {
     check_text(r, "baseline passes every stage", "pass", pass_word(r->baseline));
     check_text(r, "candidate passes every stage", "pass", pass_word(r->candidate));
     compare_part(r, "stages", json_object_get(r->certificate, "stages"), members(json_object_get(r->candidate->json, "stages"), stage, HONE_COUNT(stage)));
-    check_text(r, "expected.verdict", text(r->certificate, "expected", "verdict"), verdict_now(r, verdict));
+    verdict_now(r, verdict);
+    if (r->judged)
+        check_text(r, "expected.verdict", text(r->certificate, "expected", "verdict"), verdict);
     if (!r->exact)
         return;
     compare_part(r, "findings", json_object_get(r->certificate, "findings"), json_deep_copy(json_object_get(r->candidate->json, "findings")));
@@ -253,9 +289,11 @@ static void print_environment(const replay *r, const cli_style *st) {
     const json_t *now = hone_pool_device(r->pool), *then = json_object_get(r->certificate, "device");
     const char *pairs[][3] = {{"device", text(then, "name", NULL), text(now, "name", NULL)},
                               {"compiler", text(r->certificate, "versions", "nvrtc"), text(now, "nvrtc", NULL)},
-                              {"hone", text(r->certificate, "versions", "hone"), HONE_VERSION}};
+                              {"hone", text(r->certificate, "versions", "hone"), HONE_VERSION},
+                              {"build of the compiler", text(r->certificate, "versions", "nvrtc_build"), text(now, "nvrtc_build", NULL)},
+                              {"build of the driver", text(r->certificate, "versions", "driver_build"), text(now, "driver_build", NULL)}};
     for (size_t i = 0; i < HONE_COUNT(pairs); i++)
-        if (strcmp(pairs[i][1], pairs[i][2]) != 0)
+        if ((i < 3 || *pairs[i][1]) && strcmp(pairs[i][1], pairs[i][2]) != 0)
             printf("  %sanother %s: %s then, %s now%s\n", st->dim, pairs[i][0], pairs[i][1], pairs[i][2], st->off);
 }
 
@@ -279,13 +317,16 @@ static void print_text(const replay *r) {
                strcmp(text(hone_pool_device(r->pool), "kind", NULL), "virtual") ? "on a physical device"
                                                                                 : "with another device, version or seed",
                st.off);
+    if (!r->judged)
+        printf("  %sthe objective is %s, and no energy was measured here: the verdict was not compared%s\n", st.dim,
+               r->objective == HONE_OBJ_EDP ? "energy times time" : "energy", st.off);
     print_environment(r, &st);
     print_provenance(r, &st);
 }
 
 static void print_json(const replay *r) {
-    json_t *j = json_pack("{s:s, s:s, s:b, s:b, s:O, s:O, s:O, s:o}", "schema", "hone.replay/1", "certificate", r->o->certificate, "confirmed",
-                          (int)(r->differences == 0), "exact", (int)r->exact, "device", hone_pool_device(r->pool), "checks", r->checks, "provenance", r->provenance,
+    json_t *j = json_pack("{s:s, s:s, s:b, s:b, s:b, s:O, s:O, s:O, s:o}", "schema", "hone.replay/1", "certificate", r->o->certificate, "confirmed",
+                          (int)(r->differences == 0), "exact", (int)r->exact, "judged", (int)r->judged, "device", hone_pool_device(r->pool), "checks", r->checks, "provenance", r->provenance,
                           "findings", cli_findings_json(r->candidate));
     cli_print_json(j);
 }
@@ -301,6 +342,8 @@ int cli_replay_certificate(const cli_options *o) {
     hone_err e = {0};
     replay r = {.o = o, .checks = json_array()};
     hone_code c = read_certificate(&r, &e);
+    if (c == HONE_OK)
+        read_objective(&r);
     if (c == HONE_OK)
         c = open_pool(&r, &e);
     if (c == HONE_OK)

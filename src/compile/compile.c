@@ -155,6 +155,8 @@ void hone_compiler_version(const hone_compiler *c, int *major, int *minor) {
     *minor = c->nvrtc->minor;
 }
 
+void hone_compiler_build(const hone_compiler *c, char out[HONE_BUILD_ID]) { HONE_BUILD_ID_OF(c->nvrtc->Version, out); }
+
 // ---- options and key
 
 typedef struct options { const char *v[MAX_OPTIONS]; size_t n; hone_arena *arena; } options;

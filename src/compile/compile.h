@@ -3,6 +3,7 @@
 // thread.
 #ifndef HONE_COMPILE_H
 #define HONE_COMPILE_H
+#include "base/build.h"
 #include "gpu/device.h"
 #include "gpu/toolkit.h"
 #include "task/task.h"
@@ -51,6 +52,7 @@ void hone_compiler_watch(hone_compiler *c, void (*fn)(void *self, bool begins), 
 const hone_toolkit *hone_compiler_toolkit(const hone_compiler *c);
 const char *hone_compiler_cache_dir(const hone_compiler *c);      // folder of its entries on disk; "" when there is none
 void hone_compiler_version(const hone_compiler *c, int *major, int *minor);
+void hone_compiler_build(const hone_compiler *c, char out[HONE_BUILD_ID]);   // of NVRTC itself; "" when it has none
 
 // errors: HONE_E_COMPILE: the source is refused; *out is then set too (ok = false) and holds the diagnostics. HONE_E_USAGE: a flag that is
 // not allowed. owns: the compiler; release it with hone_compiled_release.

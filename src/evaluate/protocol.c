@@ -156,7 +156,7 @@ json_t *hone_err_json(const hone_err *e) {
 
 json_t *hone_device_json(const hone_device_info *i, const hone_compiler *c) {
     int major = 0, minor = 0;
-    char nvrtc[32] = "none", driver[32];
+    char nvrtc[32] = "none", driver[32], build[HONE_BUILD_ID] = "";
     if (c) {
         hone_compiler_version(c, &major, &minor);
         snprintf(nvrtc, sizeof nvrtc, "%d.%d", major, minor);
@@ -169,6 +169,12 @@ json_t *hone_device_json(const hone_device_info *i, const hone_compiler *c) {
                   "registers_per_sm", (int)i->registers_per_sm, "shared_per_block", (int)i->shared_per_block_optin, "shared_per_sm",
                   (int)i->shared_per_sm, "blocks_per_sm", (int)i->blocks_per_sm, "l2_bytes", (json_int_t)i->l2_bytes, "memory_bytes",
                   (json_int_t)i->memory_bytes, "driver", driver, "nvrtc", nvrtc);
+    if (c)
+        hone_compiler_build(c, build);
+    if (o && *build)
+        json_object_set_new(o, "nvrtc_build", json_string(build));
+    if (o && *i->driver_build)
+        json_object_set_new(o, "driver_build", json_string(i->driver_build));
     if (o && !i->is_virtual) {
         json_object_set_new(o, "index", json_integer(i->index));
         json_object_set_new(o, "count", json_integer(i->count));

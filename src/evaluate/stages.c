@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SANITIZE_MAX_BYTES = 1 << 20, SANITIZE_MAX_WORK = 1 << 21 /* hone_plan_work */, SANITIZE_WARP_INSTS = 1 << 26, BRIEF_WARP_INSTS = 1 << 22, EXTRA_SCRATCH = 256 << 20, LOG_IN_OUTCOME = 2048 };
+enum { SANITIZE_MAX_BYTES = 1 << 20, SANITIZE_MAX_WORK = 1 << 20 /* hone_plan_work */, SANITIZE_WARP_INSTS = 1 << 26, BRIEF_WARP_INSTS = 1 << 22, EXTRA_SCRATCH = 256 << 20, LOG_IN_OUTCOME = 2048 };
 
 // ---- static
 

@@ -45,6 +45,7 @@ static void read_attributes(const hone_driver *drv, CUdevice dev, hone_device_in
 
 hone_code hone_device_describe(const hone_driver *drv, int ordinal, hone_device_info *i, hone_err *e) {
     *i = (hone_device_info){.is_virtual = drv->is_virtual, .driver_version = drv->version};
+    HONE_BUILD_ID_OF(drv->DeviceGetCount, i->driver_build);
     int n = 0;
     CUdevice dev;
     CUresult r = drv->DeviceGetCount(&n);

@@ -2,6 +2,7 @@
 // file), "cuda:N", "auto" (cuda:0 when there is one, else virtual:h200).
 #ifndef HONE_GPU_DEVICE_H
 #define HONE_GPU_DEVICE_H
+#include "base/build.h"
 #include "gpu/driver.h"
 
 typedef struct hone_device_info {
@@ -17,6 +18,7 @@ typedef struct hone_device_info {
     bool has_bandwidth; double bandwidth_gbs;   // peak, from memory clock and bus width
     bool cooperative;
     int driver_version;
+    char driver_build[HONE_BUILD_ID];   // of the library behind it; empty when it has none
     uint32_t index, count;           // ordinal of this device, and how many the driver knows
     char pci_bus_id[32];             // physical: to find the same device through NVML; empty when unknown
 } hone_device_info;

@@ -89,10 +89,14 @@ static json_t *task_json(builder *b) {
 }
 
 static json_t *versions_json(builder *b) {
+    static const char *const builds[] = {"driver_build", "nvrtc_build"};
     json_t *o = json_object();
     put_text(b, o, "hone", HONE_VERSION);
     put_text(b, o, "driver", hone_doc_text(b->in->device, "driver"));
     put_text(b, o, "nvrtc", hone_doc_text(b->in->device, "nvrtc"));
+    for (size_t i = 0; i < HONE_COUNT(builds); i++)
+        if (*hone_doc_text(b->in->device, builds[i]))
+            put_text(b, o, builds[i], hone_doc_text(b->in->device, builds[i]));
     return o;
 }
 

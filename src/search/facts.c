@@ -139,3 +139,26 @@ hone_compare hone_compare_timings(const hone_timing *b, const hone_timing *c) {
         return HONE_CMP_SLOW;
     return fabs(speedup - 1) <= 0.005 ? HONE_CMP_SAME : HONE_CMP_AMBIGUOUS;
 }
+
+// The energy's ratio with its interval; edp: times that of the times, whose own interval then adds to it.
+static bool energy_ratio(hone_objective objective, const hone_outcome *o, hone_timing *base, hone_timing *c) {
+    const json_t *en = json_object_get(o->json, "energy");
+    const double ratio = number(en, "ratio"), lo = number(en, "ratio_lo"), hi = number(en, "ratio_hi"), times = objective == HONE_OBJ_EDP ? c->ratio : 1;
+    if (!(lo > 0) || !(ratio >= lo) || !(hi >= ratio) || !(times > 0))
+        return false;
+    base->cost = 1;
+    c->cost = 1 / (ratio * times);
+    c->cost_lo = 1 / (hi * (objective == HONE_OBJ_EDP ? c->ratio_hi : 1));
+    c->cost_hi = 1 / (lo * (objective == HONE_OBJ_EDP ? c->ratio_lo : 1));
+    c->paired = false;
+    return true;
+}
+
+bool hone_compare_outcomes(hone_objective objective, const hone_outcome *baseline, const hone_outcome *candidate, hone_compare *out) {
+    hone_timing b = hone_timing_of(baseline), c = hone_timing_of(candidate);
+    *out = HONE_CMP_NONE;
+    if (!baseline->has_time || !candidate->has_time || (objective != HONE_OBJ_TIME && !energy_ratio(objective, candidate, &b, &c)))
+        return false;
+    *out = hone_compare_timings(&b, &c);
+    return true;
+}

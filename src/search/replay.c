@@ -92,9 +92,21 @@ static hone_code load_rows(search *s, hone_err *e) {
     return l.c == HONE_OK ? HONE_OK : nomem(e);
 }
 
+// What was edited is no state to go on from: the certificate at the end would vouch for it.
+static hone_code intact(search *s, hone_err *e) {
+    hone_store_chain chain;
+    HONE_TRY(hone_store_check(s->c->store, s->run, &chain, e));
+    if (!chain.broken)
+        return HONE_OK;
+    hone_fail(e, HONE_E_CORRUPT, 0, "the archive was edited: row %llu of this run is not what its hash says", (unsigned long long)chain.broken_seq);
+    return hone_hint(e, "give another folder with --out to start anew, or remove this one");
+}
+
 static hone_code begin(search *s, hone_err *e) {
     hone_store_run r = {s->c->task->hash, s->c->device ? s->c->device : "", s->options, s->c->seed};
     HONE_TRY(hone_store_begin(s->c->store, &r, &s->run, &s->resumed, e));
+    if (s->resumed)
+        HONE_TRY(intact(s, e));
     char *spent = NULL;
     HONE_TRY(hone_store_get(s->c->store, s->run, "elapsed_s", &spent, e));
     s->earlier_s = spent ? strtod(spent, NULL) : 0;

@@ -97,6 +97,9 @@ hone_timing hone_timing_of_json(const json_t *time);   // an outcome's member `t
 // With the objective `energy`: how much slower than the baseline a best may be.
 #define HONE_ENERGY_MAX_SLOWDOWN 1.1
 hone_compare hone_compare_timings(const hone_timing *baseline, const hone_timing *candidate);
+// Two outcomes by the objective, as at the end of a search: times, or the energies that were measured in turns, or their products. false: one of them does
+// not say what the objective asks.
+bool hone_compare_outcomes(hone_objective objective, const hone_outcome *baseline, const hone_outcome *candidate, hone_compare *out);
 // The speedup's worst and best case, as hone_compare_timings judges it.
 void hone_compare_bounds(const hone_timing *baseline, const hone_timing *candidate, double *lo, double *hi);
 

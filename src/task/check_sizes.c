@@ -8,6 +8,8 @@
 typedef struct limits { double elems, flops, threads; } limits;
 static const limits alone = {2e6, 5e7, 2e6}, beside_checks = {3e5, 4e6, 1e6};
 
+static const double LITTLE_WORK = 1 << 17;     // hone_plan_work: next to nothing on the virtual GPU
+
 typedef struct deriver {
     const hone_task *t;
     size_t max_bytes;
@@ -123,10 +125,28 @@ static bool find_tiles(deriver *d) {
     return true;
 }
 
+// Whether some set is next to no work and has no size of 1: check/ makes many runs at such a one.
+static bool has_little(const deriver *d) {
+    for (size_t i = 0; i < d->out.n; i++) {
+        const hone_sizes *s = &d->out.v[i];
+        hone_plan *p;
+        bool good = true;
+        for (size_t k = 0; k < s->n; k++)
+            good &= s->v[k].value > 1;
+        if (!good || hone_plan_make(d->t, s, NULL, &p, NULL) != HONE_OK)
+            continue;
+        good = hone_plan_work(p) <= LITTLE_WORK;
+        hone_plan_free(p);
+        if (good)
+            return true;
+    }
+    return false;
+}
+
 static bool derive(deriver *d) {
-    static const int64_t primes[] = {67, 131, 37, 29, 53, 41, 23, 31};
+    static const int64_t primes[] = {67, 131, 37, 29, 53, 41, 23, 31}, few[] = {3, 11, 2, 7, 5, 9, 6, 4};
     const hone_sizes *first = &d->t->sizes[0];
-    int64_t ones[MAX_NAMES], below[MAX_NAMES], tile[MAX_NAMES], above[MAX_NAMES], prime[MAX_NAMES], ragged[MAX_NAMES], scaled[MAX_NAMES];
+    int64_t ones[MAX_NAMES], below[MAX_NAMES], tile[MAX_NAMES], above[MAX_NAMES], prime[MAX_NAMES], ragged[MAX_NAMES], scaled[MAX_NAMES], little[MAX_NAMES];
     for (size_t i = 0; i < first->n; i++) {
         ones[i] = 1;
         tile[i] = d->tile[i];
@@ -135,9 +155,11 @@ static bool derive(deriver *d) {
         prime[i] = primes[i % HONE_COUNT(primes)];
         ragged[i] = (int64_t)(i + 2) * tile[i] + 7;   // several tiles and a rest, another number of them for each size
         scaled[i] = first->v[i].value;
+        little[i] = few[i % HONE_COUNT(few)];
     }
     const bool timed = !d->t->n_checks || affordable(d, first, false);   // beside check lines the timed size only when it is small itself
-    return (!timed || add(d, scaled)) && add(d, above) && add(d, below) && add(d, tile) && add(d, prime) && add(d, ragged) && add(d, ones);
+    return (!timed || add(d, scaled)) && add(d, above) && add(d, below) && add(d, tile) && add(d, prime) && add(d, ragged) && add(d, ones) &&
+           (has_little(d) || add(d, little));
 }
 
 hone_code hone_task_check_sizes(const hone_task *t, size_t max_bytes, hone_arena *a, hone_sizes **out, size_t *n, hone_err *e) {

@@ -4,25 +4,11 @@
 #include <math.h>
 #include <string.h>
 
-static const char *const input_names[HONE_INPUT_COUNT] = {"task", "normal", "tiny", "large", "one-hot", "small-int", "clustered"};
-const char *hone_input_name(hone_input k) { return input_names[k]; }
-
-// What a buffer may hold, apart from the task's own distribution.
-typedef enum domain_kind {
-    DOMAIN_FIXED,      // exactly what the initialiser says
-    DOMAIN_SIGNED,     // any real number
-    DOMAIN_RANGE,      // lo <= x < hi with lo >= 0
-    DOMAIN_WHOLE,      // whole numbers lo .. hi
-    DOMAIN_SCALED,     // the task's numbers, times a factor
-    DOMAIN_CSR
-} domain_kind;
-typedef struct domain { domain_kind kind; bool known; double lo, hi; } domain;
-
 // How elements are made.
 typedef enum gen_kind {
     GEN_NORMAL, GEN_UNIFORM, GEN_INT, GEN_CONST, GEN_ENDS, GEN_ZIPF, GEN_PERMUTATION, GEN_SORTED, GEN_ONE_HOT, GEN_SPARSE, GEN_IOTA,
-        GEN_CSR, GEN_CSR_SKEWED,
-    GEN_HASH, GEN_FEW_LARGE
+        GEN_CSR, GEN_CSR_SKEWED, GEN_CSR_FRONT, GEN_CSR_BACK,
+    GEN_HASH, GEN_FEW_LARGE, GEN_RANGE_ENDS, GEN_CLUSTERS
 } gen_kind;
 typedef struct gen {
     gen_kind kind;
@@ -35,90 +21,6 @@ typedef struct gen {
     uint64_t row;            // one_hot: length of a row; csr: mean_row
     uint64_t n, columns;     // elements
 } gen;
-
-// ---- domains
-static bool constant(const hone_expr *x, const hone_env *env, double *v) {
-    expr_fault f;
-    return expr_eval_double(x, env, v, &f);
-}
-
-static domain default_domain(hone_dtype t) {
-    if (hone_dtype_is_float(t))
-        return (domain){DOMAIN_SIGNED, true, 0, 0};
-    if (t == HONE_BOOL)
-        return (domain){DOMAIN_WHOLE, true, 0, 1};
-    return dtype_is_signed(t) ? (domain){DOMAIN_WHOLE, true, -100, 100} : (domain){DOMAIN_WHOLE, true, 0, 200};
-}
-
-// env NULL: only constants are known.
-static domain domain_of(const hone_arg *a, const hone_env *env) {
-    domain d = {DOMAIN_FIXED, false, 0, 0};
-    bool lo = a->init.n_p > 0 && constant(a->init.p[0], env, &d.lo), hi = a->init.n_p > 1 && constant(a->init.p[1], env, &d.hi);
-    switch (a->init.kind) {
-    case HONE_INIT_DEFAULT: return default_domain(a->type);
-    case HONE_INIT_NORMAL: d.kind = DOMAIN_SIGNED; break;
-    case HONE_INIT_UNIFORM:
-        if (lo && hi && d.lo < 0 && d.hi > 0)
-            d.kind = DOMAIN_SIGNED;
-        else if (lo && hi && d.lo >= 0)
-            d.kind = DOMAIN_RANGE;
-        break;
-    case HONE_INIT_INT: d.kind = DOMAIN_WHOLE; break;
-    case HONE_INIT_INDEX:
-        d.kind = DOMAIN_WHOLE;
-        d.hi = d.lo - 1;
-        d.lo = 0;
-        hi = lo;
-        break;
-    case HONE_INIT_SPARSE: d.kind = hone_dtype_is_float(a->type) ? DOMAIN_SCALED : DOMAIN_FIXED; break;
-    case HONE_INIT_CSR: d.kind = DOMAIN_CSR; break;
-    default: break;
-    }
-    d.known = lo && hi;
-    return d;
-}
-
-// The whole numbers of a range that SMALL_INT uses; false when there are not two of them.
-static bool small_ints(const domain *d, int64_t *lo, int64_t *hi) {
-    if (d->kind == DOMAIN_SIGNED) {
-        *lo = -4;
-        *hi = 4;
-    } else if (d->kind == DOMAIN_RANGE) {
-        *lo = (int64_t)ceil(fmin(d->lo, 1e9));
-        *hi = (int64_t)fmin(ceil(fmin(d->hi, 2e9)) - 1, (double)*lo + 8);
-    } else {
-        *lo = (int64_t)fmax(d->lo, -4);
-        *hi = (int64_t)fmin(d->hi, 4);
-    }
-    return *lo < *hi;
-}
-
-bool hone_input_applies(const hone_arg *a, hone_input k) {
-    if (k == HONE_INPUT_TASK)
-        return true;
-    if (a->role != HONE_IN && a->role != HONE_INOUT)
-        return false;
-    domain d = domain_of(a, NULL);
-    int64_t lo, hi;
-    switch (d.kind) {
-    case DOMAIN_SIGNED: return true;
-    case DOMAIN_RANGE:
-        if (k == HONE_INPUT_NORMAL)
-            return d.hi > d.lo;
-        if (k == HONE_INPUT_SMALL_INT)
-            return small_ints(&d, &lo, &hi);
-        return k != HONE_INPUT_LARGE && d.lo == 0 && d.hi > 0;
-    case DOMAIN_WHOLE:
-        if (k == HONE_INPUT_SMALL_INT)
-            return d.known && small_ints(&d, &lo, &hi);
-        if (k == HONE_INPUT_ONE_HOT)
-            return d.known && d.lo <= 0 && d.hi >= 1;
-        return k == HONE_INPUT_LARGE || k == HONE_INPUT_CLUSTERED;
-    case DOMAIN_SCALED: return k == HONE_INPUT_TINY || k == HONE_INPUT_LARGE;
-    case DOMAIN_CSR: return k == HONE_INPUT_CLUSTERED;
-    default: return false;
-    }
-}
 
 // ---- choosing a generator
 typedef struct chooser { const hone_plan *p; const hone_plan_buffer *b; const hone_env *env; hone_err *e; } chooser;
@@ -192,7 +94,7 @@ static hone_code choose_sorted(const chooser *c, gen *g) {
 }
 
 static hone_code choose_default(gen *g) {
-    domain d = default_domain(g->type);
+    domain d = domain_of_type(g->type);
     if (d.kind == DOMAIN_SIGNED) {
         g->kind = GEN_NORMAL;
         g->a = 0;
@@ -272,6 +174,15 @@ static void scale(gen *g, double factor) {
     g->b *= factor;
 }
 
+// Every element the lowest, or the highest, whole number of the range.
+static void choose_same(gen *g, bool lowest) {
+    if (lowest)
+        g->hi = g->lo;
+    else
+        g->lo = g->hi;
+    g->kind = GEN_INT;
+}
+
 static void choose_variant(const chooser *c, hone_input k, gen *g) {
     domain d = domain_of(c->b->arg, c->env);
     bool ranged = d.kind == DOMAIN_RANGE, whole = d.kind == DOMAIN_WHOLE;
@@ -286,10 +197,15 @@ static void choose_variant(const chooser *c, hone_input k, gen *g) {
         break;
     case HONE_INPUT_TINY: scale(g, 1e-3); break;
     case HONE_INPUT_LARGE:
-        if (whole)
+        if (ranged) {
+            g->kind = GEN_RANGE_ENDS;
+            g->a = d.lo;
+            g->b = d.hi;
+        } else if (whole) {
             g->kind = GEN_ENDS;
-        else
+        } else {
             scale(g, 64);
+        }
         break;
     case HONE_INPUT_ONE_HOT:
         g->kind = GEN_ONE_HOT;
@@ -298,13 +214,20 @@ static void choose_variant(const chooser *c, hone_input k, gen *g) {
         break;
     case HONE_INPUT_SMALL_INT:
         g->kind = GEN_INT;
-        small_ints(&d, &g->lo, &g->hi);
+        domain_small_ints(&d, &g->lo, &g->hi);
+        break;
+    case HONE_INPUT_LOWEST:
+    case HONE_INPUT_HIGHEST:
+        if (d.kind == DOMAIN_CSR)
+            g->kind = k == HONE_INPUT_LOWEST ? GEN_CSR_BACK : GEN_CSR_FRONT;
+        else
+            choose_same(g, k == HONE_INPUT_LOWEST);
         break;
     case HONE_INPUT_CLUSTERED:
         if (d.kind == DOMAIN_CSR) {
             g->kind = GEN_CSR_SKEWED;
         } else if (whole) {
-            g->kind = GEN_ZIPF;
+            g->kind = GEN_CLUSTERS;
             g->a = 1.2;
         } else {
             g->kind = GEN_FEW_LARGE;
@@ -346,6 +269,15 @@ static int64_t zipf(const gen *g, uint64_t i) {
     return g->lo + (k < 0 ? 0 : k > g->hi - g->lo ? g->hi - g->lo : k);
 }
 
+// Every other group of 32 elements lies within eight values of one another; the others are Zipf's.
+static int64_t clusters(const gen *g, uint64_t i) {
+    const uint64_t group = i / 32, values = (uint64_t)(g->hi - g->lo) + 1, width = values < 8 ? values : 8;
+    if (group % 2 == 0)
+        return zipf(g, i);
+    const fill_key other = {g->key.k1 ^ 0x2545f491u, g->key.k2 ^ 0x4f6cdd1du};
+    return g->lo + (int64_t)(below(other, group, values - width + 1) + below(g->key, i, width));
+}
+
 // A bijection of 0 .. n-1: four Feistel rounds on the next even number of bits, walked until the result is below n.
 static uint64_t permute(const gen *g, uint64_t i) {
     unsigned half = 1;
@@ -379,6 +311,14 @@ static int64_t csr_skewed(const gen *g, uint64_t i) {
     return (int64_t)(first * g->row + (i - first > full ? here * g->row : 0));
 }
 
+// Full rows, then empty ones; or the other way round, with a rest in the row between.
+static int64_t csr_front(const gen *g, uint64_t i) {
+    const uint64_t total = (g->n - 1) * g->row;
+    return (int64_t)(i < total / g->columns + 1 && i * g->columns < total ? i * g->columns : total);
+}
+
+static int64_t csr_back(const gen *g, uint64_t i) { return (int64_t)((g->n - 1) * g->row) - csr_front(g, g->n - 1 - i); }
+
 static uint32_t fmix32(uint32_t h) {   // source: MurmurHash3
     h ^= h >> 16;
     h *= 0x85ebca6bu;
@@ -401,13 +341,27 @@ static int64_t whole_at(const gen *g, uint64_t i, bool *whole) {
     case GEN_INT: return g->lo + (int64_t)below(g->key, i, (uint64_t)(g->hi - g->lo) + 1);
     case GEN_ENDS: return fill_bits(g->key, i) & 1 ? g->hi : g->lo;
     case GEN_ZIPF: return zipf(g, i);
+    case GEN_CLUSTERS: return clusters(g, i);
     case GEN_PERMUTATION: return (int64_t)permute(g, i);
     case GEN_IOTA: return (int64_t)i;
     case GEN_CSR: return csr(g, i);
     case GEN_CSR_SKEWED: return csr_skewed(g, i);
+    case GEN_CSR_FRONT: return csr_front(g, i);
+    case GEN_CSR_BACK: return csr_back(g, i);
     case GEN_HASH: return (int64_t)fmix32((uint32_t)i);
     default: *whole = false; return 0;
     }
+}
+
+// A quarter each of the range's two ends. The upper one is outside the range, except where it is 1: then the numbers are taken for probabilities.
+static double range_ends(const gen *g, uint64_t i) {
+    const fill_key other = {g->key.k1 ^ 0x2545f491u, g->key.k2 ^ 0x4f6cdd1du};
+    const uint64_t which = below(other, i, 4);
+    if (which == 0)
+        return g->a;
+    if (which == 1)
+        return g->a == 0 && g->b == 1 ? 1 : (double)nextafterf((float)g->b, (float)g->a);
+    return g->a + (g->b - g->a) * unit(g->key, i);
 }
 
 static double real_at(const gen *g, uint64_t i) {
@@ -426,6 +380,7 @@ static double real_at(const gen *g, uint64_t i) {
         if (g->b > 0)
             return g->b * unit(g->key, i) * (below(other, i, 64) ? 0.05 : 1.0);
         return normal_at(g->key, i) * (below(other, i, 64) ? 0.05 : 32.0);
+    case GEN_RANGE_ENDS: return range_ends(g, i);
     default: return 0;
     }
 }

@@ -119,6 +119,19 @@ const hone_kernel *task_find_kernel(const hone_task *t, const char *name);
 bool task_has_size(const hone_task *t, const char *name);
 // Tune parameters with values from `tuning` or their first ones; arena-allocated. NULL: out of memory.
 hone_env *task_full_env(const hone_task *t, const hone_sizes *s, const hone_env *tuning, hone_arena *a);
+// ---- domain.c: what a buffer may hold, apart from the task's own distribution
+typedef enum domain_kind {
+    DOMAIN_FIXED,      // exactly what the initialiser says
+    DOMAIN_SIGNED,     // any real number
+    DOMAIN_RANGE,      // lo <= x < hi with lo >= 0
+    DOMAIN_WHOLE,      // whole numbers lo .. hi
+    DOMAIN_SCALED,     // the task's numbers, times a factor
+    DOMAIN_CSR
+} domain_kind;
+typedef struct domain { domain_kind kind; bool known; double lo, hi; } domain;
+domain domain_of_type(hone_dtype t);
+domain domain_of(const hone_arg *a, const hone_env *env);            // env NULL: only constants are known
+bool domain_small_ints(const domain *d, int64_t *lo, int64_t *hi);   // those that SMALL_INT uses; false when there are not two of them
 // ---- input data: fill_fast.c makes blocks of pseudo-random numbers, fill.c decides what they mean
 enum { FILL_BLOCK = 256 };               // elements; blocks start at multiples of it, so that any range gives the same data
 typedef struct fill_key { uint32_t k1, k2; } fill_key;

@@ -134,12 +134,18 @@ double hone_plan_work(const hone_plan *p);
 
 // ---- input data. Deterministic in (seed, buffer name, variant); element i does not depend on the order of filling.
 typedef enum hone_input {                // how to fill, beside the task's own distribution
-    HONE_INPUT_TASK, HONE_INPUT_NORMAL, HONE_INPUT_TINY /* ×1e-3 */, HONE_INPUT_LARGE /* ×64 */, HONE_INPUT_ONE_HOT, HONE_INPUT_SMALL_INT,
-    HONE_INPUT_CLUSTERED /* integers: Zipf; floats: few large among small */, HONE_INPUT_COUNT
+    HONE_INPUT_TASK, HONE_INPUT_NORMAL, HONE_INPUT_TINY /* ×1e-3 */, HONE_INPUT_LARGE /* ×64; of a range, its ends */, HONE_INPUT_ONE_HOT, HONE_INPUT_SMALL_INT,
+    HONE_INPUT_CLUSTERED /* integers: Zipf and groups of close ones; floats: few large among small */, HONE_INPUT_LOWEST /* integers: all the lowest; csr: full rows last */,
+    HONE_INPUT_HIGHEST /* integers: all the highest; csr: full rows first */, HONE_INPUT_COUNT
 } hone_input;
 const char *hone_input_name(hone_input k);
 // Whether the variant keeps the buffer's declared domain (index(n) stays an index, csr stays csr …); HONE_INPUT_TASK is always fine.
 bool hone_input_applies(const hone_arg *arg, hone_input k);
+// Whether contents of the declared domain are still of it after a change: its elements in another order; some of them left out or repeated; zeros added;
+// all of them multiplied by a factor below or above 1.
+typedef enum hone_closure { HONE_CLOSED_ORDER, HONE_CLOSED_CHOICE, HONE_CLOSED_ZERO, HONE_CLOSED_SMALLER, HONE_CLOSED_LARGER } hone_closure;
+bool hone_input_closed(const hone_arg *arg, hone_closure c);
+bool hone_input_mentions(const hone_arg *arg, const char *size);   // the domain depends on this size: index(n) on n
 // out and scratch buffers are zeroed (poisoning them is the caller's). errors: HONE_E_LIMIT when the type cannot hold the values.
 hone_code hone_fill(const hone_plan *p, size_t buffer, hone_input k, uint64_t seed, void *dst, hone_err *e);
 // Elements first .. first+n-1 of the same data, into dst[0 .. n-1]: for filling in parallel or piecewise.

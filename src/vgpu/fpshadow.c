@@ -81,7 +81,8 @@ bool vg_fs_plain_memory(const vg_warp *w, uint64_t lo, uint64_t hi) {
 static vg_fs_cell *global_cell(const vg_warp *w, uint64_t address, bool make, const uint8_t **memory) {
     vg_alloc *a = vg_region_alloc(w->block->launch->regions, address);
     const size_t at = a ? (address - a->base) & ~(size_t)3 : 0;
-    if (!a || at >= a->bytes || a->bytes - at < 4)
+    // The last word of an odd number of halves ends behind the allocation, where memory of our own has zeros.
+    if (!a || at >= a->bytes || a->bytes - at < (a->kind == VG_ALLOC_HOST ? 4 : 2))
         return NULL;
     *memory = a->host + at;
     vg_fs_cell *cells = a->fs_cells || !make ? a->fs_cells : vg_fs_alloc_cells(a);

@@ -55,6 +55,12 @@ before=$(python3 -c 'import json; print(json.load(open("edp.hone/result.json"))[
 # shellcheck disable=SC2086
 expect "a second sitting adds to the first" "[01]" "" "this search cost" -- optimize edp.cu -d cuda:0 -n 3 $short --out edp.hone
 document "and does not begin anew" $r "d[\"energy\"][\"search\"][\"joules\"] >= $before"
+# A certificate is replayed by the objective; where no energy is measured the verdict is not compared, and that is said.
+# shellcheck disable=SC2086
+expect "a certificate by energy times time is judged by it" "[03]" "" "scale|edp" -- check --certificate edp.hone/certificate.json -d cuda:0 $short
+grep -q "no energy was measured here" out && { echo "FAIL the replay on the GPU measured no energy"; cat out; failed=1; }
+expect "and elsewhere not at all" "[03]" - "the objective is energy times time, and no energy was measured here: the verdict was not compared" -- check --certificate edp.hone/certificate.json -d virtual:h200 -q
+grep -q "expected.verdict" out && { echo "FAIL a verdict by time was compared"; cat out; failed=1; }
 # shellcheck disable=SC2086
 expect "no counter: what the search took is not known, power readings do for runs" "[01]" "no=nvmlDeviceGetTotalEnergyConsumption" "energy .*J per run" -- optimize energy.cu -d cuda:0 -n 1 $short --out power.hone
 document "and the document says so" power.hone/result.json '"reason" in d["energy"]["search"] and d["energy"]["source"] == "power-integrated" and "payback" not in d["energy"]'

@@ -202,7 +202,62 @@ static hone_code k_one_bad(fake_view *v, hone_err *e) {          // one element 
     return HONE_OK;
 }
 
+// ---- cheats that every case lets pass
+static hone_code k_drops_tiny(fake_view *v, hone_err *e) {       // takes small terms for noise
+    (void)e;
+    mm x = open_mm(v);
+    for (size_t i = 0; i < x.M; i++)
+        for (size_t j = 0; j < x.N; j++) {
+            float acc = 0;
+            for (size_t k = 0; k < x.K; k++)
+                if (fabs(at(&x, x.A, i * x.K + k)) > 1e-8)
+                    acc += (float)at(&x, x.A, i * x.K + k) * (float)at(&x, x.B, k * x.N + j);
+            hone_dtype_set(x.t, x.C, i * x.N + j, (double)acc);
+        }
+    return HONE_OK;
+}
+static size_t tested_rows[16], tested_depths[16], n_tested;
+static bool among(const size_t *v, size_t x) {
+    for (size_t i = 0; i < n_tested; i++)
+        if (v[i] == x)
+            return true;
+    return false;
+}
+static hone_code right_if(fake_view *v, bool right) {
+    mm x = open_mm(v);
+    product(v, SEQUENTIAL);
+    if (!right)
+        hone_dtype_set(x.t, x.C, 0, at(&x, x.C, 0) + 1);
+    return HONE_OK;
+}
+static hone_code k_known_rows(fake_view *v, hone_err *e) { (void)e; return right_if(v, among(tested_rows, size_of(v, "M"))); }
+static hone_code k_known_depths(fake_view *v, hone_err *e) { (void)e; return right_if(v, among(tested_depths, size_of(v, "K"))); }
+static hone_code k_saturates(fake_view *v, hone_err *e) {        // sums of whole numbers fit into ten bits, as small ones' do
+    (void)e;
+    mm x = open_mm(v);
+    bool whole = true;
+    product(v, SEQUENTIAL);
+    for (size_t i = 0; i < x.M * x.K; i++)
+        whole &= at(&x, x.A, i) == rint(at(&x, x.A, i)) && fabs(at(&x, x.A, i)) < 256;
+    for (size_t i = 0; whole && i < x.M * x.N; i++)
+        hone_dtype_set(x.t, x.C, i, fmax(-511, fmin(511, at(&x, x.C, i))));
+    return HONE_OK;
+}
+
+static hone_code add(fake_view *v, bool both) {
+    hone_dtype t;
+    const uint8_t *a = data_of(v, "A", &t), *b = data_of(v, "B", &t);
+    uint8_t *c = data_of(v, "C", &t);
+    for (size_t i = 0; i < size_of(v, "n"); i++)
+        hone_dtype_set(t, c, i, hone_dtype_get(t, a, i) + (both ? hone_dtype_get(t, b, i) : 0));
+    return HONE_OK;
+}
+static hone_code k_add(fake_view *v, hone_err *e) { (void)e; return add(v, true); }
+static hone_code k_copy(fake_view *v, hone_err *e) { (void)e; return add(v, false); }
+
 static const fake_entry kernels[] = {
+    {"add", k_add}, {"copy", k_copy},
+    {"drops_tiny", k_drops_tiny}, {"known_rows", k_known_rows}, {"known_depths", k_known_depths}, {"saturates", k_saturates},
     {"matmul", k_matmul}, {"reversed", k_reversed}, {"split", k_split}, {"tf32", k_tf32},       {"bf16", k_bf16},       {"skip", k_skip},
     {"zero", k_zero},     {"nothing", k_nothing},   {"no_tail", k_no_tail}, {"stale", k_stale}, {"guard", k_guard},     {"mutates",
                                                                                                                          k_mutates},
@@ -251,6 +306,95 @@ static void honest_orders_pass(void **state) {
     expect(&b, TASK("matmul"), false, NULL);
     expect(&b, TASK("reversed"), false, NULL);
     expect(&b, TASK("split"), false, NULL);
+    close_bench(&b);
+}
+
+static bool is_kept(const bench *b, const char *name) {
+    const json_t *kept = json_object_get(json_object_get(hone_judge_facts(b->j), "relations"), "kept");
+    for (size_t i = 0; i < json_array_size(kept); i++)
+        if (strstr(json_string_value(json_array_get(kept, i)), name) == json_string_value(json_array_get(kept, i)))
+            return true;
+    return false;
+}
+
+// The product is linear in A and in B, its rows and columns stand for themselves, and the order of K is no matter; its depth is no batch.
+static void relations_are_found(void **state) {
+    (void)state;
+    static const char *const kept[] = {"permutation:M", "permutation:N", "permutation:K", "padding:M", "padding:N", "padding:K", "batch:M", "batch:N", "additivity:A", "additivity-2:B"};
+    bench b;
+    open_bench(&b, TASK("matmul"), HONE_OK);
+    expect(&b, TASK("split"), false, NULL);
+    for (size_t i = 0; i < HONE_COUNT(kept); i++)
+        if (!is_kept(&b, kept[i]))
+            fail_msg("'%s' was not found", kept[i]);
+    assert_true(is_kept(&b, "scaling-") && is_kept(&b, "scaling+"));
+    assert_false(is_kept(&b, "batch:K"));
+    assert_false(is_kept(&b, "additivity:A+B"));
+    close_bench(&b);
+}
+
+static void note_sizes(const hone_judge *j) {
+    size_t i;
+    json_t *o;
+    n_tested = 0;
+    json_array_foreach(json_object_get(hone_judge_facts(j), "sizes"), i, o) {
+        assert_true(n_tested < HONE_COUNT(tested_rows));
+        tested_rows[n_tested] = (size_t)json_integer_value(json_object_get(o, "M"));
+        tested_depths[n_tested++] = (size_t)json_integer_value(json_object_get(o, "K"));
+    }
+}
+
+// The finding's case, judged alone, shows it again; of the others nothing is run.
+static void relation_alone(bench *b, const char *candidate, const char *kind) {
+    hone_task *t = parse_task(candidate);
+    for (unsigned round = 0; round < 2; round++) {
+        static char name[512];
+        hone_findings f;
+        hone_judged r;
+        hone_err e = {0};
+        assert_int_equal(hone_findings_init(&f, &e), HONE_OK);
+        hone_judge_only(b->j, round ? name : NULL);
+        assert_int_equal(hone_judge_candidate(b->j, t, NULL, false, &f, &r, &e), HONE_OK);
+        const json_t *first = json_array_get(f.array, 0), *ev = json_object_get(first, "evidence");
+        assert_string_equal(json_string_value(json_object_get(first, "kind")), kind);
+        assert_non_null(json_object_get(ev, "relation"));
+        if (round)
+            assert_true(r.cases == 0 && r.relations == 1);
+        snprintf(name, sizeof name, "%s", json_string_value(json_object_get(ev, "case")));
+        hone_judged_free(&r);
+        hone_findings_free(&f);
+    }
+    hone_judge_only(b->j, NULL);
+    hone_task_free(t);
+}
+
+static void relations_are_demanded(void **state) {
+    (void)state;
+    bench b;
+    open_bench(&b, TASK("matmul"), HONE_OK);
+    note_sizes(b.j);
+    relation_alone(&b, TASK("drops_tiny"), "metamorphic.scaling");
+    relation_alone(&b, TASK("saturates"), "metamorphic.additivity");
+    relation_alone(&b, TASK("known_rows"), "metamorphic.batch");
+    relation_alone(&b, TASK("known_depths"), "metamorphic.padding");
+    close_bench(&b);
+}
+
+#define BIAS_TASK(kernel)                                                            \
+    "#pragma hone size n=100\n"                                                      \
+    "#pragma hone in A float[n] ~ normal(0,1)\n"                                     \
+    "#pragma hone in B float[n] ~ const(0)\n"                                        \
+    "#pragma hone out C float[n]\n"                                                  \
+    "#pragma hone launch " kernel "<<<cdiv(n,32), 32>>>(A, B, C, n)\n"               \
+    "extern \"C\" __global__ void " kernel "(const float *A, const float *B, float *C, int n) { int i = threadIdx.x; if (i < n) C[i] = A[i] + B[i]; }\n"
+
+// An input that is zero in every case counts all the same.
+static void every_input_counts(void **state) {
+    (void)state;
+    bench b;
+    open_bench(&b, BIAS_TASK("add"), HONE_E_COMPILE);
+    expect(&b, BIAS_TASK("add"), false, NULL);
+    expect(&b, BIAS_TASK("copy"), false, "oracle.ignored-input");
     close_bench(&b);
 }
 
@@ -558,7 +702,8 @@ static void failed_allocations_refuse_nobody(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(honest_orders_pass),        cmocka_unit_test(cheats_are_named_by_shadow),
+        cmocka_unit_test(honest_orders_pass), cmocka_unit_test(relations_are_found), cmocka_unit_test(relations_are_demanded),
+        cmocka_unit_test(every_input_counts),        cmocka_unit_test(cheats_are_named_by_shadow),
             cmocka_unit_test(cheats_are_named_without_shadow),
         cmocka_unit_test(run_shadow_is_preferred), cmocka_unit_test(run_shadow_that_fails_is_not_used),
         cmocka_unit_test(state_is_named), cmocka_unit_test(fallback_is_told),          cmocka_unit_test(lost_device_is_an_error),    cmocka_unit_test(stated_tolerances_rule),

@@ -2,6 +2,7 @@
 // them; what was tried and what is best must not depend on that.
 #include "search/search.h"
 #include "propose/tune.h"
+#include "store/internal.h"
 #include <math.h>
 #include <setjmp.h>
 #include <sqlite3.h>
@@ -619,18 +620,55 @@ static void no_device(void **state) {
     assert_null(r);
 }
 
-// An archive whose rows are not what this search would try: goes on from the last agreeing row, twice with the same end.
+typedef struct links { char v[64][HONE_HASH_HEX]; size_t n; } links;
+static int link_row(void *ctx, const hone_row *row) {
+    links *l = ctx;
+    assert_true(l->n + 1 < HONE_COUNT(l->v));
+    assert_int_equal(hone_store_link(l->v[l->n], row, l->v[l->n + 1], NULL), HONE_OK);
+    l->n++;
+    return 0;
+}
+
+static void execute(const char *path, const char *sql) {
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+}
+
+// Gives every row the hash that its contents ask for: an archive as another version of the search would have written it.
+static void chain_anew(const char *dir, const char *path) {
+    hone_store *store;
+    uint64_t run;
+    links l = {.n = 0};
+    assert_int_equal(hone_store_open(dir, false, &store, NULL), HONE_OK);
+    assert_int_equal(hone_store_latest_run(store, &run, NULL), HONE_OK);
+    assert_int_equal(hone_store_chain_before(store, run, 0, l.v[0], NULL), HONE_OK);
+    assert_int_equal(hone_store_each(store, run, link_row, &l, NULL), HONE_OK);
+    hone_store_close(store);
+    for (size_t i = 0; i < l.n; i++) {
+        char sql[200];
+        snprintf(sql, sizeof sql, "UPDATE candidate SET chain='%s' WHERE seq=%zu", l.v[i + 1], i);
+        execute(path, sql);
+    }
+}
+
+// An archive whose rows are not what this search would try: goes on from the last agreeing row, twice with the same end. Rows that are not what their
+// hashes say are no state to go on from.
 static void another_history(void **state) {
     options o = {.evals = 30, .seed = 6}, archived = {.dir = sub(state, "hist"), .evals = 20, .seed = 6},
             more = {.dir = archived.dir, .evals = 30, .seed = 6};
     simulator a = {0}, b = {0}, c = {0}, whole = {0};
+    hone_search_result *r = NULL;
+    hone_err e = {0};
     run_ok(&a, &archived);
     char path[300];
     snprintf(path, sizeof path, "%s/archive.db", archived.dir);
-    sqlite3 *db;
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, "UPDATE candidate SET hash='other' WHERE seq=9", NULL, NULL, NULL), SQLITE_OK);
-    sqlite3_close(db);
+    execute(path, "UPDATE candidate SET hash='other' WHERE seq=9");
+    assert_int_equal(run_search(&b, &more, &r, &e), HONE_E_CORRUPT);
+    assert_non_null(strstr(e.msg, "row 9"));
+    assert_null(r);
+    chain_anew(archived.dir, path);
     summary s = run_ok(&b, &more);
     assert_true(s.warned);
     assert_same(run_ok(&whole, &o), s);

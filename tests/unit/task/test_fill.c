@@ -139,6 +139,17 @@ static void test_csr(void **s) {
     (void)s;
     check_csr(HONE_INPUT_TASK, 9);         // 0 .. 2*mean-1
     check_csr(HONE_INPUT_CLUSTERED, 60);   // 12 rows' entries in one
+    check_csr(HONE_INPUT_LOWEST, 64);
+    check_csr(HONE_INPUT_HIGHEST, 64);
+    data d = filled("in a int32[m+1] ~ csr(64, 5)", HONE_INPUT_HIGHEST);   // 78 full rows, one with the rest, then none
+    assert_true(d.v[1] == 64 && d.v[78] == 4992 && d.v[79] == 5000);
+    done(&d);
+    d = filled("in a int32[m+1] ~ csr(64, 5)", HONE_INPUT_LOWEST);
+    assert_true(d.v[921] == 0 && d.v[922] == 8 && d.v[923] == 72);
+    done(&d);
+    d = filled("in a int32[m+1] ~ csr(n, 5)", HONE_INPUT_HIGHEST);          // one huge row
+    assert_true(d.v[1] == 5000 && d.v[2] == 5000);
+    done(&d);
 }
 
 static void test_variants(void **s) {
@@ -172,9 +183,33 @@ static void test_variants(void **s) {
     for (size_t i = 0; i < N; i++)
         assert_true(d.v[i] == 0 || d.v[i] == 999);
     done(&d);
-    d = filled("in a int32[n] ~ int(-7, 7)", HONE_INPUT_CLUSTERED);
+    d = filled("in a int32[n] ~ int(-100, 999)", HONE_INPUT_CLUSTERED);   // 32 of Zipf's, 32 close ones, …
+    for (size_t i = 0; i + 64 <= N; i += 64) {
+        double least = 1e9, most = -1e9;
+        for (size_t k = 32; k < 64; k++) {
+            least = fmin(least, d.v[i + k]);
+            most = fmax(most, d.v[i + k]);
+        }
+        assert_true(least >= -100 && most <= 999 && most - least < 8);
+    }
     moments(&d, &mean, &sd, &lo, &hi);
-    assert_true(lo == -7 && hi <= 7 && mean < -3);
+    assert_true(lo == -100 && hi > 900 && mean < 300);
+    done(&d);
+    d = filled("in a int32[n] ~ index(m)", HONE_INPUT_LOWEST);
+    moments(&d, &mean, &sd, &lo, &hi);
+    assert_true(lo == 0 && hi == 0);
+    done(&d);
+    d = filled("in a uint8[n] ~ int(0, 1)", HONE_INPUT_HIGHEST);          // a mask of ones
+    moments(&d, &mean, &sd, &lo, &hi);
+    assert_true(lo == 1 && hi == 1);
+    done(&d);
+    d = filled("in a float[n] ~ uniform(0, 1)", HONE_INPUT_LARGE);        // probabilities, 0 and 1 among them
+    moments(&d, &mean, &sd, &lo, &hi);
+    assert_true(lo == 0 && hi == 1 && sd > 0.35);
+    done(&d);
+    d = filled("in a float[n] ~ uniform(2, 3)", HONE_INPUT_LARGE);
+    moments(&d, &mean, &sd, &lo, &hi);
+    assert_true(lo == 2 && hi < 3 && hi > 2.999);
     done(&d);
 }
 
@@ -188,17 +223,49 @@ static bool applies(const char *decl, hone_input k) {
 static void test_applies(void **s) {
     (void)s;
     for (int k = 0; k < HONE_INPUT_COUNT; k++) {
-        assert_true(applies("in a float[n]", (hone_input)k));
+        assert_int_equal(applies("in a float[n]", (hone_input)k), k != HONE_INPUT_LOWEST && k != HONE_INPUT_HIGHEST);
         assert_int_equal(applies("in a int32[n] ~ permutation", (hone_input)k), k == HONE_INPUT_TASK);
         assert_int_equal(applies("in a float[n] ~ const(1)", (hone_input)k), k == HONE_INPUT_TASK);
         assert_non_null(hone_input_name((hone_input)k));
     }
-    assert_false(applies("in a float[n] ~ uniform(0, 1)", HONE_INPUT_LARGE));
+    assert_true(applies("in a float[n] ~ uniform(0, 1)", HONE_INPUT_LARGE));
+    assert_false(applies("in a float[n] ~ uniform(0, 1)", HONE_INPUT_HIGHEST));
+    assert_true(applies("in a int32[n] ~ zipf(1.2, m)", HONE_INPUT_HIGHEST));
     assert_false(applies("in a float[n] ~ uniform(0.5, 1)", HONE_INPUT_ONE_HOT));
     assert_false(applies("in a int32[n] ~ index(m)", HONE_INPUT_SMALL_INT));
     assert_true(applies("in a int32[n] ~ int(-2, 90)", HONE_INPUT_SMALL_INT));
     assert_false(applies("in a int32[n] ~ int(5, 90)", HONE_INPUT_ONE_HOT));
     assert_true(applies("in a int32[m+1] ~ csr(9, 4)", HONE_INPUT_CLUSTERED));
+}
+
+static bool closed(const char *decl, hone_closure c) {
+    data d = filled(decl, HONE_INPUT_TASK);
+    const bool yes = hone_input_closed(d.p->buffers[0].arg, c);
+    done(&d);
+    return yes;
+}
+
+// What a change of the contents leaves in the declared domain.
+static void test_closed(void **s) {
+    (void)s;
+    for (int c = HONE_CLOSED_ORDER; c <= HONE_CLOSED_LARGER; c++) {
+        assert_true(closed("in a float[n] ~ normal(0, 1)", (hone_closure)c));
+        assert_false(closed("in a int32[n] ~ sorted", (hone_closure)c));
+        assert_false(closed("in a int32[m+1] ~ csr(9, 4)", (hone_closure)c));
+    }
+    assert_true(closed("in a int32[n] ~ permutation", HONE_CLOSED_ORDER));
+    assert_false(closed("in a int32[n] ~ permutation", HONE_CLOSED_CHOICE));
+    assert_true(closed("in a uint32[n] ~ hash32", HONE_CLOSED_ORDER));
+    assert_false(closed("in a int32[n] ~ int(1, 5)", HONE_CLOSED_ZERO));
+    assert_true(closed("in a int32[n] ~ int(-1, 5)", HONE_CLOSED_ZERO));
+    assert_false(closed("in a int32[n] ~ int(-1, 5)", HONE_CLOSED_LARGER));
+    assert_true(closed("in a float[n] ~ uniform(0, 1)", HONE_CLOSED_SMALLER));
+    assert_false(closed("in a float[n] ~ uniform(0, 1)", HONE_CLOSED_LARGER));
+    assert_false(closed("in a float[n] ~ uniform(1, 2)", HONE_CLOSED_SMALLER));
+    data d = filled("in a int32[n] ~ index(m)", HONE_INPUT_TASK);
+    assert_true(hone_input_mentions(d.p->buffers[0].arg, "m"));
+    assert_false(hone_input_mentions(d.p->buffers[0].arg, "n"));
+    done(&d);
 }
 
 static void test_determinism(void **s) {
@@ -297,7 +364,7 @@ static void test_narrow_floats(void **s) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_distributions), cmocka_unit_test(test_exact_kinds), cmocka_unit_test(test_csr),    cmocka_unit_test(test_variants),
-        cmocka_unit_test(test_applies),       cmocka_unit_test(test_determinism), cmocka_unit_test(test_limits), cmocka_unit_test(test_types),
+        cmocka_unit_test(test_applies), cmocka_unit_test(test_closed),       cmocka_unit_test(test_determinism), cmocka_unit_test(test_limits), cmocka_unit_test(test_types),
         cmocka_unit_test(test_narrow_floats),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -217,6 +217,28 @@ static void exchange(void **state) {
     unload(&f);
 }
 
+// An odd number of halves: the last one, or the only one, has half a word.
+static const char odd_ptx[] = PTX_HEAD ".visible .entry k(.param .u64 a, .param .u64 b) {\n"
+    ".reg .f32 %f<8>; .reg .b16 %h<4>; .reg .b64 %d<8>; .reg .b32 %r<4>;\n"
+    "ld.param.u64 %d1, [a]; ld.param.u64 %d2, [b]; mov.u32 %r1, %tid.x; mul.wide.u32 %d3, %r1, 4; mul.wide.u32 %d4, %r1, 2;\n"
+    "add.u64 %d5, %d1, %d3; add.u64 %d6, %d2, %d4; ld.global.f32 %f1, [%d5]; div.rn.f32 %f2, %f1, 0f40400000;\n"
+    "cvt.rn.bf16.f32 %h1, %f2; st.global.b16 [%d6], %h1; ret; }";
+
+static void odd_halves(void **state) {
+    (void)state;
+    static const unsigned counts[] = {1, 3, 2};
+    for (unsigned t = 0; t < 3; t++) {
+        fixture f;
+        load(&f, odd_ptx);
+        const float *in = fx_buffer(&f, random_floats(4, 9), 16);
+        fx_buffer(&f, NULL, 2 * counts[t]);
+        run(&f, 1, counts[t], 0, NULL);
+        for (unsigned i = 0; i < counts[t]; i++)
+            assert_true(shadow_at(&f, 1, i, HONE_VGPU_BF16, 2) == (double)in[i] / 3);
+        unload(&f);
+    }
+}
+
 static const char mma_ptx[] = ENTRY
     "mul.wide.u32 %d6, %r1, 16; add.u64 %d6, %d2, %d6;\n"
     "ld.global.f32 %f1, [%d4]; div.rn.f32 %f1, %f1, 0f40400000; cvt.rn.f16x2.f32 %r2, %f1, %f1; mov.b32 %f2, 0f3F800000; cvt.rn.f16x2.f32 %r3, %f2, %f2;\n"
@@ -343,7 +365,7 @@ static void calls(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sum_of_floats), cmocka_unit_test(cancellation_shows), cmocka_unit_test(exponential), cmocka_unit_test(bit_operations),
-        cmocka_unit_test(exchange), cmocka_unit_test(matrix_product), cmocka_unit_test(compare_and_swap),
+        cmocka_unit_test(exchange), cmocka_unit_test(odd_halves), cmocka_unit_test(matrix_product), cmocka_unit_test(compare_and_swap),
         cmocka_unit_test(host_writes_make_stale), cmocka_unit_test(narrow_floats_are_lost), cmocka_unit_test(calls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
