@@ -7,7 +7,7 @@ bool VG_NAME(vg_bind_linear)(vg_binder *b, const ptx_inst *in, vg_inst *out);
 
 ALWAYS const vg_linear *linear_of(const vg_warp *w, const vg_inst *in) { return &w->code->linear[in->index]; }
 
-VG_HANDLER(spill) {
+NEVER void spill(vg_warp *w, const vg_inst *in, uint32_t mask) {
     const vg_linear *x = linear_of(w, in);
     for (unsigned i = 0; i < x->n_rows; i++)
         vg_linear_spill(w->file, x->rows[i] & ~1u, x->rows[i] & 1);
@@ -56,32 +56,55 @@ ALWAYS bool unwrapped(const vg_tag *t, bool is_signed, int64_t *first, int64_t *
     return is_signed ? last == (int32_t)last : last == (int64_t)(uint32_t)last;
 }
 
+// Each form has two functions: the handler, for sources that have tags, with nothing else in its frame, and one that also looks at rows without.
+#define TAG_OF(x) const vg_tag x = *vg_tag_of(w, in->x)
 #define LINEAR1(name, WD, WA, ok, base_, stride_)                                  \
-    VG_HANDLER(name) {                                                             \
+    NEVER void name##_look(vg_warp *w, const vg_inst *in, uint32_t mask) {         \
         vg_tag a;                                                                  \
-        if (!shape(w, in, 1, in->a, WA, &a) || !(ok)) {                            \
+        if (shape(w, in, 1, in->a, WA, &a) && (ok))                                \
+            put_tag(w, in, WD, base_, stride_);                                    \
+        else                                                                       \
             spill(w, in, mask);                                                    \
-            return;                                                                \
-        }                                                                          \
-        put_tag(w, in, WD, base_, stride_);                                        \
+    }                                                                              \
+    VG_HANDLER(name) {                                                             \
+        TAG_OF(a);                                                                 \
+        if (LIKELY(!in->flags && a.flags & VG_LINEAR && (ok)))                     \
+            put_tag(w, in, WD, base_, stride_);                                    \
+        else                                                                       \
+            name##_look(w, in, mask);                                              \
     }
 #define LINEAR2(name, W, WB, ok, base_, stride_)                                   \
-    VG_HANDLER(name) {                                                             \
+    NEVER void name##_look(vg_warp *w, const vg_inst *in, uint32_t mask) {         \
         vg_tag a, b;                                                               \
-        if (!shape(w, in, 1, in->a, W, &a) || !shape(w, in, 2, in->b, WB, &b) || !(ok)) { \
+        if (shape(w, in, 1, in->a, W, &a) && shape(w, in, 2, in->b, WB, &b) && (ok)) \
+            put_tag(w, in, W, base_, stride_);                                     \
+        else                                                                       \
             spill(w, in, mask);                                                    \
-            return;                                                                \
-        }                                                                          \
-        put_tag(w, in, W, base_, stride_);                                         \
+    }                                                                              \
+    VG_HANDLER(name) {                                                             \
+        TAG_OF(a);                                                                 \
+        TAG_OF(b);                                                                 \
+        if (LIKELY(!in->flags && a.flags & b.flags & VG_LINEAR && (ok)))           \
+            put_tag(w, in, W, base_, stride_);                                     \
+        else                                                                       \
+            name##_look(w, in, mask);                                              \
     }
 #define LINEAR3(name, W, ok, base_, stride_)                                       \
-    VG_HANDLER(name) {                                                             \
+    NEVER void name##_look(vg_warp *w, const vg_inst *in, uint32_t mask) {         \
         vg_tag a, b, c;                                                            \
-        if (!shape(w, in, 1, in->a, W, &a) || !shape(w, in, 2, in->b, W, &b) || !shape(w, in, 3, in->c, W, &c) || !(ok)) { \
+        if (shape(w, in, 1, in->a, W, &a) && shape(w, in, 2, in->b, W, &b) && shape(w, in, 3, in->c, W, &c) && (ok)) \
+            put_tag(w, in, W, base_, stride_);                                     \
+        else                                                                       \
             spill(w, in, mask);                                                    \
-            return;                                                                \
-        }                                                                          \
-        put_tag(w, in, W, base_, stride_);                                         \
+    }                                                                              \
+    VG_HANDLER(name) {                                                             \
+        TAG_OF(a);                                                                 \
+        TAG_OF(b);                                                                 \
+        TAG_OF(c);                                                                 \
+        if (LIKELY(!in->flags && a.flags & b.flags & c.flags & VG_LINEAR && (ok))) \
+            put_tag(w, in, W, base_, stride_);                                     \
+        else                                                                       \
+            name##_look(w, in, mask);                                              \
     }
 #define ONE_UNIFORM (a.stride == 0 || b.stride == 0)
 LINEAR1(mov_32, false, false, true, a.base, a.stride)
@@ -172,12 +195,19 @@ VG_HANDLER(select_64) { if (!select_side(w, in, true)) spill(w, in, mask); }
 
 // setp on two uniform rows
 #define COMPARE(name, T, WIDE, op)                                                                                                         \
-    VG_HANDLER(name) {                                                                                                                     \
+    NEVER void name##_look(vg_warp *w, const vg_inst *in, uint32_t mask) {                                                                 \
         vg_tag a, b;                                                                                                                       \
         if (!shape(w, in, 1, in->a, WIDE, &a) || !shape(w, in, 2, in->b, WIDE, &b) || a.stride || b.stride)                                \
             spill(w, in, mask);                                                                                                            \
         else                                                                                                                               \
             vg_pred_write(w, in->d, (T)a.base op (T)b.base ? FULL : 0, mask);                                                              \
+    }                                                                                                                                      \
+    VG_HANDLER(name) {                                                                                                                     \
+        const vg_tag *a = vg_tag_of(w, in->a), *b = vg_tag_of(w, in->b);                                                                   \
+        if (LIKELY(!in->flags && a->flags & b->flags & VG_LINEAR && !(a->stride | b->stride)))                                             \
+            vg_pred_write(w, in->d, (T)a->base op (T)b->base ? FULL : 0, mask);                                                            \
+        else                                                                                                                               \
+            name##_look(w, in, mask);                                                                                                      \
     }
 #define COMPARES(s, T, WIDE) COMPARE(eq_##s, T, WIDE, ==) COMPARE(ne_##s, T, WIDE, !=) COMPARE(lt_##s, T, WIDE, <) COMPARE(le_##s, T, WIDE, <=) \
     COMPARE(gt_##s, T, WIDE, >) COMPARE(ge_##s, T, WIDE, >=)

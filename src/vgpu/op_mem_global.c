@@ -14,16 +14,24 @@ ALWAYS vg_alloc *alloc_of(const vg_warp *w, uint64_t first, size_t bytes) {
 }
 
 // The same through the warp's memory of which allocation an instruction met last.
-NEVER vg_alloc *find_near(vg_warp *w, vg_alloc **near, uint64_t first, size_t bytes) {
+ALWAYS bool known_written(const vg_warp *w, vg_alloc *a) { return !w->careful || atomic_load_explicit(&a->initialized, memory_order_relaxed); }
+NEVER vg_alloc *find_near(vg_warp *w, vg_near *near, uint64_t first, size_t bytes) {
     vg_alloc *a = alloc_of(w, first, bytes);
     if (a)
-        *near = a;
+        *near = (vg_near){a->base, known_written(w, a) && !(w->careful && w->forgets) ? a->bytes : 0, a->host, a};
     return a;
 }
 ALWAYS vg_alloc *near_alloc(vg_warp *w, const vg_inst *in, uint64_t first, size_t bytes) {
-    vg_alloc **near = &w->near[in->flags % HONE_COUNT(w->near)], *a = *near;
+    vg_near *near = &w->near[in->flags % HONE_COUNT(w->near)];
+    vg_alloc *a = near->alloc;
     const uint64_t at = first - a->base;
     return LIKELY(at < a->bytes && bytes <= a->bytes - at) ? a : find_near(w, near, first, bytes);
+}
+// Memory may have become known to be written since the warp met it.
+ALWAYS void learn_written(vg_warp *w, const vg_inst *in) {
+    vg_near *near = &w->near[in->flags % HONE_COUNT(w->near)];
+    if (!near->bytes && !w->forgets && known_written(w, near->alloc))
+        near->bytes = near->alloc->bytes;
 }
 NEVER bool bits_written(const vg_alloc *a, uint64_t first, size_t bytes) { return vg_bits_all(a->init.bits, first - a->base, bytes); }
 ALWAYS bool written(const vg_warp *w, const vg_alloc *a, uint64_t first, size_t bytes) {
@@ -72,7 +80,6 @@ ALWAYS vg_alloc *all_near(vg_warp *w, const vg_inst *in, const uint64_t addr[VG_
         }
     return (bad >> 63) || (low & (W - 1)) ? NULL : a;
 }
-ALWAYS bool known_written(const vg_warp *w, vg_alloc *a) { return !w->careful || atomic_load_explicit(&a->initialized, memory_order_relaxed); }
 
 ALWAYS void gather_global(vg_warp *w, const vg_inst *in, uint32_t mask, const uint64_t *r, unsigned E, unsigned V) {
     uint64_t addr[VG_LANES];
@@ -210,6 +217,7 @@ ALWAYS bool row_shape(const uint64_t *r, uint32_t mask, uint64_t *base, uint64_t
     } \
     NEVER void ld_spilled_##E##_##V(vg_warp *w, const vg_inst *in, uint32_t mask) { \
         const vg_tag *t = vg_tag_of(w, in->a); \
+        learn_written(w, in); \
         if (t->flags & VG_LINEAR && load_linear(w, in, mask, t->base, t->stride, E, V)) \
             return; \
         vg_linear_spill(w->file, in->a, true); \
@@ -246,15 +254,15 @@ EACH_FORM(ACCESS)
 #define PLAIN(E) \
     VG_HANDLER(ld_plain_##E) { \
         const vg_tag *t = vg_tag_of(w, in->a); \
-        const vg_alloc *a = w->near[in->flags % HONE_COUNT(w->near)]; \
-        const uint64_t stride = t->stride, address = t->base + (uint64_t)in->imm, at = address - a->base; \
+        const vg_near *near = &w->near[in->flags % HONE_COUNT(w->near)]; \
+        const uint64_t stride = t->stride, address = t->base + (uint64_t)in->imm, at = address - near->base; \
         const size_t bytes = stride ? VG_LANES * E : E; \
-        if (UNLIKELY(at >= a->bytes || bytes > a->bytes - at || !(t->flags & VG_LINEAR) || (stride & ~(uint64_t)E) || (address & (E - 1)) || \
-                     mask != FULL || w->count || (w->careful && !atomic_load_explicit((_Atomic bool *)(uintptr_t)&a->initialized, memory_order_relaxed)))) { \
+        if (UNLIKELY(at >= near->bytes || bytes > near->bytes - at || !(t->flags & VG_LINEAR) || (stride & ~(uint64_t)E) || (address & (E - 1)) || \
+                     mask != FULL || w->count)) { \
             ld_spilled_##E##_1(w, in, mask); \
             return; \
         } \
-        const uint8_t *from = a->host + at; \
+        const uint8_t *from = near->host + at; \
         uint8_t *to = __builtin_assume_aligned(w->file + in->d, 64); \
         if (stride) { \
             memcpy(to, from, VG_LANES * E); \
