@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { GRANULE = 8, LIST = 6, LAST = 64, NUMBERS = 1 << 29, ACCESSES = 1 << 22, ACCESSES_MAX = (1 << 24) - 64, SWEEP_BYTES = 32 << 20, MEMO = 1024, READERS = 3 };
+enum { GRANULE = 8, LIST = 6, LAST = 256, NUMBERS = 1 << 29, ACCESSES = 1 << 22, ACCESSES_MAX = (1 << 24) - 64, SWEEP_BYTES = 32 << 20, MEMO = 1024, READERS = 3 };
 enum { LOW = 1, HIGH = 2, BOTH = 3 };   // halves of a granule
 #define STATE 0x80000000u
 #define PAIR  0x40000000u             /* with STATE */
@@ -133,7 +133,7 @@ static bool same_access(const access *a, const access *b) {
 
 // The number of x; 0 without memory. The same access again, as in a loop, keeps its number.
 static uint32_t number_of(vg_race_global *g, const access *x) {
-    uint32_t *last = &g->last[(x->site ^ x->warp * 7u) % LAST];
+    uint32_t *last = &g->last[(x->site ^ x->warp * 7u ^ (x->base >> 2) * 2654435761u >> 20) % LAST];
     const access *old = *last ? access_at(g, ref_of(*last, 0)) : NULL;
     if (old && same_access(old, x) && old->site == x->site)
         return *last;
@@ -605,31 +605,68 @@ bool vg_race_run(vg_warp *w, const vg_inst *in, uint64_t address, uint64_t step,
     return true;
 }
 
-void vg_race_row(vg_warp *w, const vg_inst *in, const uint64_t address[VG_LANES], uint32_t mask, unsigned bytes, char kind) {
-    access x = begin_row(w, in, kind);
-    cursor k = {.w = w, .in = in, .x = &x, .kind = kind};
-    const unsigned first = (unsigned)__builtin_ctz(mask), last = 31 - (unsigned)__builtin_clz(mask);
-    int64_t step;
-    span t;
-    const bool linear = is_linear(address, mask, &step);
-    const bool overlap = linear && (step < 0 ? -step : step) < (int64_t)bytes && (step || (x.flags & WRITES && mask & (mask - 1)));
-    const uint64_t low = linear && step < 0 ? address[last] : address[first], reach = linear ? (step < 0 ? address[first] : address[last]) - low + bytes : 0;
-    if (!linear || overlap || !find_span(w, low, reach, &t)) {
-        for (uint32_t m = mask; m; m &= m - 1)
-            touch_lane(&k, &x, address[__builtin_ctz(m)], (unsigned)__builtin_ctz(m), bytes);
-    } else {
-        k.a = t.a;
-        x.base = (uint32_t)(address[first] - t.a->base - (uint64_t)(step * (int64_t)first));
-        x.step = step ? (int32_t)step : (int32_t)mask;
-        x.flags |= step ? 0 : ONE_PLACE;
-        const bool whole = !step || (step == (int64_t)bytes && (mask >> first & ((mask >> first) + 1)) == 0);
-        if (whole)
-            touch(&k, t.cells, t.at, t.at + t.bytes);
-        for (uint32_t m = whole ? 0 : mask; m; m &= m - 1) {
-            const size_t place = address[__builtin_ctz(m)] - t.a->base;
-            touch(&k, t.cells, place, place + bytes);
-        }
+// The longest run of lanes from the first in mask on that touch one place (*step 0) or places side by side.
+static uint32_t run_from(const uint64_t address[VG_LANES], uint32_t mask, unsigned bytes, int64_t *step) {
+    const unsigned first = (unsigned)__builtin_ctz(mask);
+    uint32_t run = 1u << first, left = mask & (mask - 1);
+    *step = 0;
+    if (!left)
+        return run;
+    *step = address[__builtin_ctz(left)] == address[first] ? 0 : (int64_t)bytes;
+    for (; left; left &= left - 1) {
+        const unsigned l = (unsigned)__builtin_ctz(left);
+        if (address[l] != address[first] + (uint64_t)*step * (l - first))
+            break;
+        run |= 1u << l;
     }
+    return run;
+}
+
+// Lanes whose addresses are linear, within one allocation; false: they are not, and each is for itself.
+static bool touch_linear(cursor *k, access *x, const uint64_t address[VG_LANES], uint32_t mask, int64_t step, unsigned bytes) {
+    const unsigned first = (unsigned)__builtin_ctz(mask), last = 31 - (unsigned)__builtin_clz(mask);
+    const bool overlap = (step < 0 ? -step : step) < (int64_t)bytes && (step || (x->flags & WRITES && mask & (mask - 1)));
+    const uint64_t low = step < 0 ? address[last] : address[first], reach = (step < 0 ? address[first] : address[last]) - low + bytes;
+    span t;
+    if (overlap || !find_span(k->w, low, reach, &t))
+        return false;
+    const bool whole = !step || (step == (int64_t)bytes && (mask >> first & ((mask >> first) + 1)) == 0);
+    if (whole && k->kind == 'l' && adds_nothing(k->w->block->race, t.cells, t.at, t.bytes))
+        return true;
+    k->a = t.a;
+    x->base = (uint32_t)(address[first] - t.a->base - (uint64_t)(step * (int64_t)first));
+    x->step = step ? (int32_t)step : (int32_t)mask;
+    x->flags |= step ? 0 : ONE_PLACE;
+    if (whole)
+        touch(k, t.cells, t.at, t.at + t.bytes);
+    for (uint32_t m = whole ? 0 : mask; m; m &= m - 1) {
+        const size_t place = address[__builtin_ctz(m)] - t.a->base;
+        touch(k, t.cells, place, place + bytes);
+    }
+    return true;
+}
+
+// Addresses without one pattern: as warps of blocks 8 or 16 threads wide have them, they often are a few runs, each like a small warp; the lanes left
+// over are looked at one by one.
+enum { RUN_LANES = 4 };   // fewer are not worth a record of their own
+void vg_race_row(vg_warp *w, const vg_inst *in, const uint64_t address[VG_LANES], uint32_t mask, unsigned bytes, char kind) {
+    const access x = begin_row(w, in, kind);
+    uint32_t left = mask, alone = 0;
+    int64_t step;
+    bool linear = is_linear(address, mask, &step);
+    for (uint32_t run = mask; left; left &= ~run) {
+        if (!linear)
+            run = run_from(address, left, bytes, &step);
+        access part = x;
+        cursor k = {.w = w, .in = in, .x = &part, .kind = kind};
+        const bool worth = linear || __builtin_popcount(run) >= RUN_LANES;
+        if (!worth || !touch_linear(&k, &part, address, run, step, bytes))
+            alone |= run;
+    }
+    access scattered = x;
+    cursor k = {.w = w, .in = in, .x = &scattered, .kind = kind};
+    for (uint32_t m = alone; m; m &= m - 1)
+        touch_lane(&k, &scattered, address[__builtin_ctz(m)], (unsigned)__builtin_ctz(m), bytes);
     if (x.flags & STRONG)
         objects(w, in, address, mask, kind);
 }
