@@ -186,6 +186,25 @@ ALWAYS bool row_shape(const uint64_t *r, uint32_t mask, uint64_t *base, uint64_t
     return linear;
 }
 
+// A few lanes of a diverged warp: each for itself, without a look at all 32. false: one of them is not where the warp was last (its row may be written
+// in part, which the way above does again).
+enum { FEW_LANES = 10 };
+ALWAYS bool load_few(vg_warp *w, const vg_inst *in, uint32_t mask, const uint64_t *r, unsigned E, unsigned V) {
+    if (E != 4 || V != 1 || in->aux2 & A_REG64 || mask == FULL || w->count || __builtin_popcount(mask) > FEW_LANES)
+        return false;
+    const vg_near *near = &w->near[in->flags % HONE_COUNT(w->near)];
+    const uint64_t room = near->bytes, add = (uint64_t)in->imm - near->base;
+    uint32_t *row = __builtin_assume_aligned(w->file + in->d, 64);
+    for (uint32_t m = mask; m; m &= m - 1) {
+        const unsigned l = (unsigned)__builtin_ctz(m);
+        const uint64_t at = r[l] + add;
+        if (UNLIKELY(at >= room || room - at < 4 || at & 3))   // allocations begin at multiples of more
+            return false;
+        row[l] = load_part(near->host + at, 4);
+    }
+    return true;
+}
+
 // ---- the handlers: `full` ones try the whole-warp fast path with nothing else in their frame; the rest is in the functions that they end in
 
 #define WHOLE_ROW(mask) ((mask) == FULL && in->aux2 & A_WIDE)
@@ -193,6 +212,8 @@ ALWAYS bool row_shape(const uint64_t *r, uint32_t mask, uint64_t *base, uint64_t
     NEVER void ld_any_##E##_##V(vg_warp *w, const vg_inst *in, uint32_t mask) { \
         _Alignas(32) uint64_t tmp[VG_LANES], base, stride; \
         const uint64_t *r = wide_row(w, in, tmp); \
+        if (load_few(w, in, mask, r, E, V)) \
+            return; \
         if (!row_shape(r, mask, &base, &stride) || !load_linear(w, in, mask, base, stride, E, V)) \
             gather_global(w, in, mask, r, E, V); \
     } \
