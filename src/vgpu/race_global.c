@@ -594,24 +594,31 @@ void vg_race_disagree(vg_warp *w, const vg_inst *in, unsigned lane, unsigned oth
                 "order");
 }
 
+typedef uint32_t v4u32 __attribute__((vector_size(16), aligned(4), may_alias));
 // A read that adds nothing: every granule of [at, at + span) is one that two blocks have read, and nobody else's order matters.
 static bool adds_nothing(const vg_race *r, const uint32_t *cells, size_t at, size_t span) {
     const vg_race_global *g = r->global;
     const size_t first = at / GRANULE, last = (at + span - 1) / GRANULE;
     if (r->knowledge)
         return false;
-    uint32_t all = STATE | SHARED, some = 0, old = 0;
-    for (size_t i = first; i <= last; i++) {
-        all &= cells[i];
-        some |= cells[i];
-        old |= ((cells[i] & INDEX) - g->first_state) & STATE;   // below the launch's first
+    uint32_t wrong = 0;
+    size_t i = first;
+    v4u32 four = {0};
+    for (; i + 4 <= last + 1; i += 4) {
+        const v4u32 x = *(const v4u32 *)(const void *)&cells[i];
+        four |= (~x & (STATE | SHARED)) | (x & PAIR) | (((x & INDEX) - g->first_state) & STATE);   // the last: below the launch's first
     }
-    return all == (STATE | SHARED) && !(some & PAIR) && !old;
+    for (; i <= last; i++)
+        wrong |= (~cells[i] & (STATE | SHARED)) | (cells[i] & PAIR) | (((cells[i] & INDEX) - g->first_state) & STATE);
+    return !(wrong | four[0] | four[1] | four[2] | four[3]);
 }
 
 typedef struct span { vg_alloc *a; uint32_t *cells; size_t at, bytes; } span;
-static bool find_span(const vg_warp *w, uint64_t low, uint64_t bytes, span *s) {
-    vg_alloc *a = vg_region_alloc(w->block->launch->regions, low);
+static bool find_span(const vg_warp *w, const vg_inst *in, uint64_t low, uint64_t bytes, span *s) {
+    const unsigned place = in->flags % HONE_COUNT(w->near);   // mostly where the instruction was last; of other instructions this is anything
+    vg_alloc *a = place < w->code->n_near ? w->near[place].alloc : NULL;
+    if (!a || low - a->base >= a->bytes || a->freed)
+        a = vg_region_alloc(w->block->launch->regions, low);
     if (!a || low < a->base || low - a->base > a->bytes || bytes > a->bytes - (low - a->base))
         return false;
     *s = (span){a, granules_of(a), low - a->base, bytes};
@@ -633,7 +640,7 @@ static access begin_row(vg_warp *w, const vg_inst *in, char kind) {
 
 bool vg_race_run(vg_warp *w, const vg_inst *in, uint64_t address, uint64_t step, unsigned bytes, char kind) {
     span t;
-    if (!find_span(w, address, step ? VG_LANES * (uint64_t)bytes : bytes, &t) || (!step && kind != 'l'))
+    if (!find_span(w, in, address, step ? VG_LANES * (uint64_t)bytes : bytes, &t) || (!step && kind != 'l'))
         return false;
     if (kind == 'l' && !w->block->race->global->late.n && adds_nothing(w->block->race, t.cells, t.at, t.bytes))
         return true;
@@ -669,7 +676,7 @@ static bool touch_linear(cursor *k, access *x, const uint64_t address[VG_LANES],
     const bool overlap = (step < 0 ? -step : step) < (int64_t)bytes && (step || (x->flags & WRITES && mask & (mask - 1)));
     const uint64_t low = step < 0 ? address[last] : address[first], reach = (step < 0 ? address[first] : address[last]) - low + bytes;
     span t;
-    if (overlap || !find_span(k->w, low, reach, &t))
+    if (overlap || !find_span(k->w, k->in, low, reach, &t))
         return false;
     const bool whole = !step || (step == (int64_t)bytes && (mask >> first & ((mask >> first) + 1)) == 0);
     if (whole && k->kind == 'l' && adds_nothing(k->w->block->race, t.cells, t.at, t.bytes))
