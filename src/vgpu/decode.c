@@ -86,7 +86,7 @@ static uint32_t grow_tagged(vg_binder *b, unsigned bytes) { return grow(b, VG_TA
 
 static uint32_t new_const(vg_binder *b, uint64_t bits, unsigned bytes) {
     const uint32_t row = grow_tagged(b, bytes * VG_LANES);
-    const vg_tag tag = {bytes == 8 ? bits : (uint32_t)bits, 0, VG_LINEAR};
+    const vg_tag tag = {.base = bytes == 8 ? bits : (uint32_t)bits, .flags = VG_LINEAR};
     if (!b->failed)
         memcpy(image(b, row) - VG_TAG_BYTES, &tag, sizeof tag);
     for (unsigned l = 0; l < VG_LANES && !b->failed; l++)

@@ -149,13 +149,13 @@ static void put_uniform(uint8_t *file, const vg_sreg_use *u, uint64_t v) {
         uint32_t *row = __builtin_assume_aligned(file + u->row, 64);
         for (unsigned l = 0; l < VG_LANES; l++)
             row[l] = (uint32_t)v;
-        *vg_tag_at(file, u->row) = (vg_tag){(uint32_t)v, 0, VG_LINEAR};
+        *vg_tag_at(file, u->row) = (vg_tag){.base = (uint32_t)v, .flags = VG_LINEAR};
     }
     if (u->wide_row) {
         uint64_t *row = __builtin_assume_aligned(file + u->wide_row, 64);
         for (unsigned l = 0; l < VG_LANES; l++)
             row[l] = v;
-        *vg_tag_at(file, u->wide_row) = (vg_tag){v, 0, VG_LINEAR};
+        *vg_tag_at(file, u->wide_row) = (vg_tag){.base = v, .flags = VG_LINEAR};
     }
 }
 

@@ -205,6 +205,42 @@ ALWAYS bool load_few(vg_warp *w, const vg_inst *in, uint32_t mask, const uint64_
     return true;
 }
 
+// Whole warps of blocks narrower than a warp (VG_PLANE): each of their rows side by side or in one place. false: nothing was done.
+ALWAYS bool load_plane(vg_warp *w, const vg_inst *in, const vg_tag *t, unsigned E, unsigned V) {
+    if (E != 4 || V != 1 || !(t->flags & VG_PLANE) || in->aux2 & A_REG64 || w->count || (t->stride & ~4ull))
+        return false;
+    const vg_near *near = &w->near[in->flags % HONE_COUNT(w->near)];
+    const size_t bytes = t->stride ? t->width * 4 : 4;
+    uint8_t *to = __builtin_assume_aligned(w->file + in->d, 64);
+    uint64_t at = t->base + (uint64_t)in->imm - near->base;
+    for (unsigned l = 0; l < VG_LANES; l += t->width, at += t->jump) {
+        if (at >= near->bytes || bytes > near->bytes - at || at & 3)   // allocations begin at multiples of more
+            return false;
+        if (t->stride)
+            memcpy(to + 4 * l, near->host + at, bytes);
+        else
+            for (unsigned k = 0; k < t->width; k++)
+                ((u32a *)(void *)to)[l + k] = *(const u32a *)(const void *)(near->host + at);
+    }
+    return true;
+}
+ALWAYS bool store_plane(vg_warp *w, const vg_inst *in, const vg_tag *t, unsigned E, unsigned V) {
+    if (E != 4 || V != 1 || !(t->flags & VG_PLANE) || in->aux2 & A_REG64 || w->count || t->stride != 4)
+        return false;
+    const uint64_t first = t->base + (uint64_t)in->imm, bytes = t->width * 4;
+    vg_alloc *a = near_alloc(w, in, first, bytes);
+    uint64_t at = a ? first - a->base : 0;
+    bool good = a && !a->read_only;
+    for (unsigned l = 0; good && l < VG_LANES; l += t->width, at += t->jump)
+        good = at < a->bytes && bytes <= a->bytes - at && !(at & 3);
+    at = first - (a ? a->base : 0);
+    for (unsigned l = 0; good && l < VG_LANES; l += t->width, at += t->jump) {
+        memcpy(a->host + at, w->file + in->d + 4 * l, bytes);
+        vg_alloc_mark(a, at, bytes);
+    }
+    return good;
+}
+
 // ---- the handlers: `full` ones try the whole-warp fast path with nothing else in their frame; the rest is in the functions that they end in
 
 #define WHOLE_ROW(mask) ((mask) == FULL && in->aux2 & A_WIDE)
@@ -239,7 +275,7 @@ ALWAYS bool load_few(vg_warp *w, const vg_inst *in, uint32_t mask, const uint64_
     NEVER void ld_spilled_##E##_##V(vg_warp *w, const vg_inst *in, uint32_t mask) { \
         const vg_tag *t = vg_tag_of(w, in->a); \
         learn_written(w, in); \
-        if (t->flags & VG_LINEAR && load_linear(w, in, mask, t->base, t->stride, E, V)) \
+        if (t->flags & VG_LINEAR ? load_linear(w, in, mask, t->base, t->stride, E, V) : mask == FULL && load_plane(w, in, t, E, V)) \
             return; \
         vg_linear_spill(w->file, in->a, true); \
         if (t->flags & VG_LINEAR) \
@@ -249,7 +285,7 @@ ALWAYS bool load_few(vg_warp *w, const vg_inst *in, uint32_t mask, const uint64_
     } \
     NEVER void st_spilled_##E##_##V(vg_warp *w, const vg_inst *in, uint32_t mask) { \
         const vg_tag *t = vg_tag_of(w, in->a); \
-        if (t->flags & VG_LINEAR && store_linear(w, in, mask, t->base, t->stride, E, V)) \
+        if (t->flags & VG_LINEAR ? store_linear(w, in, mask, t->base, t->stride, E, V) : mask == FULL && store_plane(w, in, t, E, V)) \
             return; \
         vg_linear_spill(w->file, in->a, true); \
         if (t->flags & VG_LINEAR) \

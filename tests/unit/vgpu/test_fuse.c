@@ -59,7 +59,7 @@ static void program(text *t, uint64_t seed, bool stores) {
     hone_rng_init(&t->rng, seed, 11);
     put(t, PTX_HEAD ".visible .entry k(.param .u64 p0, .param .u64 p1, .param .u32 n)\n{\n.reg .pred %%p, %%q; .reg .b32 %%t, %%s<2>, %%i; .reg .b64 %%g<4>, %%d, %%m, %%o;\n"
         ".reg .f32 %%f<%u>; .shared .align 4 .b8 cells[%u];\n", FLOATS, BYTES + 16);
-    put(t, "ld.param.u64 %%o, [p0]; ld.param.u64 %%g1, [p1]; mov.u32 %%t, %%tid.x; mul.wide.u32 %%d, %%t, 4; add.s64 %%g0, %%g1, %%d; add.s64 %%g2, %%g0, %%d;\n"
+    put(t, "ld.param.u64 %%o, [p0]; ld.param.u64 %%g1, [p1]; mov.u32 %%t, %%tid.y; mov.u32 %%i, %%ntid.x; mov.u32 %%s0, %%tid.x; mad.lo.u32 %%t, %%t, %%i, %%s0; mul.wide.u32 %%d, %%t, 4; add.s64 %%g0, %%g1, %%d; mul.wide.u32 %%g2, %%s0, 4; add.s64 %%g2, %%g0, %%g2;\n"
         "mov.u64 %%g3, %%g1; mov.u64 %%m, -1; mov.u32 %%s1, cells; shl.b32 %%s0, %%t, 2; add.s32 %%s0, %%s0, %%s1; setp.lt.u32 %%p, %%t, %u;\n",
         below(t, 3) * 16 + 8);
     for (unsigned k = 0; k < FLOATS; k++)
@@ -74,7 +74,7 @@ static void program(text *t, uint64_t seed, bool stores) {
     put(t, "ret;\n}\n");
 }
 
-static unsigned run(const text *t, uint32_t threads, bool on_values, uint8_t out[THREADS * FLOATS * 4 + BYTES]) {
+static unsigned run(const text *t, uint32_t threads, uint32_t width, bool on_values, uint8_t out[THREADS * FLOATS * 4 + BYTES]) {
     fixture f;
     hone_err e = {0};
     fx_load(&f, t->s);
@@ -92,7 +92,7 @@ static unsigned run(const text *t, uint32_t threads, bool on_values, uint8_t out
     memset(out, 0, THREADS * FLOATS * 4);
     const uint32_t n = 0;
     uint8_t *results = fx_buffer(&f, out, THREADS * FLOATS * 4), *cells = fx_buffer(&f, in, sizeof in);
-    assert_int_equal(fx_launch(&f, 1, threads, NULL, 1, &n), 0);
+    assert_int_equal(fx_launch(&f, 1, width, &(fx_options){.flags = HONE_VGPU_CHECK, .threads = 1, .block_y = threads / width}, 1, &n), 0);
     memcpy(out, results, THREADS * FLOATS * 4);
     memcpy(out + THREADS * FLOATS * 4, cells, BYTES);
     unsigned fused = 0;
@@ -111,8 +111,9 @@ static void random_programs_agree(void **state) {
     for (uint64_t seed = 1; seed <= (how_many ? strtoull(how_many, NULL, 10) : 300); seed++) {
         const uint32_t threads = seed % 3 ? 32 : THREADS;   // one warp, whose stores nobody else sees; or three, the last of half a warp
         program(&t, seed, threads == 32);
-        n_fused += run(&t, threads, false, fused);
-        assert_int_equal(run(&t, threads, true, values), 0);
+        const uint32_t width = seed % 2 ? threads : 16;
+        n_fused += run(&t, threads, width, false, fused);
+        assert_int_equal(run(&t, threads, width, true, values), 0);
         if (memcmp(fused, values, sizeof fused))
             fail_msg("program %llu differs:\n%s", (unsigned long long)seed, t.s);
     }
