@@ -90,6 +90,7 @@ static void release(vg_block *b, unsigned id) {
     if (b->race)
         vg_race_barrier_done(b->race, id);
     bx->bar[id] = (vg_bar){0};
+    bx->open &= ~(1u << id);
 }
 
 // Counts an arrival; false after a fault.
@@ -115,6 +116,7 @@ static bool arrive(vg_warp *w, const vg_inst *in, uint32_t mask, unsigned *id) {
     if (check && ((bar->expected && expected && bar->expected != expected) || expected % VG_LANES))
         vg_report(w, in, lane, "barrier.count", 0, 0, false, "arrives at barrier %u with a count of %u%s", *id, expected,
                   expected % VG_LANES ? ", not a multiple of 32" : "; others used another count");
+    bx->open |= 1u << *id;
     bar->expected = expected;
     bar->lanes += (uint32_t)__builtin_popcount(mask);
     bar->units += mask == w->live ? VG_LANES : (uint32_t)__builtin_popcount(mask);
@@ -158,7 +160,7 @@ void vg_barrier_exited(vg_warp *w, uint32_t lanes) {
     vg_bx *bx = vg_bx_of(w->block);
     bx->live -= (uint32_t)__builtin_popcount(lanes);
     vg_cluster_lanes_exit(w, lanes);
-    for (unsigned id = 0; id < VG_BARRIERS; id++)
+    for (unsigned id = 0; bx->open >> id; id++)
         if (bx->bar[id].lanes && !bx->bar[id].expected && bx->live && complete(bx, &bx->bar[id]))
             release(w->block, id);
 }

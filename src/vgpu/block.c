@@ -3,6 +3,7 @@
 #include "vgpu/async.h"
 #include "vgpu/block.h"
 #include "vgpu/context.h"
+#include "vgpu/decode.h"
 #include "vgpu/fpshadow.h"
 #include "vgpu/race.h"
 #include <string.h>
@@ -21,20 +22,33 @@ static bool start_warp(vg_slot *s, uint32_t i) {
     const uint32_t threads = l->block[0] * l->block[1] * l->block[2], first = i * VG_LANES;
     const uint32_t mask = threads - first >= VG_LANES ? 0xffffffffu : (1u << (threads - first)) - 1;
     vg_frame *frames = x->frames;
-    *x = (vg_wx){.frames = frames, .start_mask = mask};
-    *w = (vg_warp){.live = mask, .block = &s->block, .index = i, .exec_private = x, .code = l->code, .count = s->block.count,
-                   .local = s->local ? s->local + (size_t)i * VG_LANES * s->local_stride : NULL, .local_stride = s->local_stride,
-                   .file_generation = s->generation, .local_bits = s->local_bits ? s->local_bits + (size_t)i * s->local_words : NULL,
-                   .careful = (l->flags & (HONE_VGPU_CHECK | HONE_VGPU_SAMPLE)) == HONE_VGPU_CHECK,
-                   .fs_local = s->fs_local ? s->fs_local + (size_t)i * VG_LANES * s->local_stride / 4 : NULL};
-    for (size_t k = 0; k < HONE_COUNT(w->near); k++)
-        w->near[k] = &nowhere;
+    memset(x, 0, offsetof(vg_wx, split));
+    x->frames = frames;
+    x->start_mask = mask;
+    memset(w, 0, offsetof(vg_warp, near));
+    w->live = mask;
+    w->block = &s->block;
+    w->index = i;
+    w->exec_private = x;
+    w->code = l->code;
+    w->count = s->block.count;
+    w->local = s->local ? s->local + (size_t)i * VG_LANES * s->local_stride : NULL;
+    w->local_stride = s->local_stride;
+    w->file_generation = s->generation;
+    w->local_bits = s->local_bits ? s->local_bits + (size_t)i * s->local_words : NULL;
+    w->whole = !s->block.count && !l->code->program->watched_for;
+    w->forgets = l->code->program->forgets;
+    w->careful = (l->flags & (HONE_VGPU_CHECK | HONE_VGPU_SAMPLE)) == HONE_VGPU_CHECK;
+    w->fs_local = s->fs_local ? s->fs_local + (size_t)i * VG_LANES * s->local_stride / 4 : NULL;
+    for (size_t k = 0, n = l->code->calls ? HONE_COUNT(w->near) : l->code->n_near; k < n; k++)
+        w->near[k] = (vg_near){.alloc = &nowhere};
     const bool fresh = !frames;
     vg_frame *f = vg_frame_get(w, l->code, 0, 0);
     if (!f)
         return false;
     if (!fresh) {
-        memset(f->file, 0, l->code->template_at);      // registers of the last block: reads of unwritten ones stay deterministic
+        if (vg_full(l->code)->clears_registers)
+            memset(f->file, 0, l->code->template_at);  // registers of the last block: reads of unwritten ones stay deterministic
         memset(f->pred, 0, (l->code->n_preds - l->code->n_pred_init) * sizeof *f->pred);
         if (f->defined)
             memset(f->defined, 0, vg_full(l->code)->n_doubtful * sizeof *f->defined);

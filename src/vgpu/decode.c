@@ -3,6 +3,7 @@
 // what an instruction computes is the families' business (op_*.c).
 #include "vgpu/decode.h"
 #include "vgpu/fpshadow.h"
+#include "vgpu/fuse.h"
 #include "vgpu/linear.h"
 #include <string.h>
 
@@ -85,7 +86,7 @@ static uint32_t grow_tagged(vg_binder *b, unsigned bytes) { return grow(b, VG_TA
 
 static uint32_t new_const(vg_binder *b, uint64_t bits, unsigned bytes) {
     const uint32_t row = grow_tagged(b, bytes * VG_LANES);
-    const vg_tag tag = {bytes == 8 ? bits : (uint32_t)bits, 0, VG_LINEAR};
+    const vg_tag tag = {.base = bytes == 8 ? bits : (uint32_t)bits, .flags = VG_LINEAR};
     if (!b->failed)
         memcpy(image(b, row) - VG_TAG_BYTES, &tag, sizeof tag);
     for (unsigned l = 0; l < VG_LANES && !b->failed; l++)
@@ -239,7 +240,12 @@ uint32_t vg_bind_pred(vg_binder *b, const ptx_operand *o) {
 
 uint32_t vg_bind_cc(vg_binder *b) { return b->cc; }
 uint32_t vg_bind_scratch(vg_binder *b, unsigned rows32) { return grow(b, rows32 * 4 * VG_LANES); }
-uint8_t vg_bind_near(vg_binder *b) { return b->near++ % HONE_COUNT(((vg_warp *)0)->near); }
+uint8_t vg_bind_near(vg_binder *b) {
+    const unsigned places = HONE_COUNT(((vg_warp *)0)->near), n = b->near++ % places;
+    if (b->out->code.n_near <= n)
+        b->out->code.n_near = n + 1;
+    return (uint8_t)n;
+}
 const vg_code *vg_bind_code(const vg_binder *b) { return &b->out->code; }
 const ptx_module *vg_bind_module(const vg_binder *b) { return b->program->module; }
 ptx_type vg_bind_reg_type(const vg_binder *b, const ptx_operand *o) { return o->kind == PTX_O_REG ? b->func->regs[o->reg].type : PTX_NOTYPE; }
@@ -297,6 +303,7 @@ static bool bind_one(vg_binder *b, size_t i, vg_inst *out) {
     out->index = (uint32_t)i;
     out->pipe = pipe_of(in);
     out->ctl = (uint8_t)vg_ctl_of(in);
+    b->program->forgets |= in->op == PTX_OP_DISCARD;
     if (!bind_guard(b, in, out) || !bind_sync(b, in, out))
         return false;
     const unsigned family = vg_family_of(in);
@@ -345,6 +352,30 @@ static uint32_t spilled_to_fit(const ptx_func *f, uint32_t registers) {
     return registers < most ? registers : most;
 }
 
+// Registers are written before they are read (flow.c) unless lanes look at each other's: of lanes that exited or never were.
+static bool has_calls_or_looks_across(const vg_binder *b) {
+    for (size_t i = 0; i < b->func->n_insts; i++) {
+        const unsigned f = vg_family_of(&b->func->insts[i]);
+        if (f == VG_FAM_WARP || f == VG_FAM_MMA || b->func->insts[i].op == PTX_OP_CALL)
+            return true;
+    }
+    return false;
+}
+
+// Those that differ between blocks come first.
+static bool list_sregs(vg_binder *b) {
+    vg_code_full *c = b->out;
+    c->sregs = hone_arena_array(b->program->arena, PTX_SREG_COUNT, sizeof *c->sregs);
+    for (int of_block = 1; c->sregs && of_block >= 0; of_block--) {
+        for (unsigned s = 0; s < PTX_SREG_COUNT; s++)
+            if ((c->code.sreg_row[s] || c->sreg_wide_row[s]) && vg_sreg_of_block(s) == of_block)
+                c->sregs[c->n_sregs++] = (vg_sreg_use){c->code.sreg_row[s], c->sreg_wide_row[s], (uint8_t)s};
+        if (of_block)
+            c->n_block_sregs = c->n_sregs;
+    }
+    return c->sregs != NULL;
+}
+
 static hone_code finish(vg_binder *b) {
     vg_code *c = &b->out->code;
     c->template_bytes = b->tail.n;
@@ -357,8 +388,9 @@ static hone_code finish(vg_binder *b) {
     b->out->local_fix = keep(b, b->local_fix.v, b->local_fix.n * sizeof(uint32_t));
     b->out->local_fix_wide = keep(b, b->local_fix_wide.v, b->local_fix_wide.n);
     b->out->n_local_fix = b->local_fix.n;
+    b->out->clears_registers = b->out->n_doubtful || has_calls_or_looks_across(b);
     c->registers_estimate = spilled_to_fit(b->func, c->registers_estimate + 8);   // addresses and constants that SASS keeps in registers beyond PTX's own
-    if (!c->template_rows || !c->pred_init || !b->out->local_fix || !b->out->local_fix_wide || b->failed)
+    if (!c->template_rows || !c->pred_init || !b->out->local_fix || !b->out->local_fix_wide || !list_sregs(b) || b->failed)
         return hone_fail(b->e, HONE_E_NOMEM, 0, "out of memory decoding '%s'", b->func->name);
     return HONE_OK;
 }
@@ -373,6 +405,8 @@ static hone_code run(vg_binder *b) {
     b->out->code.template_at = b->file_end;
     b->out->code.param_row = grow(b, (unsigned)b->out->code.frame_param_bytes * VG_LANES);
     HONE_TRY(bind_all(b));
+    if (!b->program->on_values && !vg_fuse(b))
+        return hone_fail(b->e, HONE_E_NOMEM, 0, "out of memory decoding '%s'", b->func->name);
     return finish(b);
 }
 
@@ -384,7 +418,8 @@ hone_code vg_decode(vg_program *p, size_t func, hone_err *e) {
     b.pred = hone_calloc(f->n_regs + 1, sizeof *b.pred);
     b.fs_const = p->shadow ? vg_fs_constants(f) : NULL;
     b.tracked = hone_calloc(f->n_regs + 1, 1);
-    hone_code c = b.slot && b.pred && b.tracked ? run(&b) : hone_fail(b.e, HONE_E_NOMEM, 0, "out of memory decoding '%s'", f->name);
+    b.only_use = hone_calloc(f->n_insts + 1, sizeof *b.only_use);
+    hone_code c = b.slot && b.pred && b.tracked && b.only_use ? run(&b) : hone_fail(b.e, HONE_E_NOMEM, 0, "out of memory decoding '%s'", f->name);
     hone_vec_free(&b.tail);
     hone_vec_free(&b.local_fix);
     hone_vec_free(&b.local_fix_wide);
@@ -393,5 +428,6 @@ hone_code vg_decode(vg_program *p, size_t func, hone_err *e) {
     hone_free(b.slot);
     hone_free(b.pred);
     hone_free(b.tracked);
+    hone_free(b.only_use);
     return c;
 }

@@ -15,11 +15,14 @@ typedef enum vg_ctl {
     VG_CTL_SLEEP, VG_CTL_NOP
 } vg_ctl;
 
-typedef struct vg_block_info { uint32_t first, n_plain; uint32_t n; } vg_block_info;   // n_plain instructions, then at most one with ctl: n in all
+// n_plain instructions, then at most one with ctl: n in all. n_fused: length of its short form at fused + first (fuse.h), 0 when it has none.
+typedef struct vg_block_info { uint32_t first, n_plain; uint32_t n, n_fused; } vg_block_info;
 
 // Where a variable of the function lives: offset in shared memory, in the frame's local memory, or in the frame's parameter area.
 typedef struct vg_place { const ptx_var *var; uint32_t at; } vg_place;
 typedef enum vg_intrinsic { VG_CALL_FUNCTION, VG_CALL_VPRINTF, VG_CALL_ASSERT, VG_CALL_MALLOC, VG_CALL_FREE, VG_CALL_INDIRECT } vg_intrinsic;
+typedef struct vg_sreg_use { uint32_t row, wide_row; uint8_t s; } vg_sreg_use;   // a special register that the code reads; rows as in sreg_row, 0: none
+
 typedef struct vg_call {               // of one call instruction; inst->imm is its index in code_flow->calls
     vg_intrinsic kind;
     const vg_code *callee;             // FUNCTION
@@ -36,6 +39,8 @@ typedef struct vg_code_full {
     vg_call *calls; size_t n_calls;
     uint32_t **tables; size_t n_tables;            // brx.idx targets (instruction indexes), [i][0] = count
     uint32_t sreg_wide_row[PTX_SREG_COUNT];        // 64-bit rows of special registers read as 64 bits; code.sreg_row: 32-bit ones
+    vg_sreg_use *sregs; unsigned n_sregs, n_block_sregs;   // all of those; the first n_block_sregs differ from block to block
+    bool clears_registers;             // a block's first instruction must not find the registers of the block before it
     uint32_t *local_fix; size_t n_local_fix;       // constant rows (u64 or u32) that hold local addresses: + frame's local base
     uint8_t *local_fix_wide;
     struct vg_place *places; size_t n_places;      // shared, local and frame parameter variables
@@ -44,6 +49,8 @@ typedef struct vg_code_full {
     uint32_t *doubtful; unsigned n_doubtful;       // registers that may be read before they are written, and what is computed from them
     struct vg_watched *watched;                    // [n_insts] of a sanitizing launch (watch.c), or NULL
     uint32_t func_index;
+    struct vg_fused_from *fused_from; uint32_t n_fused_from;
+    vg_inst *fused;                    // short forms of blocks, each at its block's first instruction (fuse.h)
     struct vg_fs_inst *fs;                         // [n_insts] of a shadow program (fpshadow.h), else NULL
 } vg_code_full;
 static inline const vg_code_full *vg_full(const vg_code *c) { return (const vg_code_full *)(const void *)c; }
@@ -53,6 +60,7 @@ struct vg_program {
     hone_arena *arena;
     vg_resolve_fn resolve;
     void *resolve_user;
+    bool forgets;                      // contains discard: written memory can become unwritten
     bool shadow;                       // handlers keep binary64 shadows
     vg_code_full **codes;              // [module->n_funcs], NULL for declarations
     bool on_values;                    // no register is tracked as a linear row
@@ -77,6 +85,7 @@ struct vg_binder {
     bool failed, unsupported;          // this instruction: cannot be bound; because it is not implemented
     uint32_t *slot;                    // [n_regs] file offset of a register, VG_NO_ROW when it is a predicate or unused
     uint16_t *pred;                    // [n_regs] predicate index
+    uint32_t *only_use;                // [n_insts] the one instruction of the same block that reads operand 0 of this one, which nobody needs after; UINT32_MAX: none
     uint8_t *tracked;                  // [n_regs] 1: its row has a tag (linear.h)
     unsigned n_preds, cc, near;
     int8_t const_pred[2];              // index + 1 - n_reg_preds of the constant predicates false and true, -1 when unused
@@ -99,6 +108,7 @@ void vg_each_register(const ptx_inst *in, vg_touch_fn touch, void *self);   // r
 // control.c: binds a control instruction (VG_FAM_CONTROL) and the ctl of every other one.
 bool vg_bind_control(vg_binder *b, const ptx_inst *in, vg_inst *out);
 vg_ctl vg_ctl_of(const ptx_inst *in);
+bool vg_sreg_of_block(unsigned s);           // frames.c: does the special register differ between blocks of one launch?
 bool vg_op_defines(const ptx_inst *in);      // operand 0 is written (false also when it is both read and written)
 // decode.c
 hone_code vg_decode(vg_program *p, size_t func, hone_err *e);

@@ -313,7 +313,10 @@ static vg_event run_split(vg_warp *w, vg_wx *x, uint64_t stop) {
         const vg_inst *in = full->code.insts + w->next, *end = full->code.insts + bi->first + bi->n_plain;
         count_block(w, bk);
         w->warp_insts += bi->n - (w->next - bi->first);
-        run_plain(w, in, end);
+        if (bi->n_fused && w->active == 0xffffffffu && w->whole && w->next == bi->first)
+            run_plain(w, full->fused + bi->first, full->fused + bi->first + bi->n_fused);
+        else
+            run_plain(w, in, end);
         if (__builtin_expect(w->event == VG_FAULT, 0))
             return VG_FAULT;
         vg_event ev = VG_RUN;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FAMILIES(X) X(int) X(float) X(half) X(cvt) X(logic) X(cmp) X(mem) X(atom) X(warp) X(special) X(mma) X(linear) X(video)
+#define FAMILIES(X) X(int) X(float) X(half) X(cvt) X(logic) X(cmp) X(mem) X(atom) X(warp) X(special) X(mma) X(linear) X(video) X(fused)
 #define DECLARE(isa, f) bool vg_bind_##f##_##isa(vg_binder *b, const ptx_inst *in, vg_inst *out);
 #define TABLE(isa)                                                                                                       \
     static const vg_bind_fn g_##isa[VG_FAM_COUNT] = {                                                                    \
@@ -12,7 +12,7 @@
         [VG_FAM_HALF] = vg_bind_half_##isa, [VG_FAM_CVT] = vg_bind_cvt_##isa, [VG_FAM_LOGIC] = vg_bind_logic_##isa,      \
         [VG_FAM_CMP] = vg_bind_cmp_##isa, [VG_FAM_MEM] = vg_bind_mem_##isa, [VG_FAM_ATOM] = vg_bind_atom_##isa,          \
         [VG_FAM_WARP] = vg_bind_warp_##isa, [VG_FAM_SPECIAL] = vg_bind_special_##isa, [VG_FAM_MMA] = vg_bind_mma_##isa,  \
-        [VG_FAM_LINEAR] = vg_bind_linear_##isa,                                                                         \
+        [VG_FAM_LINEAR] = vg_bind_linear_##isa, [VG_FAM_FUSED] = vg_bind_fused_##isa,                                    \
         [VG_FAM_VIDEO] = vg_bind_video_##isa,                                                                            \
     }
 #define DECLARE_BASELINE(f) DECLARE(baseline, f)

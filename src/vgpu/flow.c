@@ -292,6 +292,54 @@ static hone_code find_doubtful(flow *w) {
     return HONE_OK;
 }
 
+// What only one instruction of the same block reads and nobody needs later (only_use). Backwards through each block; `uses` of a register is 0, 1 or
+// MANY since its next definition, and belongs to the block in `seen`.
+enum { MANY = 2 };
+typedef struct use_scan { const flow *w; uint32_t *uses, *next, *seen; uint32_t block, at; } use_scan;
+static uint32_t *uses_of(use_scan *s, uint32_t reg) {
+    if (s->seen[reg] != s->block + 1) {
+        s->seen[reg] = s->block + 1;
+        s->uses[reg] = s->w->out[s->block * s->w->words + reg / 64] >> (reg & 63) & 1 ? MANY : 0;
+    }
+    return &s->uses[reg];
+}
+static void touch_written(void *self, uint32_t reg, bool write) {
+    use_scan *s = self;
+    const ptx_inst *in = &s->w->f->insts[s->at];
+    if (!write)
+        return;
+    uint32_t *uses = uses_of(s, reg);
+    if (*uses == 1 && !in->has_guard && in->operand[0].kind == PTX_O_REG && in->operand[0].reg == reg)
+        s->w->b->only_use[s->at] = s->next[reg];
+    *uses = in->has_guard ? MANY : 0;
+}
+static void touch_read(void *self, uint32_t reg, bool write) {
+    use_scan *s = self;
+    if (write)
+        return;
+    uint32_t *uses = uses_of(s, reg);
+    *uses = *uses ? MANY : 1;
+    s->next[reg] = s->at;
+}
+static hone_code find_only_uses(flow *w) {
+    const size_t nr = w->f->n_regs + 1;
+    uint32_t *room = hone_calloc(3 * nr, sizeof *room);
+    if (!room)
+        return hone_fail(w->b->e, HONE_E_NOMEM, 0, "out of memory decoding '%s'", w->f->name);
+    use_scan s = {.w = w, .uses = room, .next = room + nr, .seen = room + 2 * nr};
+    memset(w->b->only_use, 0xff, w->n * sizeof *w->b->only_use);
+    for (size_t bk = 0; bk < w->nb; bk++) {
+        const vg_block_info *bi = &w->b->out->info[bk];
+        s.block = (uint32_t)bk;
+        for (s.at = bi->first + bi->n; s.at-- > bi->first;) {
+            vg_each_register(&w->f->insts[s.at], touch_written, &s);
+            vg_each_register(&w->f->insts[s.at], touch_read, &s);
+        }
+    }
+    hone_free(room);
+    return HONE_OK;
+}
+
 static hone_code run_analysis(flow *w) {
     for (size_t bk = 0; bk < w->nb; bk++) {
         const vg_block_info *bi = &w->b->out->info[bk];
@@ -306,6 +354,7 @@ static hone_code run_analysis(flow *w) {
     memset(w->end, 0xff, (w->f->n_regs + 1) * sizeof *w->end);
     intervals(w);
     w->b->out->code.registers_estimate = worst_pressure(w, w->use);   // `use` is free by now
+    HONE_TRY(find_only_uses(w));
     HONE_TRY(find_doubtful(w));
     return assign_rows(w);
 }

@@ -144,36 +144,57 @@ static uint64_t sreg_value(const vg_warp *w, unsigned s, unsigned lane) {
 
 static bool differs_by_lane(unsigned s) { return s <= PTX_SREG_TID_Z || s == PTX_SREG_LANEID || (s >= PTX_SREG_LANEMASK_EQ && s <= PTX_SREG_LANEMASK_GT); }
 
-static void fill_sreg(const vg_warp *w, const vg_frame *f, unsigned s) {
-    const vg_code_full *full = vg_full(f->code);
-    const bool differs = differs_by_lane(s);
-    uint64_t v = sreg_value(w, s, 0);
-    for (unsigned l = 0; l < VG_LANES; l++) {
-        v = differs ? sreg_value(w, s, l) : v;
-        if (f->code->sreg_row[s])
-            ((uint32_t *)(void *)(f->file + f->code->sreg_row[s]))[l] = (uint32_t)v;
-        if (full->sreg_wide_row[s])
-            ((uint64_t *)(void *)(f->file + full->sreg_wide_row[s]))[l] = v;
+static void put_uniform(uint8_t *file, const vg_sreg_use *u, uint64_t v) {
+    if (u->row) {
+        uint32_t *row = __builtin_assume_aligned(file + u->row, 64);
+        for (unsigned l = 0; l < VG_LANES; l++)
+            row[l] = (uint32_t)v;
+        *vg_tag_at(file, u->row) = (vg_tag){.base = (uint32_t)v, .flags = VG_LINEAR};
     }
-    if (f->code->sreg_row[s])
-        vg_linear_detect(f->file, f->code->sreg_row[s], false);
-    if (full->sreg_wide_row[s])
-        vg_linear_detect(f->file, full->sreg_wide_row[s], true);
+    if (u->wide_row) {
+        uint64_t *row = __builtin_assume_aligned(file + u->wide_row, 64);
+        for (unsigned l = 0; l < VG_LANES; l++)
+            row[l] = v;
+        *vg_tag_at(file, u->wide_row) = (vg_tag){.base = v, .flags = VG_LINEAR};
+    }
 }
 
-// Frames stay with one warp of one launch: these are the same in every block.
-static bool belongs_to_warp(unsigned s) {
-    return s <= PTX_SREG_NTID_Z || s == PTX_SREG_LANEID || s == PTX_SREG_WARPID ||
-           (s >= PTX_SREG_LANEMASK_EQ && s <= PTX_SREG_LANEMASK_GT);
+static void fill_sreg(const vg_warp *w, const vg_frame *f, const vg_sreg_use *u) {
+    if (!differs_by_lane(u->s)) {
+        put_uniform(f->file, u, sreg_value(w, u->s, 0));
+        return;
+    }
+    for (unsigned l = 0; l < VG_LANES; l++) {
+        const uint64_t v = sreg_value(w, u->s, l);
+        if (u->row)
+            ((uint32_t *)(void *)(f->file + u->row))[l] = (uint32_t)v;
+        if (u->wide_row)
+            ((uint64_t *)(void *)(f->file + u->wide_row))[l] = v;
+    }
+    if (u->row)
+        vg_linear_detect(f->file, u->row, false);
+    if (u->wide_row)
+        vg_linear_detect(f->file, u->wide_row, true);
+}
+
+// Frames stay with one warp of one launch: only these have to be written again for another block.
+bool vg_sreg_of_block(unsigned s) {
+    switch (s) {
+    case PTX_SREG_CTAID_X: case PTX_SREG_CTAID_Y: case PTX_SREG_CTAID_Z: case PTX_SREG_SMID:
+    case PTX_SREG_CLUSTERID_X: case PTX_SREG_CLUSTERID_Y: case PTX_SREG_CLUSTERID_Z:
+    case PTX_SREG_CLUSTER_CTAID_X: case PTX_SREG_CLUSTER_CTAID_Y: case PTX_SREG_CLUSTER_CTAID_Z: case PTX_SREG_CLUSTER_CTARANK:
+        return true;
+    default:
+        return false;
+    }
 }
 
 void vg_frame_special(vg_warp *w, vg_frame *f) {
     if (f->filled && f->generation == w->file_generation)
         return;
     const vg_code_full *full = vg_full(f->code);
-    for (unsigned s = 0; s < PTX_SREG_COUNT; s++)
-        if ((f->code->sreg_row[s] || full->sreg_wide_row[s]) && (!f->filled || !belongs_to_warp(s)))
-            fill_sreg(w, f, s);
+    for (unsigned i = 0, n = f->filled ? full->n_block_sregs : full->n_sregs; i < n; i++)
+        fill_sreg(w, f, &full->sregs[i]);
     f->generation = w->file_generation;
     f->filled = true;
 }

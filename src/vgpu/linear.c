@@ -209,37 +209,59 @@ bool vg_linear_apply(vg_binder *b, const ptx_inst *in, vg_inst *out) {
 
 // ---- rows and tags
 
+static void write_wide(uint64_t *v, unsigned n, uint64_t at, uint64_t step) {
+    for (unsigned l = 0; l < n; l += 4) {              // four at a time: the sums do not wait for each other
+        v[l] = at;
+        v[l + 1] = at + step;
+        v[l + 2] = at + 2 * step;
+        v[l + 3] = at + 3 * step;
+        at += 4 * step;
+    }
+}
+static void write_narrow(uint32_t *v, unsigned n, uint32_t at, uint32_t step) {
+    for (unsigned l = 0; l < n; l += 4) {
+        v[l] = at;
+        v[l + 1] = at + step;
+        v[l + 2] = at + 2 * step;
+        v[l + 3] = at + 3 * step;
+        at += 4 * step;
+    }
+}
+
 void vg_linear_spill(uint8_t *file, uint32_t row, bool wide) {
     vg_tag *t = vg_tag_at(file, row);
     if (!(t->flags & VG_STALE))
         return;
     t->flags &= ~(uint32_t)VG_STALE;
+    const unsigned width = t->flags & VG_PLANE ? t->width : VG_LANES;
     uint64_t at = t->base;
-    const uint64_t step = t->stride;
-    if (wide) {
-        uint64_t *v = (uint64_t *)(void *)(file + row);
-        for (unsigned l = 0; l < VG_LANES; l++, at += step)
-            v[l] = at;
-    } else {
-        uint32_t *v = (uint32_t *)(void *)(file + row);
-        for (unsigned l = 0; l < VG_LANES; l++, at += step)
-            v[l] = (uint32_t)at;
-    }
+    for (unsigned l = 0; l < VG_LANES; l += width, at += t->jump)
+        if (wide)
+            write_wide((uint64_t *)(void *)(file + row) + l, width, at, t->stride);
+        else
+            write_narrow((uint32_t *)(void *)(file + row) + l, width, (uint32_t)at, (uint32_t)t->stride);
+}
+
+// Does a tag with this width describe the values? width 32: a linear one.
+static bool fits(const uint64_t v[VG_LANES], uint64_t keep, unsigned width, vg_tag *t) {
+    *t = (vg_tag){v[0], (v[1] - v[0]) & keep, width == VG_LANES ? VG_LINEAR : VG_PLANE, width, width == VG_LANES ? 0 : (v[width] - v[0]) & keep};
+    bool fit = true;
+    for (unsigned l = 0; l < VG_LANES; l++)
+        fit &= v[l] == ((v[0] + l % width * t->stride + l / width * t->jump) & keep);
+    return fit;
 }
 
 void vg_linear_detect(uint8_t *file, uint32_t row, bool wide) {
-    vg_tag *t = vg_tag_at(file, row);
+    static const uint8_t widths[] = {VG_LANES, 16, 8};
     const uint32_t *narrow = (const uint32_t *)(const void *)(file + row);
-    const uint64_t *v = (const uint64_t *)(const void *)(file + row);
-    bool linear = true;
-    if (wide) {
-        *t = (vg_tag){v[0], v[1] - v[0], 0};
-        for (unsigned l = 1; l < VG_LANES; l++)
-            linear &= v[l] - v[l - 1] == t->stride;
-    } else {
-        *t = (vg_tag){narrow[0], narrow[1] - narrow[0], 0};
-        for (unsigned l = 1; l < VG_LANES; l++)
-            linear &= narrow[l] - narrow[l - 1] == (uint32_t)t->stride;
-    }
-    t->flags = linear ? VG_LINEAR : 0;
+    uint64_t v[VG_LANES];
+    if (wide)
+        memcpy(v, file + row, sizeof v);
+    for (unsigned l = 0; !wide && l < VG_LANES; l++)
+        v[l] = narrow[l];
+    vg_tag *t = vg_tag_at(file, row);
+    for (size_t i = 0; i < HONE_COUNT(widths); i++)
+        if (fits(v, wide ? ~0ull : UINT32_MAX, widths[i], t))
+            return;
+    t->flags = 0;
 }

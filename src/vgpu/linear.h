@@ -11,10 +11,13 @@
 #define HONE_VGPU_LINEAR_H
 #include "vgpu/warp.h"
 
-enum { VG_TAG_BYTES = 64, VG_LINEAR = 1 /* base and stride hold for all 32 lanes */, VG_STALE = 2 /* the row's values are older than the tag */ };
+enum { VG_TAG_BYTES = 64, VG_LINEAR = 1 /* base and stride hold for all 32 lanes */, VG_STALE = 2 /* the row's values are older than the tag */,
+       VG_PLANE = 4 /* instead of LINEAR: lane l holds base + l % width * stride + l / width * jump, as in blocks narrower than a warp */ };
 typedef struct vg_tag {
     uint64_t base, stride;             // of a 32-bit row modulo 2^32
     uint32_t flags;                    // 0: only the row's values count
+    uint32_t width;                    // PLANE: 8 or 16
+    uint64_t jump;                     // PLANE
 } vg_tag;
 
 // What belongs to an instruction that has to do with tracked registers; vg_code.linear[index].

@@ -7,7 +7,7 @@ bool VG_NAME(vg_bind_linear)(vg_binder *b, const ptx_inst *in, vg_inst *out);
 
 ALWAYS const vg_linear *linear_of(const vg_warp *w, const vg_inst *in) { return &w->code->linear[in->index]; }
 
-VG_HANDLER(spill) {
+NEVER void spill(vg_warp *w, const vg_inst *in, uint32_t mask) {
     const vg_linear *x = linear_of(w, in);
     for (unsigned i = 0; i < x->n_rows; i++)
         vg_linear_spill(w->file, x->rows[i] & ~1u, x->rows[i] & 1);
@@ -48,6 +48,45 @@ ALWAYS void put_tag(vg_warp *w, const vg_inst *in, bool wide, uint64_t base, uin
     d->flags = VG_LINEAR | VG_STALE;
 }
 
+// ---- rows of blocks narrower than a warp (VG_PLANE). They come up where a form has found that not all sources are linear.
+
+ALWAYS bool plane_of(vg_warp *w, const vg_inst *in, unsigned k, uint32_t row, vg_tag *t) {
+    if (in->flags & VG_UNTAGGED(k))
+        return false;
+    *t = *vg_tag_of(w, row);
+    if (t->flags & VG_LINEAR)
+        t->width = 0;
+    return t->flags & (VG_LINEAR | VG_PLANE);
+}
+// Gives linear tags the width of the others; false when there are two widths, or none.
+ALWAYS bool one_width(vg_tag *t[], unsigned n) {
+    uint32_t width = 0;
+    for (unsigned i = 0; i < n; i++) {
+        if (t[i]->width && width && t[i]->width != width)
+            return false;
+        width = t[i]->width ? t[i]->width : width;
+    }
+    for (unsigned i = 0; i < n; i++)
+        if (!t[i]->width) {
+            t[i]->width = width;
+            t[i]->jump = width * t[i]->stride;
+        }
+    return width != 0;
+}
+ALWAYS void put_plane(vg_warp *w, const vg_inst *in, bool wide, uint64_t base, uint64_t stride, uint64_t jump, uint32_t width) {
+    const uint64_t keep = wide ? ~0ull : UINT32_MAX;
+    vg_tag *d = vg_tag_of(w, in->d);
+    *d = (vg_tag){base & keep, stride & keep, (((jump - width * stride) & keep) ? VG_PLANE : VG_LINEAR) | VG_STALE, width, jump & keep};
+}
+// Runs `body` with the sources' planes in pa, pb, pc; a, b, c are tags for the forms' expressions: strides of either direction, or both at once where
+// a form asks whether a row is uniform.
+ALWAYS vg_tag any_step(const vg_tag *t) { return (vg_tag){t->base, t->stride | t->jump, t->flags, 0, 0}; }
+#define PUT_PLANE(W, base_, stride_, next)                                         \
+    const uint64_t base = base_, stride = stride_;                                 \
+    next;                                                                          \
+    put_plane(w, in, W, base, stride, stride_, pa.width);                          \
+    return
+
 // The first and the step of a 32-bit row whose values, read as signed or unsigned, do not wrap from lane to lane.
 ALWAYS bool unwrapped(const vg_tag *t, bool is_signed, int64_t *first, int64_t *step) {
     *first = is_signed ? (int64_t)(int32_t)t->base : (int64_t)(uint32_t)t->base;
@@ -56,32 +95,86 @@ ALWAYS bool unwrapped(const vg_tag *t, bool is_signed, int64_t *first, int64_t *
     return is_signed ? last == (int32_t)last : last == (int64_t)(uint32_t)last;
 }
 
+// Each form has two functions: the handler, for sources that have tags, with nothing else in its frame, and one that also looks at rows without.
+#define TAG_OF(x) const vg_tag x = *vg_tag_of(w, in->x)
 #define LINEAR1(name, WD, WA, ok, base_, stride_)                                  \
-    VG_HANDLER(name) {                                                             \
+    NEVER void name##_look(vg_warp *w, const vg_inst *in, uint32_t mask) {         \
         vg_tag a;                                                                  \
-        if (!shape(w, in, 1, in->a, WA, &a) || !(ok)) {                            \
-            spill(w, in, mask);                                                    \
+        if (shape(w, in, 1, in->a, WA, &a) && (ok)) {                              \
+            put_tag(w, in, WD, base_, stride_);                                    \
             return;                                                                \
         }                                                                          \
-        put_tag(w, in, WD, base_, stride_);                                        \
+        vg_tag pa;                                                                 \
+        if (plane_of(w, in, 1, in->a, &pa) && one_width((vg_tag *[]){&pa}, 1)) {   \
+            a = pa;                                                                \
+            PUT_PLANE(WD, base_, stride_, a.stride = pa.jump);                     \
+        }                                                                          \
+        spill(w, in, mask);                                                        \
+    }                                                                              \
+    VG_HANDLER(name) {                                                             \
+        TAG_OF(a);                                                                 \
+        if (LIKELY(!in->flags && a.flags & VG_LINEAR && (ok)))                     \
+            put_tag(w, in, WD, base_, stride_);                                    \
+        else                                                                       \
+            name##_look(w, in, mask);                                              \
     }
 #define LINEAR2(name, W, WB, ok, base_, stride_)                                   \
-    VG_HANDLER(name) {                                                             \
+    NEVER void name##_look(vg_warp *w, const vg_inst *in, uint32_t mask) {         \
         vg_tag a, b;                                                               \
-        if (!shape(w, in, 1, in->a, W, &a) || !shape(w, in, 2, in->b, WB, &b) || !(ok)) { \
-            spill(w, in, mask);                                                    \
+        if (shape(w, in, 1, in->a, W, &a) && shape(w, in, 2, in->b, WB, &b) && (ok)) { \
+            put_tag(w, in, W, base_, stride_);                                     \
             return;                                                                \
         }                                                                          \
-        put_tag(w, in, W, base_, stride_);                                         \
+        vg_tag pa, pb;                                                             \
+        if (plane_of(w, in, 1, in->a, &pa) && plane_of(w, in, 2, in->b, &pb) && one_width((vg_tag *[]){&pa, &pb}, 2)) { \
+            a = any_step(&pa);                                                     \
+            b = any_step(&pb);                                                     \
+            if (ok) {                                                              \
+                a = pa;                                                            \
+                b = pb;                                                            \
+                PUT_PLANE(W, base_, stride_, (a.stride = pa.jump, b.stride = pb.jump)); \
+            }                                                                      \
+        }                                                                          \
+        spill(w, in, mask);                                                        \
+    }                                                                              \
+    VG_HANDLER(name) {                                                             \
+        TAG_OF(a);                                                                 \
+        TAG_OF(b);                                                                 \
+        if (LIKELY(!in->flags && a.flags & b.flags & VG_LINEAR && (ok)))           \
+            put_tag(w, in, W, base_, stride_);                                     \
+        else                                                                       \
+            name##_look(w, in, mask);                                              \
     }
 #define LINEAR3(name, W, ok, base_, stride_)                                       \
-    VG_HANDLER(name) {                                                             \
+    NEVER void name##_look(vg_warp *w, const vg_inst *in, uint32_t mask) {         \
         vg_tag a, b, c;                                                            \
-        if (!shape(w, in, 1, in->a, W, &a) || !shape(w, in, 2, in->b, W, &b) || !shape(w, in, 3, in->c, W, &c) || !(ok)) { \
-            spill(w, in, mask);                                                    \
+        if (shape(w, in, 1, in->a, W, &a) && shape(w, in, 2, in->b, W, &b) && shape(w, in, 3, in->c, W, &c) && (ok)) { \
+            put_tag(w, in, W, base_, stride_);                                     \
             return;                                                                \
         }                                                                          \
-        put_tag(w, in, W, base_, stride_);                                         \
+        vg_tag pa, pb, pc;                                                         \
+        if (plane_of(w, in, 1, in->a, &pa) && plane_of(w, in, 2, in->b, &pb) && plane_of(w, in, 3, in->c, &pc) && \
+            one_width((vg_tag *[]){&pa, &pb, &pc}, 3)) {                           \
+            a = any_step(&pa);                                                     \
+            b = any_step(&pb);                                                     \
+            c = any_step(&pc);                                                     \
+            if (ok) {                                                              \
+                a = pa;                                                            \
+                b = pb;                                                            \
+                c = pc;                                                            \
+                PUT_PLANE(W, base_, stride_, (a.stride = pa.jump, b.stride = pb.jump, c.stride = pc.jump)); \
+            }                                                                      \
+        }                                                                          \
+        spill(w, in, mask);                                                        \
+    }                                                                              \
+    VG_HANDLER(name) {                                                             \
+        TAG_OF(a);                                                                 \
+        TAG_OF(b);                                                                 \
+        TAG_OF(c);                                                                 \
+        if (LIKELY(!in->flags && a.flags & b.flags & c.flags & VG_LINEAR && (ok))) \
+            put_tag(w, in, W, base_, stride_);                                     \
+        else                                                                       \
+            name##_look(w, in, mask);                                              \
     }
 #define ONE_UNIFORM (a.stride == 0 || b.stride == 0)
 LINEAR1(mov_32, false, false, true, a.base, a.stride)
@@ -100,11 +193,40 @@ LINEAR3(mad_64, true, ONE_UNIFORM, a.base * b.base + c.base, a.stride * b.base +
 LINEAR2(shl_32, false, false, b.stride == 0, SHIFTED(a.base, 32), SHIFTED(a.stride, 32))
 LINEAR2(shl_64, true, false, b.stride == 0, SHIFTED(a.base, 64), SHIFTED(a.stride, 64))
 
+// A plane of a 32-bit row whose values do not wrap between its corners, widened to 64 bits.
+ALWAYS bool unwrapped_plane(vg_tag *t, bool is_signed) {
+    const int64_t first = is_signed ? (int64_t)(int32_t)t->base : (int64_t)(uint32_t)t->base, across = (int32_t)t->stride * (int64_t)(t->width - 1),
+                  down = (int32_t)t->jump * (int64_t)(VG_LANES / t->width - 1), corner[] = {first, first + across, first + down, first + across + down};
+    for (unsigned i = 0; i < 4; i++)
+        if (corner[i] != (is_signed ? (int64_t)(int32_t)corner[i] : (int64_t)(uint32_t)corner[i]))
+            return false;
+    t->base = (uint64_t)first;
+    t->stride = (uint64_t)(int64_t)(int32_t)t->stride;
+    t->jump = (uint64_t)(int64_t)(int32_t)t->jump;
+    return true;
+}
+NEVER bool widen_plane(vg_warp *w, const vg_inst *in, bool is_signed) {
+    vg_tag a;
+    if (!plane_of(w, in, 1, in->a, &a) || !one_width((vg_tag *[]){&a}, 1) || !unwrapped_plane(&a, is_signed))
+        return false;
+    put_plane(w, in, true, a.base, a.stride, a.jump, a.width);
+    return true;
+}
+NEVER bool wide_plane(vg_warp *w, const vg_inst *in, bool is_signed, bool sum) {
+    vg_tag a, b, c = {0};
+    if (!plane_of(w, in, 1, in->a, &a) || !plane_of(w, in, 2, in->b, &b) || (sum && !plane_of(w, in, 3, in->c, &c)) ||
+        !one_width((vg_tag *[]){&a, &b, &c}, sum ? 3 : 2) || !unwrapped_plane(&a, is_signed) || !unwrapped_plane(&b, is_signed) ||
+        ((a.stride | a.jump) && (b.stride | b.jump)))
+        return false;
+    put_plane(w, in, true, a.base * b.base + c.base, a.base * b.stride + b.base * a.stride + c.stride, a.base * b.jump + b.base * a.jump + c.jump, a.width);
+    return true;
+}
+
 ALWAYS bool widen(vg_warp *w, const vg_inst *in, bool is_signed) {
     vg_tag a;
     int64_t first, step;
     if (!shape(w, in, 1, in->a, false, &a) || !unwrapped(&a, is_signed, &first, &step))
-        return false;
+        return widen_plane(w, in, is_signed);
     put_tag(w, in, true, (uint64_t)first, (uint64_t)step);
     return true;
 }
@@ -117,7 +239,7 @@ ALWAYS bool wide_product(vg_warp *w, const vg_inst *in, bool is_signed, bool sum
     int64_t fa, sa, fb, sb;
     if (!shape(w, in, 1, in->a, false, &a) || !shape(w, in, 2, in->b, false, &b) || !ONE_UNIFORM || !unwrapped(&a, is_signed, &fa, &sa) ||
         !unwrapped(&b, is_signed, &fb, &sb) || (sum && !shape(w, in, 3, in->c, true, &c)))
-        return false;
+        return wide_plane(w, in, is_signed, sum);
     const uint64_t base = (uint64_t)fa * (uint64_t)fb, stride = (uint64_t)fa * (uint64_t)sb + (uint64_t)fb * (uint64_t)sa;
     put_tag(w, in, true, base + c.base, stride + c.stride);
     return true;
@@ -154,7 +276,7 @@ VG_HANDLER(pure) {
     }
     spill(w, in, mask);
     if (uniform)
-        *vg_tag_of(w, in->d) = (vg_tag){x->wide ? vg_u64(w, in->d)[0] : vg_u32(w, in->d)[0], 0, VG_LINEAR};
+        *vg_tag_of(w, in->d) = (vg_tag){.base = x->wide ? vg_u64(w, in->d)[0] : vg_u32(w, in->d)[0], .flags = VG_LINEAR};
 }
 
 // selp: one side for all lanes
@@ -172,12 +294,19 @@ VG_HANDLER(select_64) { if (!select_side(w, in, true)) spill(w, in, mask); }
 
 // setp on two uniform rows
 #define COMPARE(name, T, WIDE, op)                                                                                                         \
-    VG_HANDLER(name) {                                                                                                                     \
+    NEVER void name##_look(vg_warp *w, const vg_inst *in, uint32_t mask) {                                                                 \
         vg_tag a, b;                                                                                                                       \
         if (!shape(w, in, 1, in->a, WIDE, &a) || !shape(w, in, 2, in->b, WIDE, &b) || a.stride || b.stride)                                \
             spill(w, in, mask);                                                                                                            \
         else                                                                                                                               \
             vg_pred_write(w, in->d, (T)a.base op (T)b.base ? FULL : 0, mask);                                                              \
+    }                                                                                                                                      \
+    VG_HANDLER(name) {                                                                                                                     \
+        const vg_tag *a = vg_tag_of(w, in->a), *b = vg_tag_of(w, in->b);                                                                   \
+        if (LIKELY(!in->flags && a->flags & b->flags & VG_LINEAR && !(a->stride | b->stride)))                                             \
+            vg_pred_write(w, in->d, (T)a->base op (T)b->base ? FULL : 0, mask);                                                            \
+        else                                                                                                                               \
+            name##_look(w, in, mask);                                                                                                      \
     }
 #define COMPARES(s, T, WIDE) COMPARE(eq_##s, T, WIDE, ==) COMPARE(ne_##s, T, WIDE, !=) COMPARE(lt_##s, T, WIDE, <) COMPARE(le_##s, T, WIDE, <=) \
     COMPARE(gt_##s, T, WIDE, >) COMPARE(ge_##s, T, WIDE, >=)

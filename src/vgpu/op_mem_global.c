@@ -14,16 +14,24 @@ ALWAYS vg_alloc *alloc_of(const vg_warp *w, uint64_t first, size_t bytes) {
 }
 
 // The same through the warp's memory of which allocation an instruction met last.
-NEVER vg_alloc *find_near(vg_warp *w, vg_alloc **near, uint64_t first, size_t bytes) {
+ALWAYS bool known_written(const vg_warp *w, vg_alloc *a) { return !w->careful || atomic_load_explicit(&a->initialized, memory_order_relaxed); }
+NEVER vg_alloc *find_near(vg_warp *w, vg_near *near, uint64_t first, size_t bytes) {
     vg_alloc *a = alloc_of(w, first, bytes);
     if (a)
-        *near = a;
+        *near = (vg_near){a->base, known_written(w, a) && !(w->careful && w->forgets) ? a->bytes : 0, a->host, a};
     return a;
 }
 ALWAYS vg_alloc *near_alloc(vg_warp *w, const vg_inst *in, uint64_t first, size_t bytes) {
-    vg_alloc **near = &w->near[in->flags % HONE_COUNT(w->near)], *a = *near;
+    vg_near *near = &w->near[in->flags % HONE_COUNT(w->near)];
+    vg_alloc *a = near->alloc;
     const uint64_t at = first - a->base;
     return LIKELY(at < a->bytes && bytes <= a->bytes - at) ? a : find_near(w, near, first, bytes);
+}
+// Memory may have become known to be written since the warp met it.
+ALWAYS void learn_written(vg_warp *w, const vg_inst *in) {
+    vg_near *near = &w->near[in->flags % HONE_COUNT(w->near)];
+    if (!near->bytes && !w->forgets && known_written(w, near->alloc))
+        near->bytes = near->alloc->bytes;
 }
 NEVER bool bits_written(const vg_alloc *a, uint64_t first, size_t bytes) { return vg_bits_all(a->init.bits, first - a->base, bytes); }
 ALWAYS bool written(const vg_warp *w, const vg_alloc *a, uint64_t first, size_t bytes) {
@@ -72,7 +80,6 @@ ALWAYS vg_alloc *all_near(vg_warp *w, const vg_inst *in, const uint64_t addr[VG_
         }
     return (bad >> 63) || (low & (W - 1)) ? NULL : a;
 }
-ALWAYS bool known_written(const vg_warp *w, vg_alloc *a) { return !w->careful || atomic_load_explicit(&a->initialized, memory_order_relaxed); }
 
 ALWAYS void gather_global(vg_warp *w, const vg_inst *in, uint32_t mask, const uint64_t *r, unsigned E, unsigned V) {
     uint64_t addr[VG_LANES];
@@ -179,6 +186,61 @@ ALWAYS bool row_shape(const uint64_t *r, uint32_t mask, uint64_t *base, uint64_t
     return linear;
 }
 
+// A few lanes of a diverged warp: each for itself, without a look at all 32. false: one of them is not where the warp was last (its row may be written
+// in part, which the way above does again).
+enum { FEW_LANES = 10 };
+ALWAYS bool load_few(vg_warp *w, const vg_inst *in, uint32_t mask, const uint64_t *r, unsigned E, unsigned V) {
+    if (E != 4 || V != 1 || in->aux2 & A_REG64 || mask == FULL || w->count || __builtin_popcount(mask) > FEW_LANES)
+        return false;
+    const vg_near *near = &w->near[in->flags % HONE_COUNT(w->near)];
+    const uint64_t room = near->bytes, add = (uint64_t)in->imm - near->base;
+    uint32_t *row = __builtin_assume_aligned(w->file + in->d, 64);
+    for (uint32_t m = mask; m; m &= m - 1) {
+        const unsigned l = (unsigned)__builtin_ctz(m);
+        const uint64_t at = r[l] + add;
+        if (UNLIKELY(at >= room || room - at < 4 || at & 3))   // allocations begin at multiples of more
+            return false;
+        row[l] = load_part(near->host + at, 4);
+    }
+    return true;
+}
+
+// Whole warps of blocks narrower than a warp (VG_PLANE): each of their rows side by side or in one place. false: nothing was done.
+ALWAYS bool load_plane(vg_warp *w, const vg_inst *in, const vg_tag *t, unsigned E, unsigned V) {
+    if (E != 4 || V != 1 || !(t->flags & VG_PLANE) || in->aux2 & A_REG64 || w->count || (t->stride & ~4ull))
+        return false;
+    const vg_near *near = &w->near[in->flags % HONE_COUNT(w->near)];
+    const size_t bytes = t->stride ? t->width * 4 : 4;
+    uint8_t *to = __builtin_assume_aligned(w->file + in->d, 64);
+    uint64_t at = t->base + (uint64_t)in->imm - near->base;
+    for (unsigned l = 0; l < VG_LANES; l += t->width, at += t->jump) {
+        if (at >= near->bytes || bytes > near->bytes - at || at & 3)   // allocations begin at multiples of more
+            return false;
+        if (t->stride)
+            memcpy(to + 4 * l, near->host + at, bytes);
+        else
+            for (unsigned k = 0; k < t->width; k++)
+                ((u32a *)(void *)to)[l + k] = *(const u32a *)(const void *)(near->host + at);
+    }
+    return true;
+}
+ALWAYS bool store_plane(vg_warp *w, const vg_inst *in, const vg_tag *t, unsigned E, unsigned V) {
+    if (E != 4 || V != 1 || !(t->flags & VG_PLANE) || in->aux2 & A_REG64 || w->count || t->stride != 4)
+        return false;
+    const uint64_t first = t->base + (uint64_t)in->imm, bytes = t->width * 4;
+    vg_alloc *a = near_alloc(w, in, first, bytes);
+    uint64_t at = a ? first - a->base : 0;
+    bool good = a && !a->read_only;
+    for (unsigned l = 0; good && l < VG_LANES; l += t->width, at += t->jump)
+        good = at < a->bytes && bytes <= a->bytes - at && !(at & 3);
+    at = first - (a ? a->base : 0);
+    for (unsigned l = 0; good && l < VG_LANES; l += t->width, at += t->jump) {
+        memcpy(a->host + at, w->file + in->d + 4 * l, bytes);
+        vg_alloc_mark(a, at, bytes);
+    }
+    return good;
+}
+
 // ---- the handlers: `full` ones try the whole-warp fast path with nothing else in their frame; the rest is in the functions that they end in
 
 #define WHOLE_ROW(mask) ((mask) == FULL && in->aux2 & A_WIDE)
@@ -186,6 +248,8 @@ ALWAYS bool row_shape(const uint64_t *r, uint32_t mask, uint64_t *base, uint64_t
     NEVER void ld_any_##E##_##V(vg_warp *w, const vg_inst *in, uint32_t mask) { \
         _Alignas(32) uint64_t tmp[VG_LANES], base, stride; \
         const uint64_t *r = wide_row(w, in, tmp); \
+        if (load_few(w, in, mask, r, E, V)) \
+            return; \
         if (!row_shape(r, mask, &base, &stride) || !load_linear(w, in, mask, base, stride, E, V)) \
             gather_global(w, in, mask, r, E, V); \
     } \
@@ -210,7 +274,8 @@ ALWAYS bool row_shape(const uint64_t *r, uint32_t mask, uint64_t *base, uint64_t
     } \
     NEVER void ld_spilled_##E##_##V(vg_warp *w, const vg_inst *in, uint32_t mask) { \
         const vg_tag *t = vg_tag_of(w, in->a); \
-        if (t->flags & VG_LINEAR && load_linear(w, in, mask, t->base, t->stride, E, V)) \
+        learn_written(w, in); \
+        if (t->flags & VG_LINEAR ? load_linear(w, in, mask, t->base, t->stride, E, V) : mask == FULL && load_plane(w, in, t, E, V)) \
             return; \
         vg_linear_spill(w->file, in->a, true); \
         if (t->flags & VG_LINEAR) \
@@ -220,7 +285,7 @@ ALWAYS bool row_shape(const uint64_t *r, uint32_t mask, uint64_t *base, uint64_t
     } \
     NEVER void st_spilled_##E##_##V(vg_warp *w, const vg_inst *in, uint32_t mask) { \
         const vg_tag *t = vg_tag_of(w, in->a); \
-        if (t->flags & VG_LINEAR && store_linear(w, in, mask, t->base, t->stride, E, V)) \
+        if (t->flags & VG_LINEAR ? store_linear(w, in, mask, t->base, t->stride, E, V) : mask == FULL && store_plane(w, in, t, E, V)) \
             return; \
         vg_linear_spill(w->file, in->a, true); \
         if (t->flags & VG_LINEAR) \
@@ -246,15 +311,15 @@ EACH_FORM(ACCESS)
 #define PLAIN(E) \
     VG_HANDLER(ld_plain_##E) { \
         const vg_tag *t = vg_tag_of(w, in->a); \
-        const vg_alloc *a = w->near[in->flags % HONE_COUNT(w->near)]; \
-        const uint64_t stride = t->stride, address = t->base + (uint64_t)in->imm, at = address - a->base; \
+        const vg_near *near = &w->near[in->flags % HONE_COUNT(w->near)]; \
+        const uint64_t stride = t->stride, address = t->base + (uint64_t)in->imm, at = address - near->base; \
         const size_t bytes = stride ? VG_LANES * E : E; \
-        if (UNLIKELY(at >= a->bytes || bytes > a->bytes - at || !(t->flags & VG_LINEAR) || (stride & ~(uint64_t)E) || (address & (E - 1)) || \
-                     mask != FULL || w->count || (w->careful && !atomic_load_explicit((_Atomic bool *)(uintptr_t)&a->initialized, memory_order_relaxed)))) { \
+        if (UNLIKELY(at >= near->bytes || bytes > near->bytes - at || !(t->flags & VG_LINEAR) || (stride & ~(uint64_t)E) || (address & (E - 1)) || \
+                     mask != FULL || w->count)) { \
             ld_spilled_##E##_1(w, in, mask); \
             return; \
         } \
-        const uint8_t *from = a->host + at; \
+        const uint8_t *from = near->host + at; \
         uint8_t *to = __builtin_assume_aligned(w->file + in->d, 64); \
         if (stride) { \
             memcpy(to, from, VG_LANES * E); \

@@ -1,6 +1,30 @@
 // Loads and stores of shared memory. Fast paths as for global memory, with the block's own array instead of an allocation: they may touch
 // block->shared_open bytes, which is everything, or nothing when each access is watched for races; access.c does the rest.
 #include "vgpu/mem_row.h"
+#include "vgpu/race.h"
+
+// Watched for races: a warp whose lanes are all within the block's memory and aligned is looked at as a whole, and then moved as one.
+NEVER bool watched_row(vg_warp *w, const vg_inst *in, const uint32_t off[VG_LANES], uint32_t mask, unsigned W, char kind) {
+    const vg_block *b = w->block;
+    uint32_t hi = 0, low_bits = 0;
+    if (!b->race || b->shared_open)
+        return false;
+    for (unsigned l = 0; l < VG_LANES; l++) {
+        const uint32_t at = off[l] & (0 - (mask >> l & 1));
+        hi = at > hi ? at : hi;
+        low_bits |= at;
+    }
+    if ((low_bits & (W - 1)) || hi > b->shared_bytes || W > b->shared_bytes - hi)
+        return false;
+    uint64_t *bits = b->shared_shadow ? b->shared_shadow->bits : NULL, missing = 0;
+    for (uint32_t m = bits && kind == 'l' ? mask : 0; m; m &= m - 1)
+        missing |= ~bits[off[__builtin_ctz(m)] / 64] >> off[__builtin_ctz(m)] % 64 & ((1ull << W) - 1);   // aligned: never crosses a word
+    if (missing || !vg_race_shared_row(w, in, off, mask, W, kind))
+        return false;
+    for (uint32_t m = bits && kind == 's' ? mask : 0; m; m &= m - 1)
+        bits[off[__builtin_ctz(m)] / 64] |= ((1ull << W) - 1) << off[__builtin_ctz(m)] % 64;
+    return true;
+}
 
 ALWAYS void gather_shared(vg_warp *w, const vg_inst *in, uint32_t mask, const uint32_t off[VG_LANES], unsigned E, unsigned V) {
     const unsigned W = E * V;
@@ -16,6 +40,8 @@ ALWAYS void gather_shared(vg_warp *w, const vg_inst *in, uint32_t mask, const ui
     const uint64_t *bits = b->shared_shadow ? b->shared_shadow->bits : NULL;
     for (uint32_t m = bits && !bad && !vg_bits_all_near(bits, lo, hi + W) ? mask : 0; m && !bad; m &= m - 1)
         bad = ~bits[off[__builtin_ctz(m)] / 64] >> off[__builtin_ctz(m)] % 64 & ((1ull << W) - 1);   // aligned: never crosses a word
+    if (bad && watched_row(w, in, off, mask, W, 'l'))
+        bad = false;
     if (bad) {
         uint64_t addr[VG_LANES];
         for (unsigned l = 0; l < VG_LANES; l++)
@@ -72,6 +98,10 @@ ALWAYS void store_shared(vg_warp *w, const vg_inst *in, uint32_t mask, unsigned 
     }
     if (w->count)
         vg_count_shared(w->count, in->index, off, W, mask, 's');
+    if (b->race && watched_row(w, in, off, mask, W, 's')) {
+        get_scattered(w, in, (uintptr_t)b->shared, off, false, mask, E, V);
+        return;
+    }
     if ((low_bits & (W - 1)) || hi > b->shared_open || W > b->shared_open - hi) {
         uint64_t addr[VG_LANES];
         for (unsigned l = 0; l < VG_LANES; l++)
@@ -126,14 +156,54 @@ ALWAYS bool store_tagged(vg_warp *w, const vg_inst *in, unsigned E, unsigned V) 
     return true;
 }
 
+// Whole warps of blocks narrower than a warp (VG_PLANE): each of their rows side by side or in one place.
+ALWAYS bool plane_fits(const vg_warp *w, const vg_inst *in, const vg_tag *t, size_t bytes, bool read) {
+    const vg_block *b = w->block;
+    uint32_t at = (uint32_t)t->base + (uint32_t)in->imm;
+    bool fits = true;
+    for (unsigned l = 0; fits && l < VG_LANES; l += t->width, at += (uint32_t)t->jump)
+        fits = !(at & 3) && at <= b->shared_open && bytes <= b->shared_open - at && (!read || !b->shared_shadow || vg_bits_all(b->shared_shadow->bits, at, bytes));
+    return fits;
+}
+ALWAYS bool load_plane(vg_warp *w, const vg_inst *in, unsigned E, unsigned V) {
+    const vg_tag *t = vg_tag_of(w, in->a);
+    const uint32_t stride = (uint32_t)t->stride;
+    if (E != 4 || V != 1 || !(t->flags & VG_PLANE) || in->aux2 & A_REG64 || w->count || (stride & ~4u) || !plane_fits(w, in, t, stride ? t->width * 4 : 4, true))
+        return false;
+    const uint8_t *from = w->block->shared;
+    uint32_t *to = __builtin_assume_aligned(w->file + in->d, 64), at = (uint32_t)t->base + (uint32_t)in->imm;
+    const unsigned width = t->width;
+    const uint32_t jump = (uint32_t)t->jump;           // before the row is written, which may be the address's own
+    for (unsigned l = 0; l < VG_LANES; l += width, at += jump)
+        for (unsigned k = 0; k < width; k++)
+            to[l + k] = load_part(from + at + k * stride, 4);
+    return true;
+}
+ALWAYS bool store_plane(vg_warp *w, const vg_inst *in, unsigned E, unsigned V) {
+    const vg_tag *t = vg_tag_of(w, in->a);
+    if (E != 4 || V != 1 || !(t->flags & VG_PLANE) || in->aux2 & A_REG64 || w->count || (uint32_t)t->stride != 4 || !plane_fits(w, in, t, t->width * 4, false))
+        return false;
+    uint32_t at = (uint32_t)t->base + (uint32_t)in->imm;
+    for (unsigned l = 0; l < VG_LANES; l += t->width, at += (uint32_t)t->jump) {
+        memcpy(w->block->shared + at, w->file + in->d + 4 * l, t->width * 4);
+        if (w->block->shared_shadow)
+            vg_bits_set(w->block->shared_shadow->bits, at, t->width * 4);
+    }
+    return true;
+}
+
 #define ACCESS(E, V) \
     VG_HANDLER(ld_shared_##E##_##V) { SPIN(); load_shared(w, in, mask, E, V); } \
     VG_HANDLER(st_shared_##E##_##V) { store_shared(w, in, mask, E, V); } \
     NEVER void ld_spilled_##E##_##V(vg_warp *w, const vg_inst *in, uint32_t mask) { \
+        if (mask == FULL && load_plane(w, in, E, V)) \
+            return; \
         vg_linear_spill(w->file, in->a, in->aux2 & A_WIDE); \
         load_shared(w, in, mask, E, V); \
     } \
     NEVER void st_spilled_##E##_##V(vg_warp *w, const vg_inst *in, uint32_t mask) { \
+        if (mask == FULL && store_plane(w, in, E, V)) \
+            return; \
         vg_linear_spill(w->file, in->a, in->aux2 & A_WIDE); \
         store_shared(w, in, mask, E, V); \
     } \

@@ -23,6 +23,9 @@ void vg_race_flush(vg_race *r);                                // judges the las
 
 // One lane's access of shared memory, before it happens. kind as in access.h.
 void vg_race_access(vg_warp *w, const vg_inst *in, unsigned lane, size_t offset, unsigned bytes, char kind);
+// The same for a warp's plain access whose lanes all lie within shared memory, aligned, a multiple of 4 bytes each. False: nothing was done, and
+// vg_race_access has to do it lane by lane; so it does when a store may be over an unordered one.
+bool vg_race_shared_row(vg_warp *w, const vg_inst *in, const uint32_t offset[VG_LANES], uint32_t mask, unsigned bytes, char kind);
 // A warp's access of global memory, before it happens; lanes outside mask have no address.
 void vg_race_row(vg_warp *w, const vg_inst *in, const uint64_t address[VG_LANES], uint32_t mask, unsigned bytes, char kind);
 // The same of all 32 lanes with plain accesses side by side (step = bytes) or all in one place (step 0, loads). False: vg_race_row has to do it.

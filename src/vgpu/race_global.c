@@ -3,9 +3,10 @@
 //
 //   0                                   nobody           10 | number      a state: a list of accesses with the bytes of each
 //   0 number:24 lane:5 halves:2         one access       11 | number      a pair: one access for each half
+//                                                        101 | number     a state that another read of any byte adds nothing to
 //
 // An access is one record for a whole warp: a lane's bytes follow from a base and a step, or the granule names the lane. 32 lanes in a row cost
-// 28 bytes beside their granules, and a warp that meets 16 equal granules looks once. Numbers go on from launch to launch: whatever
+// 24 bytes beside their granules, and a warp that meets 16 equal granules looks once. Numbers go on from launch to launch: whatever
 // is below a launch's first counts as empty, nothing is cleared.
 #include "vgpu/access.h"
 #include "vgpu/race_internal.h"
@@ -13,15 +14,17 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { GRANULE = 8, LIST = 6, LAST = 64, NUMBERS = 1 << 29, ACCESSES = 1 << 22, ACCESSES_MAX = (1 << 24) - 64, SWEEP_BYTES = 32 << 20, MEMO = 1024, READERS = 3 };
+enum { GRANULE = 8, LIST = 6, LAST = 256, NUMBERS = 1 << 28, ACCESSES = 1 << 22, ACCESSES_MAX = (1 << 24) - 64, SWEEP_BYTES = 32 << 20, MEMO = 1024, READERS = 3 };
 enum { LOW = 1, HIGH = 2, BOTH = 3 };   // halves of a granule
 #define STATE 0x80000000u
 #define PAIR  0x40000000u             /* with STATE */
-#define INDEX 0x3fffffffu
+#define SHARED 0x20000000u            /* with STATE, without PAIR: two blocks or more have read all of the granule since anybody wrote it */
+#define INDEX 0x1fffffffu
 enum { WRITES = 1, STRONG = 2, VOLATILE = 4, OF_BLOCK = 8 /* scope .cta */, ONE_PLACE = 16 /* step is a mask of lanes that share one place */,
        SCATTERED = 32 /* the granule names the lane */ };
 
-typedef struct access { uint32_t block, clock, epoch, base, site; int32_t step; uint8_t warp, flags; uint16_t unused; } access;
+enum { SITES = 1 << 21 };   // the last stands for all further instructions of a program, of which findings do not say where they are
+typedef struct access { uint32_t block, clock, epoch, base; int32_t step; uint32_t site : 21, flags : 6, warp : 5; } access;
 typedef struct state { uint8_t n, shared, mask[LIST]; uint32_t access[LIST]; } state;   // shared: bytes read by two blocks or more
 typedef struct pair { uint32_t low, high; } pair;
 typedef struct memo { uint32_t from, access, to; uint8_t bytes; } memo;   // granule `from` after `access`
@@ -133,7 +136,7 @@ static bool same_access(const access *a, const access *b) {
 
 // The number of x; 0 without memory. The same access again, as in a loop, keeps its number.
 static uint32_t number_of(vg_race_global *g, const access *x) {
-    uint32_t *last = &g->last[(x->site ^ x->warp * 7u) % LAST];
+    uint32_t *last = &g->last[(x->site ^ x->warp * 7u ^ (x->base >> 2) * 2654435761u >> 20) % LAST];
     const access *old = *last ? access_at(g, ref_of(*last, 0)) : NULL;
     if (old && same_access(old, x) && old->site == x->site)
         return *last;
@@ -185,9 +188,10 @@ static uint32_t number_of_state(vg_race_global *g, state *s) {
         s->mask[i] = 0;
         s->access[i] = 0;
     }
-    if (g->states.n && memcmp(&g->states.v[g->states.n - 1], s, sizeof *s) == 0)
-        return STATE | (g->first_state + (uint32_t)g->states.n - 1);
-    return hone_vec_push(&g->states, *s) ? STATE | (g->first_state + (uint32_t)g->states.n - 1) : 0;
+    const bool again = g->states.n && memcmp(&g->states.v[g->states.n - 1], s, sizeof *s) == 0;
+    if (!again && !hone_vec_push(&g->states, *s))
+        return 0;
+    return STATE | (s->shared == 0xff ? SHARED : 0) | (g->first_state + (uint32_t)g->states.n - 1);
 }
 
 // ---- order
@@ -245,7 +249,7 @@ static void report(vg_warp *w, const vg_inst *in, uint32_t ref, const access *x,
     snprintf(where, sizeof where, "at offset %zu of '%s'", offset, a->name);
     const bool scope = p->flags & x->flags & STRONG && p->block != x->block;
     race_report(w, in, lane, scope ? "race.scope" : "race.global", a->base + offset, size ? size : 1, kind,
-                &(race_other){p->site, p->warp * VG_LANES + other, p->block,
+                &(race_other){p->site == SITES - 1 ? UINT32_MAX : p->site, p->warp * VG_LANES + other, p->block,
                               !(p->flags & WRITES) ? "reads" : p->flags & STRONG && !(p->flags & VOLATILE) ? "updates" : "writes"},
                 where, scope ? "scope wide enough" : same_warp ? "__syncwarp or barrier" : p->block == x->block ? "barrier" : "fence and signal");
 }
@@ -260,7 +264,7 @@ static void judge_late(vg_race_global *g) {
         if (!a || s->access >> 7 < g->first_access)
             continue;
         const uint32_t at = (uint32_t)(s->address - a->base);
-        access x = {.block = (uint32_t)s->w->block->linear, .base = at, .step = (int32_t)(1u << s->lane), .warp = (uint8_t)s->w->index, .flags = WRITES | ONE_PLACE};
+        access x = {.block = (uint32_t)s->w->block->linear, .base = at, .step = (int32_t)(1u << s->lane), .warp = s->w->index & 31, .flags = WRITES | ONE_PLACE};
         report(s->w, s->in, s->access, &x, 0, a, at, changed, 's');
     }
     g->late.n = 0;
@@ -359,7 +363,9 @@ static bool says_enough(const vg_race_global *g, const vg_race *r, uint32_t old,
         return false;
     if (!(old & STATE))
         return (bytes & ~covers[old & BOTH]) == 0 && lane_of(old) == lane && same_access(access_at(g, old), x);
-    return is_state(old) && !(x->flags & WRITES) && !r->knowledge && (state_at(g, old)->shared & bytes) == bytes;
+    if (!is_state(old) || x->flags & WRITES || r->knowledge)
+        return false;
+    return old & SHARED || (state_at(g, old)->shared & bytes) == bytes;   // mostly without a look at the state, which is far away
 }
 
 typedef struct cursor { vg_warp *w; const vg_inst *in; const access *x; vg_alloc *a; uint32_t number, from, to; uint8_t from_bytes, lane; char kind; bool known; } cursor;   // number: of x, 0: none yet; lane: of a scattered one
@@ -402,83 +408,118 @@ static void touch(cursor *k, uint32_t *cells, size_t first_byte, size_t end_byte
     }
 }
 
-// ---- keeping the records few
+// ---- keeping the records few: those that no granule names any more are taken out in place, and the others get new numbers from 1 on
 
-typedef struct sweep { vg_race_global *g; uint32_t *access_to, *state_to, *pair_to; HONE_VEC(access) accesses; HONE_VEC(state) states; HONE_VEC(pair) pairs; bool failed; } sweep;
+// Which records are kept, a bit each, and how many of them are before each word of bits.
+typedef struct kept { uint64_t *bits; uint32_t *before; size_t words; } kept;
+typedef struct sweep { vg_race_global *g; kept accesses, states, pairs; } sweep;
 
-static uint32_t keep_access(sweep *s, uint32_t ref) {
-    uint32_t *to = &s->access_to[(ref >> 7) - s->g->first_access];
-    if (!*to) {
-        s->failed |= !hone_vec_push(&s->accesses, *access_at(s->g, ref));
-        *to = (uint32_t)s->accesses.n;
-    }
-    return *to << 7 | (ref & 127);
+static bool kept_new(kept *k, size_t n) {
+    k->words = n / 64 + 1;
+    k->bits = hone_calloc(k->words, sizeof *k->bits);
+    k->before = hone_calloc(k->words, sizeof *k->before);
+    return k->bits && k->before;
+}
+static void kept_free(kept *k) {
+    hone_free(k->bits);
+    hone_free(k->before);
+}
+// Marks record i; false when it was marked already.
+static bool keep(kept *k, size_t i) {
+    const uint64_t bit = 1ull << i % 64;
+    const bool fresh = !(k->bits[i / 64] & bit);
+    k->bits[i / 64] |= bit;
+    return fresh;
+}
+static uint32_t new_number(const kept *k, size_t i) {
+    return 1 + k->before[i / 64] + (uint32_t)__builtin_popcountll(k->bits[i / 64] & ((1ull << i % 64) - 1));
 }
 
-static uint32_t keep_pair(sweep *s, uint32_t x) {
-    uint32_t *to = &s->pair_to[(x & INDEX) - s->g->first_pair];
-    if (!*to) {
-        const pair *p = pair_at(s->g, x);
-        s->failed |= !hone_vec_push(&s->pairs, ((pair){keep_access(s, p->low), keep_access(s, p->high)}));
-        *to = (uint32_t)s->pairs.n;
+static void keep_access(sweep *s, uint32_t ref) { keep(&s->accesses, (ref >> 7) - s->g->first_access); }
+static void keep_cell(sweep *s, uint32_t x) {
+    const vg_race_global *g = s->g;
+    if (!is_live(g, x))
+        return;
+    if (!(x & STATE)) {
+        keep_access(s, x);
+    } else if (x & PAIR) {
+        if (keep(&s->pairs, (x & INDEX) - g->first_pair)) {
+            keep_access(s, pair_at(g, x)->low);
+            keep_access(s, pair_at(g, x)->high);
+        }
+    } else if (keep(&s->states, (x & INDEX) - g->first_state)) {
+        for (unsigned i = 0; i < state_at(g, x)->n; i++)
+            keep_access(s, state_at(g, x)->access[i]);
     }
-    return STATE | PAIR | *to;
+}
+static void keep_allocation(vg_alloc *a, void *self) {
+    for (size_t i = 0; a->granules && i < a->granule_bytes / sizeof(uint32_t); i++)
+        if (a->granules[i])
+            keep_cell(self, a->granules[i]);
 }
 
-static uint32_t keep(sweep *s, uint32_t x) {
+// Moves the kept ones of n records of `bytes` each to the front; their number.
+static size_t compact(kept *k, void *records, size_t n, size_t bytes) {
+    uint8_t *v = records;
+    size_t to = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (i % 64 == 0)
+            k->before[i / 64] = (uint32_t)to;
+        if (!(k->bits[i / 64] >> i % 64 & 1))
+            continue;
+        if (to != i)
+            memcpy(v + to * bytes, v + i * bytes, bytes);
+        to++;
+    }
+    return to;
+}
+
+static uint32_t moved_access(const sweep *s, uint32_t ref) { return new_number(&s->accesses, (ref >> 7) - s->g->first_access) << 7 | (ref & 127); }
+static uint32_t moved_cell(const sweep *s, uint32_t x) {
     if (!is_live(s->g, x))
         return 0;
     if (!(x & STATE))
-        return keep_access(s, x);
-    if (x & PAIR)
-        return keep_pair(s, x);
-    uint32_t *to = &s->state_to[(x & INDEX) - s->g->first_state];
-    if (!*to) {
-        state moved = *state_at(s->g, x);
-        for (unsigned i = 0; i < moved.n; i++)
-            moved.access[i] = keep_access(s, moved.access[i]);
-        s->failed |= !hone_vec_push(&s->states, moved);
-        *to = (uint32_t)s->states.n;
-    }
-    return STATE | *to;
+        return moved_access(s, x);
+    return x & PAIR ? STATE | PAIR | new_number(&s->pairs, (x & INDEX) - s->g->first_pair) : (x & (STATE | SHARED)) | new_number(&s->states, (x & INDEX) - s->g->first_state);
 }
-
-static void sweep_allocation(vg_alloc *a, void *self) {
+static void move_allocation(vg_alloc *a, void *self) {
     for (size_t i = 0; a->granules && i < a->granule_bytes / sizeof(uint32_t); i++)
         if (a->granules[i])
-            a->granules[i] = keep(self, a->granules[i]);
+            a->granules[i] = moved_cell(self, a->granules[i]);
 }
 
-// Takes over what was kept; all numbers begin at 1 again, because every granule has been rewritten.
-static void sweep_done(vg_race_global *g, sweep *s) {
-    hone_vec_free(&g->accesses);
-    hone_vec_free(&g->states);
-    hone_vec_free(&g->pairs);
-    memcpy(&g->accesses, &s->accesses, sizeof s->accesses);
-    memcpy(&g->states, &s->states, sizeof s->states);
-    memcpy(&g->pairs, &s->pairs, sizeof s->pairs);
-    g->first_access = g->first_state = g->first_pair = 1;
-    memset(g->last, 0, sizeof g->last);
-    memset(g->memo, 0, sizeof g->memo);
-    if (s->failed || g->accesses.n >= ACCESSES_MAX / 2) {   // no memory, or no numbers: forget everything, as at the start of a launch
-        vg_memory_each(g->launch->ctx->memory, drop_granules, NULL);
-        g->accesses.n = g->states.n = g->pairs.n = 0;
-    }
+static void move_records(sweep *s) {
+    vg_race_global *g = s->g;
+    g->accesses.n = compact(&s->accesses, g->accesses.v, g->accesses.n, sizeof *g->accesses.v);
+    g->states.n = compact(&s->states, g->states.v, g->states.n, sizeof *g->states.v);
+    g->pairs.n = compact(&s->pairs, g->pairs.v, g->pairs.n, sizeof *g->pairs.v);
+    for (size_t i = 0; i < g->states.n; i++)
+        for (unsigned k = 0; k < g->states.v[i].n; k++)
+            g->states.v[i].access[k] = moved_access(s, g->states.v[i].access[k]);
+    for (size_t i = 0; i < g->pairs.n; i++)
+        g->pairs.v[i] = (pair){moved_access(s, g->pairs.v[i].low), moved_access(s, g->pairs.v[i].high)};
+    vg_memory_each(g->launch->ctx->memory, move_allocation, s);
 }
 
 static size_t record_bytes(const vg_race_global *g) { return g->accesses.n * sizeof(access) + g->states.n * sizeof(state) + g->pairs.n * sizeof(pair); }
 
-// Keeps what granules still name.
 static void sweep_records(vg_race_global *g) {
-    sweep s = {.g = g, .access_to = hone_calloc(g->accesses.n + 1, sizeof(uint32_t)), .state_to = hone_calloc(g->states.n + 1, sizeof(uint32_t)),
-               .pair_to = hone_calloc(g->pairs.n + 1, sizeof(uint32_t))};
-    s.failed = !s.access_to || !s.state_to || !s.pair_to;
-    if (!s.failed)
-        vg_memory_each(g->launch->ctx->memory, sweep_allocation, &s);
-    sweep_done(g, &s);
-    hone_free(s.access_to);
-    hone_free(s.state_to);
-    hone_free(s.pair_to);
+    sweep s = {.g = g};
+    const bool ok = kept_new(&s.accesses, g->accesses.n) && kept_new(&s.states, g->states.n) && kept_new(&s.pairs, g->pairs.n);
+    if (ok) {
+        vg_memory_each(g->launch->ctx->memory, keep_allocation, &s);
+        move_records(&s);
+    }
+    if (!ok || g->accesses.n >= ACCESSES_MAX / 2) {   // no memory, or no numbers: forget everything, as at the start of a launch
+        vg_memory_each(g->launch->ctx->memory, drop_granules, NULL);
+        g->accesses.n = g->states.n = g->pairs.n = 0;
+    }
+    g->first_access = g->first_state = g->first_pair = 1;
+    memset(g->last, 0, sizeof g->last);
+    memset(g->memo, 0, sizeof g->memo);
+    kept_free(&s.accesses);
+    kept_free(&s.states);
+    kept_free(&s.pairs);
     const size_t n = record_bytes(g);
     g->sweep_at = n + n / 2 > SWEEP_BYTES ? n + n / 2 : SWEEP_BYTES;
 }
@@ -553,25 +594,31 @@ void vg_race_disagree(vg_warp *w, const vg_inst *in, unsigned lane, unsigned oth
                 "order");
 }
 
+typedef uint32_t v4u32 __attribute__((vector_size(16), aligned(4), may_alias));
 // A read that adds nothing: every granule of [at, at + span) is one that two blocks have read, and nobody else's order matters.
 static bool adds_nothing(const vg_race *r, const uint32_t *cells, size_t at, size_t span) {
     const vg_race_global *g = r->global;
     const size_t first = at / GRANULE, last = (at + span - 1) / GRANULE;
-    const uint32_t one = cells[first];
-    if (r->knowledge || !is_state(one) || !is_live(g, one))
+    if (r->knowledge)
         return false;
-    const uint8_t shared = state_at(g, one)->shared;
-    if (first == last)
-        return (shared >> at % GRANULE & ((1u << span) - 1)) == (1u << span) - 1;
-    uint32_t differ = 0;
-    for (size_t i = first; i <= last; i++)
-        differ |= cells[i] ^ one;
-    return !differ && shared == 0xff;
+    uint32_t wrong = 0;
+    size_t i = first;
+    v4u32 four = {0};
+    for (; i + 4 <= last + 1; i += 4) {
+        const v4u32 x = *(const v4u32 *)(const void *)&cells[i];
+        four |= (~x & (STATE | SHARED)) | (x & PAIR) | (((x & INDEX) - g->first_state) & STATE);   // the last: below the launch's first
+    }
+    for (; i <= last; i++)
+        wrong |= (~cells[i] & (STATE | SHARED)) | (cells[i] & PAIR) | (((cells[i] & INDEX) - g->first_state) & STATE);
+    return !(wrong | four[0] | four[1] | four[2] | four[3]);
 }
 
 typedef struct span { vg_alloc *a; uint32_t *cells; size_t at, bytes; } span;
-static bool find_span(const vg_warp *w, uint64_t low, uint64_t bytes, span *s) {
-    vg_alloc *a = vg_region_alloc(w->block->launch->regions, low);
+static bool find_span(const vg_warp *w, const vg_inst *in, uint64_t low, uint64_t bytes, span *s) {
+    const unsigned place = in->flags % HONE_COUNT(w->near);   // mostly where the instruction was last; of other instructions this is anything
+    vg_alloc *a = place < w->code->n_near ? w->near[place].alloc : NULL;
+    if (!a || low - a->base >= a->bytes || a->freed)
+        a = vg_region_alloc(w->block->launch->regions, low);
     if (!a || low < a->base || low - a->base > a->bytes || bytes > a->bytes - (low - a->base))
         return false;
     *s = (span){a, granules_of(a), low - a->base, bytes};
@@ -586,13 +633,14 @@ static access begin_row(vg_warp *w, const vg_inst *in, char kind) {
     if (record_bytes(g) > g->sweep_at || g->first_access + g->accesses.n >= ACCESSES_MAX)
         sweep_records(g);
     g->row_first = g->first_access + (uint32_t)g->accesses.n;
-    return (access){.block = w->block->race->block, .clock = s->now.v[w->index], .epoch = s->epoch, .site = race_site(w, in), .warp = (uint8_t)w->index,
-                    .flags = flags_of(in->src, kind)};
+    const uint32_t site = race_site(w, in);
+    return (access){.block = w->block->race->block, .clock = s->now.v[w->index], .epoch = s->epoch, .site = (site < SITES ? site : SITES - 1) & (SITES - 1),
+                    .warp = w->index & 31, .flags = (uint32_t)flags_of(in->src, kind) & 63u};
 }
 
 bool vg_race_run(vg_warp *w, const vg_inst *in, uint64_t address, uint64_t step, unsigned bytes, char kind) {
     span t;
-    if (!find_span(w, address, step ? VG_LANES * (uint64_t)bytes : bytes, &t) || (!step && kind != 'l'))
+    if (!find_span(w, in, address, step ? VG_LANES * (uint64_t)bytes : bytes, &t) || (!step && kind != 'l'))
         return false;
     if (kind == 'l' && !w->block->race->global->late.n && adds_nothing(w->block->race, t.cells, t.at, t.bytes))
         return true;
@@ -605,31 +653,68 @@ bool vg_race_run(vg_warp *w, const vg_inst *in, uint64_t address, uint64_t step,
     return true;
 }
 
-void vg_race_row(vg_warp *w, const vg_inst *in, const uint64_t address[VG_LANES], uint32_t mask, unsigned bytes, char kind) {
-    access x = begin_row(w, in, kind);
-    cursor k = {.w = w, .in = in, .x = &x, .kind = kind};
-    const unsigned first = (unsigned)__builtin_ctz(mask), last = 31 - (unsigned)__builtin_clz(mask);
-    int64_t step;
-    span t;
-    const bool linear = is_linear(address, mask, &step);
-    const bool overlap = linear && (step < 0 ? -step : step) < (int64_t)bytes && (step || (x.flags & WRITES && mask & (mask - 1)));
-    const uint64_t low = linear && step < 0 ? address[last] : address[first], reach = linear ? (step < 0 ? address[first] : address[last]) - low + bytes : 0;
-    if (!linear || overlap || !find_span(w, low, reach, &t)) {
-        for (uint32_t m = mask; m; m &= m - 1)
-            touch_lane(&k, &x, address[__builtin_ctz(m)], (unsigned)__builtin_ctz(m), bytes);
-    } else {
-        k.a = t.a;
-        x.base = (uint32_t)(address[first] - t.a->base - (uint64_t)(step * (int64_t)first));
-        x.step = step ? (int32_t)step : (int32_t)mask;
-        x.flags |= step ? 0 : ONE_PLACE;
-        const bool whole = !step || (step == (int64_t)bytes && (mask >> first & ((mask >> first) + 1)) == 0);
-        if (whole)
-            touch(&k, t.cells, t.at, t.at + t.bytes);
-        for (uint32_t m = whole ? 0 : mask; m; m &= m - 1) {
-            const size_t place = address[__builtin_ctz(m)] - t.a->base;
-            touch(&k, t.cells, place, place + bytes);
-        }
+// The longest run of lanes from the first in mask on that touch one place (*step 0) or places side by side.
+static uint32_t run_from(const uint64_t address[VG_LANES], uint32_t mask, unsigned bytes, int64_t *step) {
+    const unsigned first = (unsigned)__builtin_ctz(mask);
+    uint32_t run = 1u << first, left = mask & (mask - 1);
+    *step = 0;
+    if (!left)
+        return run;
+    *step = address[__builtin_ctz(left)] == address[first] ? 0 : (int64_t)bytes;
+    for (; left; left &= left - 1) {
+        const unsigned l = (unsigned)__builtin_ctz(left);
+        if (address[l] != address[first] + (uint64_t)*step * (l - first))
+            break;
+        run |= 1u << l;
     }
+    return run;
+}
+
+// Lanes whose addresses are linear, within one allocation; false: they are not, and each is for itself.
+static bool touch_linear(cursor *k, access *x, const uint64_t address[VG_LANES], uint32_t mask, int64_t step, unsigned bytes) {
+    const unsigned first = (unsigned)__builtin_ctz(mask), last = 31 - (unsigned)__builtin_clz(mask);
+    const bool overlap = (step < 0 ? -step : step) < (int64_t)bytes && (step || (x->flags & WRITES && mask & (mask - 1)));
+    const uint64_t low = step < 0 ? address[last] : address[first], reach = (step < 0 ? address[first] : address[last]) - low + bytes;
+    span t;
+    if (overlap || !find_span(k->w, k->in, low, reach, &t))
+        return false;
+    const bool whole = !step || (step == (int64_t)bytes && (mask >> first & ((mask >> first) + 1)) == 0);
+    if (whole && k->kind == 'l' && adds_nothing(k->w->block->race, t.cells, t.at, t.bytes))
+        return true;
+    k->a = t.a;
+    x->base = (uint32_t)(address[first] - t.a->base - (uint64_t)(step * (int64_t)first));
+    x->step = step ? (int32_t)step : (int32_t)mask;
+    x->flags |= step ? 0 : ONE_PLACE;
+    if (whole)
+        touch(k, t.cells, t.at, t.at + t.bytes);
+    for (uint32_t m = whole ? 0 : mask; m; m &= m - 1) {
+        const size_t place = address[__builtin_ctz(m)] - t.a->base;
+        touch(k, t.cells, place, place + bytes);
+    }
+    return true;
+}
+
+// Addresses without one pattern: as warps of blocks 8 or 16 threads wide have them, they often are a few runs, each like a small warp; the lanes left
+// over are looked at one by one.
+enum { RUN_LANES = 4 };   // fewer are not worth a record of their own
+void vg_race_row(vg_warp *w, const vg_inst *in, const uint64_t address[VG_LANES], uint32_t mask, unsigned bytes, char kind) {
+    const access x = begin_row(w, in, kind);
+    uint32_t left = mask, alone = 0;
+    int64_t step;
+    bool linear = is_linear(address, mask, &step);
+    for (uint32_t run = mask; left; left &= ~run) {
+        if (!linear)
+            run = run_from(address, left, bytes, &step);
+        access part = x;
+        cursor k = {.w = w, .in = in, .x = &part, .kind = kind};
+        const bool worth = linear || __builtin_popcount(run) >= RUN_LANES;
+        if (!worth || !touch_linear(&k, &part, address, run, step, bytes))
+            alone |= run;
+    }
+    access scattered = x;
+    cursor k = {.w = w, .in = in, .x = &scattered, .kind = kind};
+    for (uint32_t m = alone; m; m &= m - 1)
+        touch_lane(&k, &scattered, address[__builtin_ctz(m)], (unsigned)__builtin_ctz(m), bytes);
     if (x.flags & STRONG)
         objects(w, in, address, mask, kind);
 }

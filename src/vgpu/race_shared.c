@@ -167,3 +167,61 @@ void vg_race_access(vg_warp *w, const vg_inst *in, unsigned lane, size_t offset,
     if (x.strong && in->src->op != PTX_OP_MBARRIER && in->src->op != PTX_OP_CP)
         race_strong(w, in->src, r->objects, offset / CELL * CELL, 1u << lane, kind);
 }
+
+// ---- a whole warp
+
+// Is the record ordered before the thread, as can be seen at a glance?
+static inline bool is_settled(const race_warp *s, const record *p, uint32_t thread) {
+    const unsigned warp = p->thread / VG_LANES;
+    return !p->mask || (warp != thread / VG_LANES ? p->clock <= s->now.v[warp] : p->epoch <= s->full || p->thread == thread);
+}
+
+// A lane's load. noted: two later lanes read the same place, and only the last two are kept.
+static bool load_settled(vg_race *r, const race_warp *s, const record *x, uint32_t offset, unsigned bytes, bool noted) {
+    cell *c = &r->cells->cells[offset / CELL], *end = c + bytes / CELL;
+    for (const cell *k = c; k < end; k++)
+        if (!is_settled(s, &k->writer[0], x->thread) || !is_settled(s, &k->writer[1], x->thread))
+            return false;
+    for (; c < end && !noted; c++)
+        note_read(c, x);
+    return true;
+}
+
+static bool all_settled(const vg_race *r, const race_warp *s, uint32_t index, const uint32_t offset[VG_LANES], uint32_t mask, unsigned bytes) {
+    bool settled = true;
+    int64_t before = -1;
+    for (uint32_t m = mask; m && settled; m &= m - 1) {
+        const uint32_t at = offset[__builtin_ctz(m)], thread = index * VG_LANES + (uint32_t)__builtin_ctz(m);
+        settled = (int64_t)at > before;                // ascending: no two lanes on one place
+        before = (int64_t)at + bytes - 1;
+        for (const cell *c = &r->cells->cells[at / CELL], *end = c + bytes / CELL; c < end && settled; c++)
+            settled = is_settled(s, &c->writer[0], thread) && is_settled(s, &c->writer[1], thread) && is_settled(s, &c->reader[0], thread) &&
+                      is_settled(s, &c->reader[1], thread) && is_settled(s, &c->reader[2], thread);
+    }
+    return settled;
+}
+
+bool vg_race_shared_row(vg_warp *w, const vg_inst *in, const uint32_t offset[VG_LANES], uint32_t mask, unsigned bytes, char kind) {
+    vg_race *r = w->block->race;
+    if (!r->cells || !in->src || r->async || bytes % CELL || race_is_strong(in->src))
+        return false;
+    race_cells_flush(r->cells);
+    const race_warp *s = race_warp_of(w);
+    if (kind == 's' && !all_settled(r, s, w->index, offset, mask, bytes))
+        return false;
+    record x = {.clock = s->now.v[w->index], .epoch = s->epoch, .site = race_site(w, in), .mask = (1u << CELL) - 1};
+    for (uint32_t m = mask; m; m &= m - 1) {
+        const unsigned l = (unsigned)__builtin_ctz(m);
+        x.thread = (uint16_t)(w->index * VG_LANES + l);
+        if (kind == 's') {
+            for (cell *c = &r->cells->cells[offset[l] / CELL], *end = c + bytes / CELL; c < end; c++)
+                note_write(c, &x);
+            continue;
+        }
+        const uint32_t next = m & (m - 1), third = next & (next - 1);
+        const bool noted = third && offset[__builtin_ctz(next)] == offset[l] && offset[__builtin_ctz(third)] == offset[l];
+        if (!load_settled(r, s, &x, offset[l], bytes, noted))
+            vg_race_access(w, in, l, offset[l], bytes, kind);
+    }
+    return true;
+}

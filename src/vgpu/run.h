@@ -33,7 +33,6 @@ typedef struct vg_split {
 } vg_split;
 
 typedef struct vg_wx {                 // vg_warp.exec_private
-    vg_split split[VG_LANES + 2];
     unsigned n, cur;
     vg_frame *frames;                  // the kernel's own is the last of the list
     uint32_t seen_spins, parked_for;
@@ -43,11 +42,13 @@ typedef struct vg_wx {                 // vg_warp.exec_private
     bool forced_sync;                  // run the next warp-synchronous instruction with whoever is there
     uint64_t insts_reported;           // of warp_insts, already in the launch's budget
     uint64_t left_bar, at_bar;         // warp_insts when the last barrier opened, when it arrived at the next (counting only)
+    vg_split split[VG_LANES + 2];      // last: only the first n count, and starting a warp clears only what is before
 } vg_wx;
 
 typedef struct vg_bar { uint32_t lanes, units, expected, pop, all, any; } vg_bar;
 typedef struct vg_bx {                 // vg_block.exec_private
     vg_bar bar[VG_BARRIERS];
+    uint32_t open;                     // bit per barrier that somebody waits at
     uint32_t threads, live;            // threads that exist; that have not exited
 } vg_bx;
 

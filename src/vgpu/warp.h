@@ -67,6 +67,7 @@ struct vg_code {                       // one decoded function (entry or device 
     uint32_t param_row;                // file offset of the frame's parameter area: byte k of lane l is at param_row + k/4*128 + 4*l + k%4
     size_t frame_param_bytes;          // of that area: parameters and results of a device function, then its call parameters
     size_t frame_local_bytes;          // per lane: local variables of this function alone (local_bytes: entry with all it may call)
+    unsigned n_near;                   // places in vg_warp.near that this function uses
     bool calls;                        // contains calls to functions of the module
     struct vg_linear *linear;          // per instruction: its part in tracked rows (linear.h), or NULL when no register is tracked
     uint32_t site_base;                // of this function's instructions among those of the program (race_internal.h)
@@ -76,6 +77,9 @@ typedef enum vg_event {                // why a warp's run stopped
     VG_RUN, VG_EXITED, VG_AT_BARRIER, VG_BLOCKED /* waits for lanes or memory; try again later */, VG_YIELD /* spinning, nanosleep */,
     VG_FAULT
 } vg_event;
+
+// The allocation that an access of global memory met last. `bytes` of it may be read without a further look: all, or 0 while some may be unwritten.
+typedef struct vg_near { uint64_t base, bytes; uint8_t *host; vg_alloc *alloc; } vg_near;
 
 struct vg_warp {
     uint8_t *file;                     // 64-byte aligned
@@ -97,10 +101,12 @@ struct vg_warp {
     uint32_t spins;                    // handlers add 1 for what a spin loop does: failed CAS, volatile or acquire load, atomic that returns
     uint32_t async_groups;             // free for op_mem.c: committed cp.async groups
     void *mem_private;                 // free for op_mem.c; zero at launch start
+    bool whole;                        // runs the short forms of blocks (fuse.h): nothing watches single instructions
     bool careful;                      // reads of global memory check that it was written
-    vg_alloc *near[16];                // allocations that accesses of global memory met last, by the instruction's number of one (flags); never NULL
+    bool forgets;                      // the program can make written memory unwritten (discard)
     struct vg_fs_cell *fs_local;       // binary64 shadows of local memory (fpshadow.h), NULL without
     uint64_t *local_bits;              // initialisation of local memory, lane-major as `local`; NULL when not checking
+    vg_near near[16];                  // last: by the instruction's number of one (flags); alloc is never NULL. The first code->n_near are in use
 };
 
 struct vg_block {
@@ -171,7 +177,7 @@ bool vg_unsupported(vg_binder *b, const ptx_inst *in, const char *why);
 typedef bool (*vg_bind_fn)(vg_binder *b, const ptx_inst *in, vg_inst *out);
 // One table per instruction-set build of the handlers (baseline, AVX2, AVX-512), indexed by family.
 enum { VG_FAM_INT, VG_FAM_FLOAT, VG_FAM_DOUBLE, VG_FAM_HALF, VG_FAM_CVT, VG_FAM_LOGIC, VG_FAM_CMP, VG_FAM_MEM, VG_FAM_ATOM, VG_FAM_WARP,
-       VG_FAM_CONTROL, VG_FAM_SPECIAL, VG_FAM_MMA, VG_FAM_LINEAR, VG_FAM_VIDEO, VG_FAM_COUNT };
+       VG_FAM_CONTROL, VG_FAM_SPECIAL, VG_FAM_MMA, VG_FAM_LINEAR, VG_FAM_VIDEO, VG_FAM_FUSED, VG_FAM_COUNT };
 typedef enum vg_pipe { VG_PIPE_INT, VG_PIPE_FP32, VG_PIPE_FP64, VG_PIPE_FP16, VG_PIPE_SFU, VG_PIPE_LSU, VG_PIPE_TENSOR, VG_PIPE_CONTROL, VG_PIPE_OTHER,
        VG_PIPE_COUNT } vg_pipe;
 

@@ -42,7 +42,7 @@ static inline void *fx_buffer(fixture *f, const void *data, size_t bytes) {
     f->buf[f->n_bufs++] = a;
     return a->host;
 }
-typedef struct fx_options { uint32_t flags, threads; uint64_t budget, seed; uint32_t dynamic_shared, cluster; bool cooperative; const void *tail; uint32_t tail_bytes; } fx_options;
+typedef struct fx_options { uint32_t flags, threads; uint64_t budget, seed; uint32_t dynamic_shared, cluster; uint32_t block_y; bool cooperative; const void *tail; uint32_t tail_bytes; } fx_options;
 // Parameters: the buffers' addresses in order, then n 32-bit scalars; or, aligned to 64, o->tail.
 static inline uint32_t fx_launch(fixture *f, uint32_t grid, uint32_t block, const fx_options *o, unsigned n, const uint32_t *scalars) {
     hone_err e = {0};
@@ -54,7 +54,7 @@ static inline uint32_t fx_launch(fixture *f, uint32_t grid, uint32_t block, cons
         memcpy(params + at, &scalars[i], 4);
     if (o && o->tail)
         memcpy(params + (at + 63) / 64 * 64, o->tail, o->tail_bytes);
-    vg_launch l = {.ctx = f->ctx, .code = f->code, .grid = {grid, 1, 1}, .block = {block, 1, 1}, .cluster = {o && o->cluster ? o->cluster : 1, 1, 1}, .params = params,
+    vg_launch l = {.ctx = f->ctx, .code = f->code, .grid = {grid, 1, 1}, .block = {block, o && o->block_y ? o->block_y : 1, 1}, .cluster = {o && o->cluster ? o->cluster : 1, 1, 1}, .params = params,
                    .param_bytes = f->code->param_bytes, .shared_window = VG_SHARED_WINDOW, .local_window = VG_LOCAL_WINDOW,
                    .flags = o ? o->flags : HONE_VGPU_CHECK, .threads = o ? o->threads : 1, .max_warp_insts = o ? o->budget : 0,
                    .schedule_seed = o ? o->seed : 0, .dynamic_shared = o ? o->dynamic_shared : 0, .cooperative = o && o->cooperative};

@@ -71,9 +71,10 @@ static void program(text *t, uint64_t seed) {
     hone_rng_init(&t->rng, seed, 7);
     put(t, PTX_HEAD ".visible .entry k(.param .u64 p0, .param .u64 p1, .param .u32 n)\n{\n.reg .pred %%p<%u>; .reg .b32 %%r<%u>; .reg .b64 %%d<%u>;\n"
         ".reg .pred %%q; .reg .b32 %%i, %%t, %%b; .reg .b64 %%o, %%in, %%a, %%c;\n", PREDS, REGS, REGS);
-    put(t, "ld.param.u64 %%o, [p0]; ld.param.u64 %%in, [p1]; mov.u32 %%t, %%tid.x; mov.u32 %%r0, %%tid.x; mov.u32 %%r1, %%ctaid.x; mov.u32 %%r2, %%laneid;\n"
+    put(t, "ld.param.u64 %%o, [p0]; ld.param.u64 %%in, [p1]; mov.u32 %%r0, %%tid.x; mov.u32 %%r1, %%tid.y; mov.u32 %%r7, %%ntid.x; mad.lo.u32 %%t, %%r1, %%r7, %%r0;\n"
+        "mov.u32 %%r2, %%laneid;\n"
         "ld.param.u32 %%r3, [n]; mul.wide.u32 %%d0, %%t, 4; add.s64 %%a, %%in, %%d0; ld.global.u32 %%r4, [%%a]; ld.global.u32 %%r5, [%%in+8];\n"
-        "mov.u64 %%d1, %%in; shl.b32 %%r6, %%t, 3; mov.u32 %%r7, %%ntid.x; ld.global.u64 %%d2, [%%in+16]; mov.u64 %%d3, 5; cvt.u64.u32 %%d4, %%t;\n"
+        "mov.u64 %%d1, %%in; shl.b32 %%r6, %%t, 3; ld.global.u64 %%d2, [%%in+16]; mov.u64 %%d3, 5; cvt.u64.u32 %%d4, %%t;\n"
         "mov.u64 %%d5, -1; mov.u64 %%d6, 0; mov.u64 %%d7, %%o; mov.u32 %%i, 0;\n");
     for (unsigned k = 0; k < PREDS; k++)
         put(t, "setp.lt.u32 %%p%u, %%t, %u;\n", k, below(t, 70));
@@ -92,7 +93,7 @@ static void program(text *t, uint64_t seed) {
     put(t, "ret;\n}\n");
 }
 
-static size_t run(const text *t, bool on_values, uint8_t out[OUT_BYTES]) {
+static size_t run(const text *t, uint32_t width, bool on_values, uint8_t out[OUT_BYTES]) {
     fixture f;
     hone_err e = {0};
     fx_load(&f, t->s);
@@ -108,7 +109,7 @@ static size_t run(const text *t, bool on_values, uint8_t out[OUT_BYTES]) {
     memset(out, 0, OUT_BYTES);
     uint8_t *memory = fx_buffer(&f, out, OUT_BYTES);
     fx_buffer(&f, in, sizeof in);
-    assert_int_equal(fx_launch(&f, 2, THREADS, NULL, 1, &n), 0);
+    assert_int_equal(fx_launch(&f, 2, width, &(fx_options){.flags = HONE_VGPU_CHECK, .threads = 1, .block_y = THREADS / width}, 1, &n), 0);
     memcpy(out, memory, OUT_BYTES);
     size_t tracked = 0;
     for (size_t i = 0; f.code->linear && i < f.code->n_insts; i++)
@@ -124,9 +125,11 @@ static void random_programs_agree(void **state) {
     size_t n_tracked = 0;
     const char *how_many = getenv("HONE_LINEAR_PROGRAMS");
     for (uint64_t seed = 1; seed <= (how_many ? strtoull(how_many, NULL, 10) : 300); seed++) {
+        static const uint32_t widths[] = {THREADS, 16, 8};   // of the block, whose last warp is not whole
+        const uint32_t width = widths[seed % HONE_COUNT(widths)];
         program(&t, seed);
-        n_tracked += run(&t, false, tracked);
-        assert_int_equal(run(&t, true, values), 0);
+        n_tracked += run(&t, width, false, tracked);
+        assert_int_equal(run(&t, width, true, values), 0);
         if (memcmp(tracked, values, OUT_BYTES))
             fail_msg("program %llu differs:\n%s", (unsigned long long)seed, t.s);
     }
@@ -137,12 +140,12 @@ static void spill_and_detect(void **state) {
     (void)state;
     _Alignas(64) uint8_t file[64 + 256 + 64 + 128] = {0};
     const uint32_t wide = 64, narrow = 64 + 256 + 64;
-    *vg_tag_at(file, wide) = (vg_tag){100, (uint64_t)-3, VG_LINEAR | VG_STALE};
+    *vg_tag_at(file, wide) = (vg_tag){.base = 100, .stride = (uint64_t)-3, .flags = VG_LINEAR | VG_STALE};
     vg_linear_spill(file, wide, true);
     for (unsigned l = 0; l < VG_LANES; l++)
         assert_int_equal(((uint64_t *)(void *)(file + wide))[l], 100 - 3 * (uint64_t)l);
     assert_int_equal(vg_tag_at(file, wide)->flags, VG_LINEAR);
-    *vg_tag_at(file, narrow) = (vg_tag){0xfffffff0u, 4, VG_LINEAR | VG_STALE};
+    *vg_tag_at(file, narrow) = (vg_tag){.base = 0xfffffff0u, .stride = 4, .flags = VG_LINEAR | VG_STALE};
     vg_linear_spill(file, narrow, false);
     uint32_t *row = (uint32_t *)(void *)(file + narrow);
     for (unsigned l = 0; l < VG_LANES; l++)
@@ -152,6 +155,15 @@ static void spill_and_detect(void **state) {
     row[17]++;
     vg_linear_detect(file, narrow, false);
     assert_int_equal(vg_tag_at(file, narrow)->flags, 0);
+    for (unsigned width = 8; width < VG_LANES; width *= 2) {
+        *vg_tag_at(file, narrow) = (vg_tag){.base = 7, .stride = 4, .flags = VG_PLANE | VG_STALE, .width = width, .jump = 0xffffff00u};
+        vg_linear_spill(file, narrow, false);
+        for (unsigned l = 0; l < VG_LANES; l++)
+            assert_int_equal(row[l], 7 + 4 * (l % width) - 256 * (l / width));
+        vg_linear_detect(file, narrow, false);
+        assert_int_equal(vg_tag_at(file, narrow)->flags, VG_PLANE);
+        assert_int_equal(vg_tag_at(file, narrow)->width, width);
+    }
 }
 
 int main(void) {
