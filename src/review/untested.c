@@ -78,6 +78,12 @@ static void timed_sizes(json_t *list, const json_t *outcome, hone_str *s) {
         say(list, s);
 }
 
+// Real numbers have no lowest and highest to fill a buffer with: `large` goes as far.
+static bool is_tried(const hone_arg *a, hone_input k) {
+    bool is_end = k == HONE_INPUT_LOWEST || k == HONE_INPUT_HIGHEST;
+    return hone_input_applies(a, k) || (is_end && hone_input_applies(a, HONE_INPUT_LARGE));
+}
+
 static void distributions(json_t *list, const hone_task *t, hone_str *s) {
     for (size_t i = 0; t && i < t->n_args; i++) {
         const hone_arg *a = &t->args[i];
@@ -85,7 +91,7 @@ static void distributions(json_t *list, const hone_task *t, hone_str *s) {
         if (a->role != HONE_IN && a->role != HONE_INOUT)
             continue;
         for (int k = HONE_INPUT_TASK + 1; k < HONE_INPUT_COUNT; k++) {
-            if (hone_input_applies(a, (hone_input)k))
+            if (is_tried(a, (hone_input)k))
                 continue;
             if (!any)
                 hone_str_addf(s, "Inputs of '%s' of these kinds, which its line in the task rules out: ", a->name);
