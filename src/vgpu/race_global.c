@@ -9,39 +9,10 @@
 // 24 bytes beside their granules, and a warp that meets 16 equal granules looks once. Numbers go on from launch to launch: whatever
 // is below a launch's first counts as empty, nothing is cleared.
 #include "vgpu/access.h"
-#include "vgpu/race_internal.h"
+#include "vgpu/race_records.h"
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-
-enum { GRANULE = 8, LIST = 6, LAST = 256, NUMBERS = 1 << 28, ACCESSES = 1 << 22, ACCESSES_MAX = (1 << 24) - 64, SWEEP_BYTES = 32 << 20, MEMO = 1024, READERS = 3 };
-enum { LOW = 1, HIGH = 2, BOTH = 3 };   // halves of a granule
-#define STATE 0x80000000u
-#define PAIR  0x40000000u             /* with STATE */
-#define SHARED 0x20000000u            /* with STATE, without PAIR: two blocks or more have read all of the granule since anybody wrote it */
-#define INDEX 0x1fffffffu
-enum { WRITES = 1, STRONG = 2, VOLATILE = 4, OF_BLOCK = 8 /* scope .cta */, ONE_PLACE = 16 /* step is a mask of lanes that share one place */,
-       SCATTERED = 32 /* the granule names the lane */ };
-
-enum { SITES = 1 << 21 };   // the last stands for all further instructions of a program, of which findings do not say where they are
-typedef struct access { uint32_t block, clock, epoch, base; int32_t step; uint32_t site : 21, flags : 6, warp : 5; } access;
-typedef struct state { uint8_t n, shared, mask[LIST]; uint32_t access[LIST]; } state;   // shared: bytes read by two blocks or more
-typedef struct pair { uint32_t low, high; } pair;
-typedef struct memo { uint32_t from, access, to; uint8_t bytes; } memo;   // granule `from` after `access`
-typedef struct store { vg_warp *w; const vg_inst *in; const uint8_t *host; uint64_t address; uint32_t access; uint8_t lane, bytes, conflict, old[GRANULE]; } store;
-
-struct vg_race_global {
-    const vg_launch *launch;
-    HONE_VEC(access) accesses;         // [0] of all launches is never used: number = first_access + index
-    HONE_VEC(state) states;
-    HONE_VEC(pair) pairs;
-    uint32_t first_access, first_state, first_pair, row_first;   // row_first: numbers of the running instruction begin here
-    uint32_t last[LAST];               // number of the last access of a site (hashed)
-    memo memo[MEMO];
-    HONE_VEC(store) late;              // plain writes over unordered plain writes, judged once they have happened
-    size_t sweep_at;                   // bytes of records
-    vg_sync *objects;
-};
 
 vg_race_global *vg_race_global_new(void) {
     vg_race_global *g = hone_calloc(1, sizeof *g);
@@ -67,12 +38,6 @@ void vg_race_global_free(vg_race_global *g) {
 vg_sync *race_global_objects(vg_race_global *g) { return g->objects; }
 size_t vg_race_global_bytes(const vg_race_global *g) { return g->accesses.cap * sizeof(access) + g->states.cap * sizeof(state) + g->pairs.cap * sizeof(pair); }
 
-static void drop_granules(vg_alloc *a, void *self) {
-    (void)self;
-    if (a->granules)
-        madvise(a->granules, a->granule_bytes, MADV_DONTNEED);
-}
-
 static void judge_late(vg_race_global *g);
 void race_global_flush(vg_race_global *g) {
     if (g && g->late.n)
@@ -84,7 +49,7 @@ bool vg_race_global_begin(vg_race_global *g, vg_launch *l) {
     g->launch = l;
     g->sweep_at = SWEEP_BYTES;
     if (g->first_access > ACCESSES || g->first_state > NUMBERS || g->first_pair > NUMBERS) {
-        vg_memory_each(l->ctx->memory, drop_granules, NULL);
+        vg_memory_each(l->ctx->memory, race_drop_granules, NULL);
         g->first_access = g->first_state = g->first_pair = 1;
     }
     return true;
@@ -121,12 +86,6 @@ static uint32_t *granules_of(vg_alloc *a) {
 // A reference: the number of an access, a lane where the access does not tell, halves.
 static uint32_t ref_of(uint32_t number, unsigned lane) { return number << 7 | lane << 2 | BOTH; }
 static unsigned lane_of(uint32_t ref) { return ref >> 2 & 31; }
-static bool is_live(const vg_race_global *g, uint32_t x) {
-    return !(x & STATE) ? x >> 7 >= g->first_access : (x & INDEX) >= (x & PAIR ? g->first_pair : g->first_state);
-}
-static const access *access_at(const vg_race_global *g, uint32_t ref) { return &g->accesses.v[(ref >> 7) - g->first_access]; }
-static const state *state_at(const vg_race_global *g, uint32_t x) { return &g->states.v[(x & INDEX) - g->first_state]; }
-static const pair *pair_at(const vg_race_global *g, uint32_t x) { return &g->pairs.v[(x & INDEX) - g->first_pair]; }
 static bool is_state(uint32_t x) { return (x & (STATE | PAIR)) == STATE; }
 
 static bool same_access(const access *a, const access *b) {
@@ -408,122 +367,6 @@ static void touch(cursor *k, uint32_t *cells, size_t first_byte, size_t end_byte
     }
 }
 
-// ---- keeping the records few: those that no granule names any more are taken out in place, and the others get new numbers from 1 on
-
-// Which records are kept, a bit each, and how many of them are before each word of bits.
-typedef struct kept { uint64_t *bits; uint32_t *before; size_t words; } kept;
-typedef struct sweep { vg_race_global *g; kept accesses, states, pairs; } sweep;
-
-static bool kept_new(kept *k, size_t n) {
-    k->words = n / 64 + 1;
-    k->bits = hone_calloc(k->words, sizeof *k->bits);
-    k->before = hone_calloc(k->words, sizeof *k->before);
-    return k->bits && k->before;
-}
-static void kept_free(kept *k) {
-    hone_free(k->bits);
-    hone_free(k->before);
-}
-// Marks record i; false when it was marked already.
-static bool keep(kept *k, size_t i) {
-    const uint64_t bit = 1ull << i % 64;
-    const bool fresh = !(k->bits[i / 64] & bit);
-    k->bits[i / 64] |= bit;
-    return fresh;
-}
-static uint32_t new_number(const kept *k, size_t i) {
-    return 1 + k->before[i / 64] + (uint32_t)__builtin_popcountll(k->bits[i / 64] & ((1ull << i % 64) - 1));
-}
-
-static void keep_access(sweep *s, uint32_t ref) { keep(&s->accesses, (ref >> 7) - s->g->first_access); }
-static void keep_cell(sweep *s, uint32_t x) {
-    const vg_race_global *g = s->g;
-    if (!is_live(g, x))
-        return;
-    if (!(x & STATE)) {
-        keep_access(s, x);
-    } else if (x & PAIR) {
-        if (keep(&s->pairs, (x & INDEX) - g->first_pair)) {
-            keep_access(s, pair_at(g, x)->low);
-            keep_access(s, pair_at(g, x)->high);
-        }
-    } else if (keep(&s->states, (x & INDEX) - g->first_state)) {
-        for (unsigned i = 0; i < state_at(g, x)->n; i++)
-            keep_access(s, state_at(g, x)->access[i]);
-    }
-}
-static void keep_allocation(vg_alloc *a, void *self) {
-    for (size_t i = 0; a->granules && i < a->granule_bytes / sizeof(uint32_t); i++)
-        if (a->granules[i])
-            keep_cell(self, a->granules[i]);
-}
-
-// Moves the kept ones of n records of `bytes` each to the front; their number.
-static size_t compact(kept *k, void *records, size_t n, size_t bytes) {
-    uint8_t *v = records;
-    size_t to = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (i % 64 == 0)
-            k->before[i / 64] = (uint32_t)to;
-        if (!(k->bits[i / 64] >> i % 64 & 1))
-            continue;
-        if (to != i)
-            memcpy(v + to * bytes, v + i * bytes, bytes);
-        to++;
-    }
-    return to;
-}
-
-static uint32_t moved_access(const sweep *s, uint32_t ref) { return new_number(&s->accesses, (ref >> 7) - s->g->first_access) << 7 | (ref & 127); }
-static uint32_t moved_cell(const sweep *s, uint32_t x) {
-    if (!is_live(s->g, x))
-        return 0;
-    if (!(x & STATE))
-        return moved_access(s, x);
-    return x & PAIR ? STATE | PAIR | new_number(&s->pairs, (x & INDEX) - s->g->first_pair) : (x & (STATE | SHARED)) | new_number(&s->states, (x & INDEX) - s->g->first_state);
-}
-static void move_allocation(vg_alloc *a, void *self) {
-    for (size_t i = 0; a->granules && i < a->granule_bytes / sizeof(uint32_t); i++)
-        if (a->granules[i])
-            a->granules[i] = moved_cell(self, a->granules[i]);
-}
-
-static void move_records(sweep *s) {
-    vg_race_global *g = s->g;
-    g->accesses.n = compact(&s->accesses, g->accesses.v, g->accesses.n, sizeof *g->accesses.v);
-    g->states.n = compact(&s->states, g->states.v, g->states.n, sizeof *g->states.v);
-    g->pairs.n = compact(&s->pairs, g->pairs.v, g->pairs.n, sizeof *g->pairs.v);
-    for (size_t i = 0; i < g->states.n; i++)
-        for (unsigned k = 0; k < g->states.v[i].n; k++)
-            g->states.v[i].access[k] = moved_access(s, g->states.v[i].access[k]);
-    for (size_t i = 0; i < g->pairs.n; i++)
-        g->pairs.v[i] = (pair){moved_access(s, g->pairs.v[i].low), moved_access(s, g->pairs.v[i].high)};
-    vg_memory_each(g->launch->ctx->memory, move_allocation, s);
-}
-
-static size_t record_bytes(const vg_race_global *g) { return g->accesses.n * sizeof(access) + g->states.n * sizeof(state) + g->pairs.n * sizeof(pair); }
-
-static void sweep_records(vg_race_global *g) {
-    sweep s = {.g = g};
-    const bool ok = kept_new(&s.accesses, g->accesses.n) && kept_new(&s.states, g->states.n) && kept_new(&s.pairs, g->pairs.n);
-    if (ok) {
-        vg_memory_each(g->launch->ctx->memory, keep_allocation, &s);
-        move_records(&s);
-    }
-    if (!ok || g->accesses.n >= ACCESSES_MAX / 2) {   // no memory, or no numbers: forget everything, as at the start of a launch
-        vg_memory_each(g->launch->ctx->memory, drop_granules, NULL);
-        g->accesses.n = g->states.n = g->pairs.n = 0;
-    }
-    g->first_access = g->first_state = g->first_pair = 1;
-    memset(g->last, 0, sizeof g->last);
-    memset(g->memo, 0, sizeof g->memo);
-    kept_free(&s.accesses);
-    kept_free(&s.states);
-    kept_free(&s.pairs);
-    const size_t n = record_bytes(g);
-    g->sweep_at = n + n / 2 > SWEEP_BYTES ? n + n / 2 : SWEEP_BYTES;
-}
-
 // ---- a warp's access
 
 static uint8_t flags_of(const ptx_inst *in, char kind) {
@@ -630,8 +473,8 @@ static access begin_row(vg_warp *w, const vg_inst *in, char kind) {
     const race_warp *s = race_warp_of(w);
     if (g->late.n)
         judge_late(g);
-    if (record_bytes(g) > g->sweep_at || g->first_access + g->accesses.n >= ACCESSES_MAX)
-        sweep_records(g);
+    if (race_record_bytes(g) > g->sweep_at || g->first_access + g->accesses.n >= ACCESSES_MAX)
+        race_sweep(g);
     g->row_first = g->first_access + (uint32_t)g->accesses.n;
     const uint32_t site = race_site(w, in);
     return (access){.block = w->block->race->block, .clock = s->now.v[w->index], .epoch = s->epoch, .site = (site < SITES ? site : SITES - 1) & (SITES - 1),
