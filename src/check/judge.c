@@ -82,6 +82,13 @@ static void add_case(hone_judge *j, size_t size, unsigned nth, hone_input input)
     j->cases[j->n_cases++] = (judge_case){.size = size, .input = input, .seed = seed, .first_of_size = !nth, .brief = !j->needs_truth || (nth && j->sizes[size].heavy)};
 }
 
+// The distributions after the task's own, in the order in which a size takes them. A size that has few of them begins at another one for every seed, so that none is never
+// seen there.
+static hone_input nth_variant(const hone_judge *j, size_t size, unsigned nth, bool few) {
+    const unsigned others = HONE_INPUT_COUNT - 1, from = few ? (unsigned)((j->c.seed + size) % others) : 0;
+    return nth ? (hone_input)(1 + (from + nth - 1) % others) : HONE_INPUT_TASK;
+}
+
 // Per size: the task's own distribution first, then the others that apply; never fewer than two cases, so that an answer to earlier inputs
 // shows. A heavy size beside lighter ones has one.
 static hone_code make_cases(hone_judge *j, hone_err *e) {
@@ -96,10 +103,12 @@ static hone_code make_cases(hone_judge *j, hone_err *e) {
             most = j->c.variants;
         if (once)
             most = 1;
-        for (int v = 0; v < HONE_INPUT_COUNT && done < most; v++) {
-            if (v != HONE_INPUT_TASK && (only_task_inputs(j->c.task) || !variant_applies(j->sizes[s].base, (hone_input)v)))
+        const bool few = most < HONE_INPUT_COUNT;
+        for (unsigned n = 0; n < HONE_INPUT_COUNT && done < most; n++) {
+            const hone_input v = nth_variant(j, s, n, few);
+            if (v != HONE_INPUT_TASK && (only_task_inputs(j->c.task) || !variant_applies(j->sizes[s].base, v)))
                 continue;
-            add_case(j, s, done++, (hone_input)v);
+            add_case(j, s, done++, v);
         }
         for (; done < (only_task_inputs(j->c.task) ? 3 : 2) && j->c.variants != 1 && !once; done++)
             add_case(j, s, done, HONE_INPUT_TASK);

@@ -29,7 +29,7 @@ static hone_outcome *run_job(hone_job j) {
     j.task_text = TASK;
     hone_err e = {0};
     hone_outcome *o = NULL;
-    if (hone_pool_submit(pool, &j, &e) != HONE_OK || hone_pool_wait(pool, 120000, NULL, &o, &e) != HONE_OK)
+    if (hone_pool_submit(pool, &j, &e) != HONE_OK || hone_pool_wait(pool, 600000, NULL, &o, &e) != HONE_OK)
         fail_msg("%s", e.msg);
     return o;
 }
