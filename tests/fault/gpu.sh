@@ -26,7 +26,7 @@ expect() {
     local -a texts=()
     while [ "$1" != -- ]; do texts+=("$1"); shift; done
     shift
-    HONE_FAKE_GPU="time=200 $config" timeout 60 "$hone" "$@" > out 2>&1 < /dev/null
+    HONE_FAKE_GPU="time=200 $config" timeout 300 "$hone" "$@" > out 2>&1 < /dev/null
     got=$?
     [[ $got =~ ^$code$ ]] || { echo "FAIL $name: exit $got, expected $code"; cat out; failed=1; return; }
     for text in "${texts[@]}"; do
@@ -50,7 +50,7 @@ expect "different models, asked for" 0 "devices=2 other=Other" baseline -- bench
 expect "the same device twice" 2 "" "stands twice" -- bench --no-roofline --cache cold task.cu -d cuda:0,cuda:0
 expect "a device that is not there" 4 "" "there is no device 7" -- bench --no-roofline --cache cold task.cu -d cuda:7
 expect "a wrong answer to the health check" 4 "fail=cuLaunchKernel:1:719" "a kernel of one thread" -- bench --no-roofline --cache cold task.cu -d cuda:0
-expect "an optimization says how busy the device was" "$searched" "" "GPU       busy" "of device time" -- optimize task.cu -d cuda:0 -n 8 -q --out busy.hone
+expect "an optimization says how busy the device was" "$searched" "" "GPU       busy" "of device time" -- optimize task.cu -d cuda:0 -n 4 -q --out busy.hone
 expect "and resumes where it stopped" "$searched" "" "8 evaluations" -- optimize task.cu -d cuda:0 -n 8 -q --out busy.hone
 expect "the virtual GPU as a screen" "$searched" "" "left to the model" -- optimize task.cu -d cuda:0 -n 12 -q --screen virtual --out screen.hone
 expect "a screen needs a GPU" 2 "" "is for GPUs" -- optimize task.cu -d virtual:h200 -n 4 --screen virtual

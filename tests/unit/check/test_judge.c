@@ -675,7 +675,7 @@ static void timed_outputs(void **state) {
 static void failed_allocations_refuse_nobody(void **state) {
     (void)state;
     hone_task *task = parse_task(TASK("matmul")), *candidate = parse_task(TASK("split"));
-    for (uint64_t n = 1, done = 0; !done; n += 1 + n / 12) {
+    for (uint64_t n = 1, done = 0; !done; n += 1 + n / 4) {
         fake f = {kernels, HONE_COUNT(kernels), 0, HONE_OK, NULL};
         hone_judge_config c = {.task = task, .runner = fake_runner(&f), .seed = 7, .variants = 2};
         hone_findings found;
