@@ -1,7 +1,8 @@
 // Times the launch plans of task files on one device, without judging them: what the timing model is compared with (bench/model_error.py), and what a
 // profiler can be attached to, since everything happens in this process. One JSON object per file on stdout.
-//     build/bench_evaluate_tasks DEVICE [--samples N | --naive | --once] FILE.cu …
-// Physical: median with a 99 % interval, cold and warm L2 cache. Virtual: modelled time with counters. --once: every launch of the plan once, nothing timed.
+//     build/bench_evaluate_tasks DEVICE [--samples N | --sample WARP_INSTRUCTIONS | --naive | --once] FILE.cu …
+// Physical: median with a 99 % interval, cold and warm L2 cache. Virtual: modelled time with counters, of so many executed instructions per launch, and what
+// that took. --once: every launch of the plan once, nothing timed.
 // --naive: what many harnesses do: one launch to warm up, then the mean of a hundred, one pair of events, nothing flushed (bench/reproducibility.py).
 #include "evaluate/internal.h"
 #include "measure/measure.h"
@@ -16,6 +17,7 @@ typedef struct bench {
     hone_compiler *compiler;
     hone_nvml *nvml;
     unsigned samples;
+    uint64_t sample_warp_insts;
     bool once, naive;
 } bench;
 
@@ -35,10 +37,13 @@ static hone_code measure(const bench *b, const hone_bound *bound, hone_program *
     return HONE_OK;
 }
 
-static hone_code model(const hone_bound *bound, hone_program *p, json_t *out, hone_err *e) {
+static hone_code model(const bench *b, const hone_bound *bound, hone_program *p, json_t *out, hone_err *e) {
     hone_modelled m;
-    HONE_TRY(hone_measure_modelled(bound, p, &(hone_model_config){.sample_warp_insts = SAMPLE_WARP_INSTS, .max_warp_insts = (uint64_t)1 << 31}, &m, e));
+    const hone_clock clock = hone_clock_monotonic();
+    const double from = hone_now_s(&clock);
+    HONE_TRY(hone_measure_modelled(bound, p, &(hone_model_config){.sample_warp_insts = b->sample_warp_insts, .max_warp_insts = (uint64_t)1 << 31}, &m, e));
     json_object_set_new(out, "modelled_us", json_real(m.time_us));
+    json_object_set_new(out, "model_s", json_real(hone_now_s(&clock) - from));
     json_object_set_new(out, "error_band", json_real(m.error_band));
     json_object_set(out, "launches", m.launches);
     hone_modelled_free(&m);
@@ -85,7 +90,7 @@ static hone_code timed(const bench *b, const hone_plan *plan, const hone_compile
     else if (c == HONE_OK && b->naive)
         c = naive_mean(b, &bound, p, out, e);
     else if (c == HONE_OK && is_virtual)
-        c = model(&bound, p, out, e);
+        c = model(b, &bound, p, out, e);
     else if (c == HONE_OK) {
         c = measure(b, &bound, p, false, out, e);
         c = c == HONE_OK ? measure(b, &bound, p, true, out, e) : c;
@@ -127,7 +132,7 @@ static bool open_all(bench *b, const char *spec, hone_err *e) {
 }
 
 int main(int argc, char **argv) {
-    bench b = {.samples = DEFAULT_SAMPLES};
+    bench b = {.samples = DEFAULT_SAMPLES, .sample_warp_insts = SAMPLE_WARP_INSTS};
     hone_err e = {0};
     int first = 2, bad = 0;
     for (; first < argc && argv[first][0] == '-'; first++) {
@@ -137,9 +142,11 @@ int main(int argc, char **argv) {
             b.naive = true;
         else if (strcmp(argv[first], "--samples") == 0 && first + 1 < argc)
             b.samples = (unsigned)atoi(argv[++first]);
+        else if (strcmp(argv[first], "--sample") == 0 && first + 1 < argc)
+            b.sample_warp_insts = strtoull(argv[++first], NULL, 10);
     }
     if (first >= argc) {
-        fprintf(stderr, "usage: evaluate_tasks DEVICE [--samples N | --naive | --once] FILE.cu …\n");
+        fprintf(stderr, "usage: evaluate_tasks DEVICE [--samples N | --sample WARP_INSTRUCTIONS | --naive | --once] FILE.cu …\n");
         return 2;
     }
     if (!open_all(&b, argv[1], &e)) {

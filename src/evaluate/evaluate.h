@@ -33,6 +33,11 @@ typedef struct hone_job {
     unsigned timing_samples;                     // physical: per arm; 0 = default
     double race_ratio;                           // physical: baseline/candidate of the best so far (hone_pair_config); 0: no race
     double timing_enough;                        // physical: stop timing when baseline/candidate is known within this share of it; 0: never
+    struct {                                     // physical, searches: the best so far, timed in the baseline's place; text NULL: none
+        const char *text;
+        const hone_binding *tuning; size_t n_tuning;
+        const double *ratios; size_t n_ratios;   // baseline/rival as measured, one per size of the task
+    } rival;
     bool fresh_process;                          // in a worker process that has run nothing else
     bool timing_warm;                            // physical: time with a warm L2 cache too, beside the cold one
     double energy_window_s; unsigned energy_blocks;   // physical: measure energy with the time; window 0: no, blocks 0: 6

@@ -15,7 +15,13 @@ enum { HONE_MAX_JOB = 16 << 20, HONE_MAX_OUTCOME = 16 << 20, HONE_MAX_ARTIFACT =
 
 // ---- protocol.c: the job as text and back
 char *hone_job_dump(const hone_job *j);                                  // caller owns; NULL when out of memory
-typedef struct hone_job_message { json_t *json; hone_job job; hone_binding *tuning; const char **flags; } hone_job_message;
+typedef struct hone_job_message {
+    json_t *json;
+    hone_job job;
+    hone_binding *tuning, *rival_tuning;
+    double *rival_ratios;
+    const char **flags;
+} hone_job_message;
 // The job borrows from the message. errors: HONE_E_CORRUPT naming the member that is wrong.
 hone_code hone_job_parse(const char *text, size_t n, hone_job_message *out, hone_err *e);
 void hone_job_message_free(hone_job_message *m);
@@ -80,6 +86,13 @@ typedef struct hone_size_state {
     void **outputs;                  // (plan->n_buffers) host copies of the baseline's results for set 0; NULL until they are needed
     uint64_t used;                   // tick of the last use
 } hone_size_state;
+typedef struct hone_rival_size { hone_plan *plan; hone_bound bound; hone_program *program; } hone_rival_size;
+typedef struct hone_rival {          // rival.c; all zero: none
+    char key[HONE_HASH_HEX];         // of its text and tuning
+    hone_task *task;
+    const hone_compiled *compiled;
+    hone_rival_size *sizes;          // (n_sizes), each made when it is first timed
+} hone_rival;
 typedef struct hone_session {
     hone_device *device;             // timing (and on a physical device everything)
     hone_device *check_device;       // virtual: a second context; physical: == device
@@ -103,6 +116,7 @@ typedef struct hone_session {
     hone_sizes *check_sizes; size_t n_check_sizes;   // sizes.c; NULL before they were chosen
     json_t *check_notes;             // [{"sizes","derived","used","why"}]
     json_t *admission;               // findings about the task itself; NULL before they were looked for
+    hone_rival rival;
     bool has_control; hone_control control;   // physical: the A/A control of this session
     double timed_at;                 // physical: when samples were last taken, seconds of the monotonic clock; 0: never
     json_t *ceilings;                // of the device, kept for the worker's life; NULL before they were asked for
@@ -127,6 +141,13 @@ void hone_session_drop_workloads(hone_session *s);
 hone_code hone_compare_outputs(hone_session *s, size_t size, const hone_bound *b, hone_program *p, hone_findings *f, hone_err *e);
 hone_code hone_keep_outputs(hone_session *s, size_t size, hone_err *e);   // runs the baseline once, unless its outputs are kept
 void hone_size_forget_outputs(hone_size_state *z);
+
+// ---- rival.c: what a candidate is timed in turns with
+// The job's rival at this size, its buffers those of the size's workload, and *ratio, baseline/rival: what a ratio to it is to be multiplied by. false, and
+// nothing changed: the job has none, or it cannot be made ready. Borrowed until the workloads are dropped.
+bool hone_rival_arm(hone_session *s, const hone_job *j, size_t size, hone_arm *arm, double *ratio);
+void hone_rival_rebase(hone_pair *p, double ratio);   // its ratios; the times stay what they were
+void hone_rival_drop(hone_session *s);
 
 // ---- report.c: one job's outcome while it grows
 typedef struct hone_report {

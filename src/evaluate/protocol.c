@@ -5,10 +5,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+static json_t *tuning_json(const hone_binding *v, size_t n) {
+    json_t *o = json_object();
+    for (size_t i = 0; i < n; i++)
+        json_object_set_new(o, v[i].name, json_integer(v[i].value));
+    return o;
+}
+
+static json_t *rival_json(const hone_job *j) {
+    json_t *ratios = json_array();
+    for (size_t i = 0; i < j->rival.n_ratios; i++)
+        json_array_append_new(ratios, json_real(j->rival.ratios[i]));
+    return json_pack("{s:s,s:o,s:o}", "text", j->rival.text, "tuning", tuning_json(j->rival.tuning, j->rival.n_tuning), "ratios", ratios);
+}
+
 char *hone_job_dump(const hone_job *j) {
-    json_t *tuning = json_object(), *flags = json_array();
-    for (size_t i = 0; i < j->n_tuning; i++)
-        json_object_set_new(tuning, j->tuning[i].name, json_integer(j->tuning[i].value));
+    json_t *tuning = tuning_json(j->tuning, j->n_tuning), *flags = json_array();
     for (size_t i = 0; i < j->n_flags; i++)
         json_array_append_new(flags, json_string(j->flags[i]));
     json_t *o = json_pack("{s:s,s:I,s:s,s:s,s:s?,s:o,s:o,s:i,s:I,s:f,s:b,s:i,s:I,s:i,s:i,s:s?,s:b}", "schema", HONE_JOB_SCHEMA, "id", (json_int_t)j->id,
@@ -29,6 +41,8 @@ char *hone_job_dump(const hone_job *j) {
         json_object_set_new(o, "race_ratio", json_real(j->race_ratio));
     if (o && j->timing_enough > 0)
         json_object_set_new(o, "timing_enough", json_real(j->timing_enough));
+    if (o && j->rival.text)
+        json_object_set_new(o, "rival", rival_json(j));
     if (o && j->fresh_process)
         json_object_set_new(o, "fresh_process", json_true());
     if (o && j->want_ceilings)
@@ -42,20 +56,46 @@ char *hone_job_dump(const hone_job *j) {
     return own;
 }
 
-static hone_code fill_lists(json_t *tuning, json_t *flags, hone_job_message *m, hone_err *e) {
-    size_t nt = json_object_size(tuning), nf = json_array_size(flags);
-    m->tuning = hone_calloc(nt + 1, sizeof *m->tuning);
-    m->flags = hone_calloc(nf + 1, sizeof *m->flags);
-    if (!m->tuning || !m->flags)
-        return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for a job");
+// Borrows the names from the JSON. owns: *out by hone_free, also after an error.
+static hone_code fill_tuning(json_t *tuning, hone_binding **out, size_t *n, hone_err *e) {
     const char *name;
     json_t *v;
-    size_t i;
+    *out = hone_calloc(json_object_size(tuning) + 1, sizeof **out);
+    if (!*out)
+        return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for a job");
     json_object_foreach(tuning, name, v) {
         if (!json_is_integer(v))
             return hone_fail(e, HONE_E_CORRUPT, 0, "a job's tune parameter '%s' is no integer", name);
-        m->tuning[m->job.n_tuning++] = (hone_binding){name, json_integer_value(v)};
+        (*out)[(*n)++] = (hone_binding){name, json_integer_value(v)};
     }
+    return HONE_OK;
+}
+
+static hone_code fill_rival(json_t *rival, hone_job_message *m, hone_err *e) {
+    json_t *tuning = json_object_get(rival, "tuning"), *ratios = json_object_get(rival, "ratios"), *v;
+    size_t i;
+    if (!rival)
+        return HONE_OK;
+    if (!json_is_string(json_object_get(rival, "text")) || !json_is_object(tuning) || !json_is_array(ratios))
+        return hone_fail(e, HONE_E_CORRUPT, 0, "a job's rival has a member of the wrong kind");
+    HONE_TRY(fill_tuning(tuning, &m->rival_tuning, &m->job.rival.n_tuning, e));
+    m->rival_ratios = hone_calloc(json_array_size(ratios) + 1, sizeof *m->rival_ratios);
+    if (!m->rival_ratios)
+        return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for a job");
+    json_array_foreach(ratios, i, v) m->rival_ratios[m->job.rival.n_ratios++] = json_number_value(v);
+    m->job.rival.text = json_string_value(json_object_get(rival, "text"));
+    m->job.rival.tuning = m->rival_tuning;
+    m->job.rival.ratios = m->rival_ratios;
+    return HONE_OK;
+}
+
+static hone_code fill_lists(json_t *tuning, json_t *flags, hone_job_message *m, hone_err *e) {
+    HONE_TRY(fill_tuning(tuning, &m->tuning, &m->job.n_tuning, e));
+    m->flags = hone_calloc(json_array_size(flags) + 1, sizeof *m->flags);
+    if (!m->flags)
+        return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for a job");
+    json_t *v;
+    size_t i;
     json_array_foreach(flags, i, v) {
         if (!json_is_string(v))
             return hone_fail(e, HONE_E_CORRUPT, 0, "a job's flag %zu is no text", i);
@@ -112,6 +152,7 @@ static hone_code unpack(hone_job_message *m, hone_err *e) {
     m->job.want_ceilings = json_is_true(json_object_get(m->json, "ceilings"));
     m->job.energy_window_s = json_number_value(json_object_get(energy, "window_s"));
     m->job.energy_blocks = blocks > 0 && blocks <= HONE_ENERGY_MAX_BLOCKS ? (unsigned)blocks : 0;
+    HONE_TRY(fill_rival(json_object_get(m->json, "rival"), m, e));
     return fill_lists(tuning, flags, m, e);
 }
 
@@ -128,6 +169,8 @@ hone_code hone_job_parse(const char *text, size_t n, hone_job_message *out, hone
 void hone_job_message_free(hone_job_message *m) {
     json_decref(m->json);
     hone_free(m->tuning);
+    hone_free(m->rival_tuning);
+    hone_free(m->rival_ratios);
     hone_free(m->flags);
     *m = (hone_job_message){0};
 }

@@ -84,6 +84,7 @@ hone_code hone_session_open(const char *device, unsigned threads, bool host, hon
 }
 
 static void drop_size(hone_session *s, hone_size_state *z) {
+    hone_rival_drop(s);   // it is bound to the workload
     if (z->workload) {
         hone_device_use(s->device, NULL);
         hone_program_free(z->program);

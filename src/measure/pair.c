@@ -15,11 +15,12 @@ typedef struct timer {
     size_t flush_bytes;
     unsigned batch, next_set, span;   // runs per sample; the set of the next run; sets taken in turn
     hone_runs replay[2];              // short plans, per arm: captured once
-    bool hopeless;                    // arm b took HOPELESS times the best's time in each run of the warm-up
+    bool far;                         // in each run of the warm-up arm b took FAR times the best's time, or the best FAR times arm b's
     const hone_arm *arms[2];
 } timer;
 
-enum { SHORT_US = 10, WARM_BATCH = 32, DEFAULT_SAMPLES = 40, DEFAULT_VISIT = 5, DEFAULT_WARMUP = 10, MOST_EXTENDED = 4, HOPELESS = 2 };
+enum { SHORT_US = 10, WARM_BATCH = 32, DEFAULT_SAMPLES = 40, DEFAULT_VISIT = 5, DEFAULT_WARMUP = 10, MOST_EXTENDED = 4, FAR = 2, FAR_PAIRS = 10 };
+static const double FAR_SECONDS = 0.25;
 #define CU(t, call, ...)                                           \
     do {                                                           \
         CUresult cu_ = (call);                                     \
@@ -123,8 +124,10 @@ static hone_code make_batches(timer *t, unsigned n_arms, hone_err *e) {
     return HONE_OK;
 }
 
-// Searches meet candidates that take ten or fifty times the best's time; a few runs of such a one say all. Both arms ran in turns, under the same clocks.
-static bool is_hopeless(const hone_pair_config *c, double a_us, double b_us) { return c->race_ratio > 0 && b_us * c->race_ratio > HOPELESS * a_us; }
+// Searches meet candidates that take ten or fifty times the best's time, or a fiftieth of it; a few runs of such a one say all. Both arms ran in turns, under
+// the same clocks.
+static bool is_hopeless(const hone_pair_config *c, double a_us, double b_us) { return c->race_ratio > 0 && b_us * c->race_ratio > FAR * a_us; }
+static bool is_splendid(const hone_pair_config *c, double a_us, double b_us) { return c->race_ratio > 0 && FAR * b_us * c->race_ratio < a_us; }
 
 static hone_code warm_up(timer *t, unsigned n_arms, hone_err *e) {
     unsigned least = t->cfg->warmup_launches ? t->cfg->warmup_launches : DEFAULT_WARMUP;
@@ -136,8 +139,8 @@ static hone_code warm_up(timer *t, unsigned n_arms, hone_err *e) {
             HONE_TRY(sample(t, t->arms[a], &us, e));
             shortest[a] = fmin(us, shortest[a]);
         }
-        t->hopeless = n_arms == 2 && i > 0 && is_hopeless(t->cfg, shortest[0], shortest[1]);   // a first run may load the code
-        if (t->hopeless)
+        t->far = n_arms == 2 && i > 0 && (is_hopeless(t->cfg, shortest[0], shortest[1]) || is_splendid(t->cfg, shortest[0], shortest[1]));   // a first run may load the code
+        if (t->far)
             break;
         if (is_virtual)
             break;   // modelled time has nothing to warm up
@@ -200,17 +203,20 @@ static hone_code keep(hone_pair *out, const block *blk, size_t cap) {
 // ---- when more samples would change nothing (trust.md: what is decided needs no more). None of it decides a verdict: confirmation takes a fixed number.
 
 // Sign test over the pairs so far, wrong once in a thousand looks. Racing: a candidate that is certainly slower than the best so far is timed no
-// further; that can lose a candidate, never make one look faster. So is one that took twice the best's time in every run. Enough: the ratio is known as closely as was asked.
-static bool decided(const hone_pair_config *c, hone_pair *p) {
-    bool hopeless = p->n > 0;
-    for (size_t i = 0; i < p->n; i++)
+// further; that can lose a candidate, never make one look faster. So is one that took twice the best's time in every run. One that took less than half of it
+// is the new best, which is measured again and again as such: ten pairs do, or what FAR_SECONDS allow. Enough: the ratio is known as closely as was asked.
+static bool decided(const hone_pair_config *c, hone_pair *p, double seconds) {
+    bool hopeless = p->n > 0, splendid = p->n >= FAR_PAIRS || (p->n > 0 && seconds > FAR_SECONDS);
+    for (size_t i = 0; i < p->n; i++) {
         hopeless &= is_hopeless(c, p->a_us[i], p->b_us[i]);
+        splendid &= is_splendid(c, p->a_us[i], p->b_us[i]);
+    }
     static const double margin = 0.98, alpha = 1e-3;
     if (!(c->race_ratio > 0 || c->enough > 0))
         return false;
     hone_interval b = hone_sign_bounds(p->log_ratio, p->n, alpha);
     p->raced_out = hopeless || (c->race_ratio > 0 && b.hi < log(margin * c->race_ratio));
-    return p->raced_out || (c->enough > 0 && fmax(b.hi - b.mid, b.mid - b.lo) <= log1p(c->enough));
+    return p->raced_out || splendid || (c->enough > 0 && fmax(b.hi - b.mid, b.mid - b.lo) <= log1p(c->enough));
 }
 
 // A challenger: it looks better than the best, but noise could explain that.
@@ -221,8 +227,8 @@ static bool undecided(const hone_pair_config *c, const hone_pair *p) {
     return !(hone_bootstrap_median(p->log_ratio, p->n, c->level > 0 ? c->level : 0.99).lo > best);
 }
 
-static bool enough(const hone_pair_config *c, hone_pair *p, size_t wanted) {
-    bool known = decided(c, p);
+static bool enough(const hone_pair_config *c, hone_pair *p, size_t wanted, double seconds) {
+    bool known = decided(c, p, seconds);
     if (known || p->n < wanted) {
         p->raced_out &= p->n < wanted;
         return known;
@@ -242,7 +248,7 @@ static hone_code collect_pairs(timer *t, const hone_arm *a, const hone_arm *b, s
             HONE_TRY(keep(out, &blk, cap));
         else
             out->discarded += blk.n;
-        if (enough(t->cfg, out, wanted))
+        if (enough(t->cfg, out, wanted, hone_now_s(&t->cfg->clock) - from))
             break;
         if (out->n && t->cfg->max_seconds > 0 && hone_now_s(&t->cfg->clock) - from > t->cfg->max_seconds)
             break;
@@ -326,7 +332,7 @@ static hone_code measure(timer *t, const hone_arm *a, const hone_arm *b, hone_pa
     out->sets = t->span;
     out->warm = t->cfg->warm_cache;
     out->graph = t->replay[0].exec != NULL;
-    HONE_TRY(b ? collect_pairs(t, a, b, wanted, cap, t->hopeless ? 1 : visit, out, e) : collect_single(t, a, cap, out, e));
+    HONE_TRY(b ? collect_pairs(t, a, b, wanted, cap, t->far ? 1 : visit, out, e) : collect_single(t, a, cap, out, e));
     summarise(t->cfg, b != NULL, out);
     if (!out->raced_out)
         HONE_TRY(compare_with_wall(t, b ? b : a, out, e));

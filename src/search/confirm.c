@@ -41,6 +41,7 @@ static hone_code evaluate(search *s, const entry *x, hone_outcome **out, hone_er
     j.id |= (uint64_t)1 << 62;
     j.seed = fresh_seed(s->c->seed);
     j.race_ratio = j.timing_enough = 0;
+    j.rival.text = NULL;
     j.fresh_process = true;
     hone_search_energy_job(s, 2, &j);
     s->newest = x;

@@ -265,11 +265,17 @@ static hone_code build(search *s, generation *g, hone_arena *arena, size_t batch
     return HONE_OK;
 }
 
-hone_code hone_generation_build(search *s, generation *g, hone_err *e) {
-    *g = (generation){0};
+// A screen's first generations are small: they can only vary the baseline, and a large one would vary it to no end.
+static size_t batch_of(const search *s) {
     size_t batch = s->c->batch ? s->c->batch : HONE_SEARCH_BATCH;
     if (batch > HONE_SEARCH_MAX_BATCH)
         batch = HONE_SEARCH_MAX_BATCH;
+    return s->c->screen && s->generation < 2 ? (batch + 3) / 4 << s->generation : batch;
+}
+
+hone_code hone_generation_build(search *s, generation *g, hone_err *e) {
+    *g = (generation){0};
+    size_t batch = batch_of(s);
     hone_arena *arena = hone_arena_new((size_t)256 << 20);
     if (!arena)
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory in the search");

@@ -1,6 +1,6 @@
 // search, inside. Who does what: inbox.c takes candidates from outside; run.c drives generations against the evaluator and the store; generation.c proposes; state.c applies
 // outcomes and keeps population, texts, duplicates and statistics; facts.c reads an outcome; replay.c reads the archive; confirm.c
-// re-evaluates the best; result.c hands over.
+// re-evaluates the best; rival.c says what is timed against what; result.c hands over.
 #ifndef HONE_SEARCH_INTERNAL_H
 #define HONE_SEARCH_INTERNAL_H
 #include "learn/bandit.h"
@@ -49,6 +49,8 @@ typedef struct entry {
     char plan[HONE_HASH_HEX];                      // launch plans + flags
     int arm;                                       // -1: baseline
     bool screened;                                 // judged by the virtual GPU alone: its cost is a prediction
+    double modelled_us;                            // by the screen; 0: it did not see it
+    const double *ratios; size_t n_ratios;         // of one that was the best: baseline / it, per size
     const char *context;                           // of the bandit when proposed
     uint8_t *applies;                              // per arm: 0 unknown, 1 yes, 2 no
     uint8_t *fruitless;                            // per arm: proposals in a row that brought nothing new
@@ -72,12 +74,12 @@ typedef struct stored_row {
 
 // How well the virtual GPU's times order the measured ones, learnt from the candidates that have both.
 typedef struct screen_stats {
-    HONE_VEC(double) model_log, measured_log;   // of the same candidates
+    HONE_VEC(double) model_log, measured_log, surprise;   // of the same candidates: ln(µs), and ln(measured / predicted from the parent)
     unsigned measured, left_out, at_random;
 } screen_stats;
 typedef struct screen_view {
     size_t pairs;
-    double rank_correlation, offset, spread;   // Spearman; median and robust deviation of ln(measured / modelled)
+    double rank_correlation, offset, spread;   // Spearman; median of ln(measured / modelled); robust size of the surprises
     double agreement;                          // of the order of candidates that differ, 1 to -1
     double share;                              // of a generation that is measured, while the model's best are promising
 } screen_view;
@@ -148,6 +150,7 @@ typedef struct slot {
     bool screened;          // on the virtual GPU
     hone_outcome *screen;   // what it said, until that is joined to the outcome
     const char *why;        // the screen's reason to measure
+    double hope;            // the screen's prediction, ln(µs)
 } slot;
 typedef struct generation {   // the candidates proposed and not all applied yet: one generation, or as many as run ahead
     slot v[(HONE_SEARCH_MAX_LAG + 1) * HONE_SEARCH_MAX_BATCH];
@@ -173,6 +176,10 @@ hone_code hone_state_apply(search *s, entry *x, const hone_outcome *o, const ent
 void hone_state_pair_cost(const search *s, const hone_outcome *o, hone_timing *t);   // of what was measured, from the baseline measured beside it
 bool hone_state_too_slow(const search *s, const hone_timing *t);
 double hone_state_speedup(const search *s);
+
+// ---- rival.c
+hone_code hone_rival_ratios(search *s, entry *x, const hone_outcome *o, hone_err *e);   // x is the new best
+void hone_rival_set(const search *s, hone_job *j);                                      // the best takes the baseline's place where that pays
 
 // ---- facts.c
 void hone_facts_read(const hone_outcome *o, hone_facts *f);
@@ -211,8 +218,8 @@ double hone_search_elapsed(const search *s);
 hone_code hone_screen_decide(search *s, slot *v, size_t n, hone_err *e);
 // The measured outcome with what the screen said.
 hone_code hone_screen_join(slot *w, hone_outcome **measured, hone_err *e);
-// Learns from an outcome; for one that was left out, *timing becomes the prediction of its time and *screened true.
-hone_code hone_screen_apply(search *s, const hone_outcome *o, hone_timing *timing, bool *screened, hone_err *e);
+// Learns from x's outcome; if it was left out, its timing becomes the prediction and x->screened true.
+hone_code hone_screen_apply(search *s, entry *x, const hone_outcome *o, hone_err *e);
 void hone_screen_look(const screen_stats *s, screen_view *out);
 void hone_screen_free(screen_stats *s);
 

@@ -95,8 +95,10 @@ void hone_search_job(const search *s, const entry *x, unsigned stages, hone_job 
                     .timing_samples = s->c->timing_samples,
                     .race_ratio = race_ratio(s),
                     .timing_enough = search_precision};
-    if (stages & HONE_STAGE_TIME)
+    if (stages & HONE_STAGE_TIME) {
+        hone_rival_set(s, j);
         hone_search_energy_job(s, 1, j);
+    }
 }
 
 // What the archive holds was paid for in an earlier sitting.
@@ -152,6 +154,7 @@ static hone_code submit(search *s, slot *w, slot_state next, hone_err *e) {
                                                 : HONE_STAGE_ALL;
     hone_search_job(s, w->e, stages, &j);
     j.id = job_id(w->e, next);
+    j.brief = w->state == SLOT_CHOSEN;   // launch histories were tried there, and are again when the best is confirmed
     j.on_virtual = next == SLOT_SCREENING;
     HONE_TRY(s->c->evaluator.submit(s->c->evaluator.self, &j, e));
     w->state = next;
@@ -468,8 +471,9 @@ static hone_code run_baseline(search *s, generation *g, hone_err *e) {
 
 // Proposes generations until as many are in the window as may be. *idle: nothing is left to evaluate and nothing new was found.
 static hone_code fill_window(search *s, generation *g, bool *idle, hone_err *e) {
+    const unsigned ahead = s->c->screen && s->generation < 2 ? 0 : s->c->ahead;   // the first results tell most
     *idle = false;
-    while (g->n_ends <= s->c->ahead) {
+    while (g->n_ends <= ahead) {
         generation next;
         s->next_id = s->entries.n + g->n - g->n_applied;
         HONE_TRY(hone_generation_build(s, &next, e));

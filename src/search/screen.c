@@ -1,6 +1,7 @@
 // search/screen: the virtual GPU as a filter. Every candidate is checked and modelled there; of each generation the promising ones are measured, one
 // after the other, the best by the model first, so that each measurement tells whether the next is worth it; at most as many as the model deserves, and
-// some at random so that its errors show. How much it deserves is how well it orders candidates whose measured times differ. See docs/search.md.
+// some at random so that its errors show. How much it deserves is how well it orders candidates whose measured times differ. What the model gets wrong it gets wrong
+// alike for relatives, so a candidate is predicted from its parent's measurement; and it is given the best's quotient where that is kinder. See docs/search.md.
 #include "search/internal.h"
 #include <math.h>
 #include <stdlib.h>
@@ -60,9 +61,13 @@ static double agreement(const double *x, const double *y, size_t n) {
     return all > 0 ? right / all : 1;
 }
 
-// Of the newest pairs: x modelled, y measured, as logarithms.
-static void learn(screen_view *w, const double *x, const double *y, size_t n) {
+// Logarithms of microseconds, of candidates that have both times; surprise: ln(measured / predicted from the parent).
+typedef struct pairs { double modelled[WINDOW], measured[WINDOW], surprise[WINDOW]; size_t n; } pairs;
+
+static void learn(screen_view *w, const pairs *p) {
     double a[WINDOW], b[WINDOW], ratio[WINDOW];
+    const double *x = p->modelled, *y = p->measured;
+    const size_t n = p->n;
     *w = (screen_view){.pairs = n, .spread = first_spread};
     if (!n)
         return;
@@ -74,7 +79,7 @@ static void learn(screen_view *w, const double *x, const double *y, size_t n) {
         ratio[i] = y[i] - x[i];
     w->offset = median(ratio, n);
     for (size_t i = 0; i < n; i++)
-        ratio[i] = fabs(y[i] - x[i] - w->offset);
+        ratio[i] = fabs(p->surprise[i]);
     if (n >= LEARNT_AFTER)
         w->spread = fmax(1.4826 * median(ratio, n), least_spread);
 }
@@ -85,11 +90,31 @@ static double share(const screen_view *w) {
     return least_share + (1 - least_share) * fmin(fmax((good - w->agreement) / good, 0), 1);
 }
 
+static void add_known(pairs *p, const screen_stats *s) {
+    for (size_t i = s->model_log.n; i-- && p->n < WINDOW; p->n++) {
+        p->modelled[p->n] = s->model_log.v[i];
+        p->measured[p->n] = s->measured_log.v[i];
+        p->surprise[p->n] = s->surprise.v[i];
+    }
+}
+
 // What is known from the outcomes applied so far.
 void hone_screen_look(const screen_stats *s, screen_view *w) {
-    size_t all = s->model_log.n, n = all < WINDOW ? all : WINDOW;
-    learn(w, s->model_log.v + (all - n), s->measured_log.v + (all - n), n);
+    pairs p = {.n = 0};
+    add_known(&p, s);
+    learn(w, &p);
     w->share = share(w);
+}
+
+// ---- predicting
+
+// ln(measured / modelled). Of a candidate that was left out it is what it was predicted with.
+static double bias(const entry *x) { return x && x->cand.ok && x->modelled_us > 0 && x->cand.time_us > 0 ? log(x->cand.time_us / x->modelled_us) : NAN; }
+
+// What the model is wrong by near x: its first parent's bias, else that of all.
+static double bias_near(const search *s, const entry *x, double of_all) {
+    const double b = x->cand.n_parents ? bias(s->entries.v[x->cand.parents[0]]) : NAN;
+    return isnan(b) ? of_all : b;
 }
 
 // ---- deciding
@@ -97,28 +122,45 @@ void hone_screen_look(const screen_stats *s, screen_view *w) {
 // A generation whose candidates were all modelled, while some of them are being measured.
 typedef struct rank_round {
     const search *s;
-    slot *order[HONE_SEARCH_MAX_BATCH];   // not decided yet, best by the model first
+    slot *order[HONE_SEARCH_MAX_BATCH];   // not decided yet, the most hopeful first
     size_t n_open, n_all, chosen, running;
     screen_view known;                    // with the pairs of this generation
-    double best_us;                       // measured, in this generation as well; 0: none
+    double best_us, best_bias;            // measured, in this generation as well; 0: none
 } rank_round;
 
 static bool is_measured(const slot *w) { return w->why && w->state == SLOT_DONE && w->outcome && w->outcome->verdict == HONE_PASS && !w->outcome->time_is_modelled; }
 
 static double modelled_us(const slot *w) { return json_number_value(json_object_get(json_object_get(w->outcome->json, "screen"), "time_us")); }
 
-static int by_model(const void *a, const void *b) {
+static int by_hope(const void *a, const void *b) {
     const slot *x = *(slot *const *)a, *y = *(slot *const *)b;
-    if (x->screen->time_us != y->screen->time_us)
-        return x->screen->time_us < y->screen->time_us ? -1 : 1;
+    if (x->hope != y->hope)
+        return x->hope < y->hope ? -1 : 1;
     return x->e->cand.id < y->e->cand.id ? -1 : 1;
 }
 
+static void see_measured(rank_round *r, pairs *p, const slot *w) {
+    const double x = log(modelled_us(w)), y = log(w->outcome->time_us);
+    p->modelled[p->n] = x;
+    p->measured[p->n] = y;
+    p->surprise[p->n++] = y - x - bias_near(r->s, w->e, y - x);
+    if (!r->best_us || w->outcome->time_us < r->best_us) {
+        r->best_us = w->outcome->time_us;
+        r->best_bias = y - x;
+    }
+}
+
+// The shorter of two predictions, ln(µs): as wrong as for its parent, or as for the best.
+static double hope(const rank_round *r, const slot *w) {
+    const double b = bias_near(r->s, w->e, r->known.offset);
+    return log(w->screen->time_us) + (r->best_us ? fmin(b, r->best_bias) : b);
+}
+
 static void look(rank_round *r, slot *v, size_t n) {
-    const screen_stats *old = &r->s->screen;
-    double x[WINDOW], y[WINDOW];
-    size_t m = 0;
-    r->best_us = r->s->best ? r->s->best->cand.time_us : 0;
+    const double best = bias(r->s->best);
+    pairs p = {.n = 0};
+    r->best_us = isnan(best) ? 0 : r->s->best->cand.time_us;
+    r->best_bias = isnan(best) ? 0 : best;
     for (size_t i = 0; i < n; i++) {
         slot *w = &v[i];
         r->n_all += w->screened;
@@ -126,20 +168,15 @@ static void look(rank_round *r, slot *v, size_t n) {
         r->running += w->state == SLOT_CHOSEN || (w->state == SLOT_RUNNING && w->why);
         if (w->state == SLOT_SCREENED)
             r->order[r->n_open++] = w;
-        if (!is_measured(w) || m == WINDOW || !(modelled_us(w) > 0))
-            continue;
-        x[m] = log(modelled_us(w));
-        y[m++] = log(w->outcome->time_us);
-        if (!r->best_us || w->outcome->time_us < r->best_us)
-            r->best_us = w->outcome->time_us;
+        if (is_measured(w) && p.n < WINDOW && modelled_us(w) > 0)
+            see_measured(r, &p, w);
     }
-    for (size_t i = old->model_log.n; i-- && m < WINDOW; m++) {
-        x[m] = old->model_log.v[i];
-        y[m] = old->measured_log.v[i];
-    }
-    learn(&r->known, x, y, m);
+    add_known(&p, &r->s->screen);
+    learn(&r->known, &p);
     r->known.share = share(&r->known);
-    qsort(r->order, r->n_open, sizeof r->order[0], by_model);
+    for (size_t i = 0; i < r->n_open; i++)
+        r->order[i]->hope = hope(r, r->order[i]);
+    qsort(r->order, r->n_open, sizeof r->order[0], by_hope);
 }
 
 static bool drawn(const search *s, const slot *w) {
@@ -149,17 +186,17 @@ static bool drawn(const search *s, const slot *w) {
 }
 
 static const char *reason(const rank_round *r, const slot *w) {
-    double predicted = w->screen->time_us * exp(r->known.offset);
     if (w->e->arm < 0 || !r->best_us)
         return "baseline";
-    if ((double)r->chosen < ceil(r->known.share * (double)r->n_all) && predicted * exp(-doubt * r->known.spread) < r->best_us)
+    if ((double)r->chosen < ceil(r->known.share * (double)r->n_all) && w->hope - doubt * r->known.spread < log(r->best_us))
         return "promising";
     return drawn(r->s, w) ? "random" : NULL;
 }
 
 static hone_code settle(rank_round *r, slot *w, hone_err *e) {
     w->why = reason(r, w);
-    json_t *j = json_pack("{s:s,s:f,s:f,s:i}", "decision", w->why ? w->why : "left out", "time_us", w->screen->time_us, "share", r->known.share, "pairs", (int)r->known.pairs);
+    const double predicted = w->screen->time_us * exp(bias_near(r->s, w->e, r->known.offset));
+    json_t *j = json_pack("{s:s,s:f,s:f,s:f,s:i}", "decision", w->why ? w->why : "left out", "time_us", w->screen->time_us, "predicted_us", predicted, "share", r->known.share, "pairs", (int)r->known.pairs);
     if (!j || json_object_set_new(w->screen->json, "screen", j) != 0)
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory in the search");
     r->chosen += w->why != NULL;
@@ -195,29 +232,32 @@ hone_code hone_screen_join(slot *w, hone_outcome **measured, hone_err *e) {
     return HONE_OK;
 }
 
-static hone_code add_pair(screen_stats *s, double modelled, double measured, hone_err *e) {
-    if (!(modelled > 0) || !(measured > 0))
+static hone_code add_pair(search *s, const entry *x, double measured, hone_err *e) {
+    screen_stats *k = &s->screen;
+    if (!(x->modelled_us > 0) || !(measured > 0))
         return HONE_OK;
-    if (!hone_vec_push(&s->model_log, log(modelled)) || !hone_vec_push(&s->measured_log, log(measured)))
+    const double m = log(x->modelled_us), y = log(measured), surprise = y - m - bias_near(s, x, y - m);
+    if (!hone_vec_push(&k->model_log, m) || !hone_vec_push(&k->measured_log, y) || !hone_vec_push(&k->surprise, surprise))
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory in the search");
     return HONE_OK;
 }
 
-hone_code hone_screen_apply(search *s, const hone_outcome *o, hone_timing *t, bool *screened, hone_err *e) {
+hone_code hone_screen_apply(search *s, entry *x, const hone_outcome *o, hone_err *e) {
     const json_t *j = json_object_get(o->json, "screen");
     const char *decision = json_string_value(json_object_get(j, "decision"));
+    hone_timing *t = &x->pub.timing;
     if (!decision)
         return HONE_OK;
+    x->modelled_us = json_number_value(json_object_get(j, "time_us"));
     if (!o->time_is_modelled) {
         s->screen.measured++;
         s->screen.at_random += strcmp(decision, "random") == 0;
-        return add_pair(&s->screen, json_number_value(json_object_get(j, "time_us")), o->time_us, e);
+        return add_pair(s, x, o->time_us, e);
     }
-    screen_view known;
-    hone_screen_look(&s->screen, &known);
-    double scale = exp(known.offset), base = s->entries.n ? s->entries.v[0]->cand.cost / s->entries.v[0]->cand.time_us : 1;
+    double scale = json_number_value(json_object_get(j, "predicted_us")) / x->modelled_us;
+    double base = s->entries.n ? s->entries.v[0]->cand.cost / s->entries.v[0]->cand.time_us : 1;
     s->screen.left_out++;
-    *screened = true;
+    x->screened = true;
     t->time_us *= scale;
     t->lo_us *= scale;
     t->hi_us *= scale;
@@ -228,4 +268,5 @@ hone_code hone_screen_apply(search *s, const hone_outcome *o, hone_timing *t, bo
 void hone_screen_free(screen_stats *s) {
     hone_vec_free(&s->model_log);
     hone_vec_free(&s->measured_log);
+    hone_vec_free(&s->surprise);
 }

@@ -258,6 +258,12 @@ static bool in_population(const search *s, const entry *x) {
     return false;
 }
 
+// Most of what a screen leaves out is far from the best, and there is much of it: as parents that would crowd out what was measured.
+static bool may_be_parent(const search *s, const entry *x) {
+    static const double near = 1.5;
+    return x->cand.ok && !x->pub.duplicate && !(x->screened && s->best && x->cand.cost > near * s->best->cand.cost);
+}
+
 // First the best of each cell (at most two per text), then the best of the rest (at most three per text).
 static hone_code choose_population(search *s, hone_err *e) {
     entry **ok = hone_calloc(s->entries.n, sizeof *ok);
@@ -265,7 +271,7 @@ static hone_code choose_population(search *s, hone_err *e) {
         return nomem(e);
     size_t n = 0;
     for (size_t i = 0; i < s->entries.n; i++)
-        if (s->entries.v[i]->cand.ok && !s->entries.v[i]->pub.duplicate)
+        if (may_be_parent(s, s->entries.v[i]))
             ok[n++] = s->entries.v[i];
     qsort(ok, n, sizeof *ok, by_cost);
     s->n_population = 0;
@@ -437,7 +443,7 @@ static hone_code take_outcome(search *s, entry *x, const hone_outcome *o, hone_e
         x->pub.finding_message = hone_arena_strdup(s->arena, why.msg);
     }
     if (x->cand.ok && s->c->screen)
-        HONE_TRY(hone_screen_apply(s, o, &x->pub.timing, &x->screened, e));
+        HONE_TRY(hone_screen_apply(s, x, o, e));
     x->pub.screened = x->screened;
     if (x->cand.ok)
         hone_state_pair_cost(s, o, &x->pub.timing);
@@ -457,6 +463,7 @@ static void take_same(entry *x, const entry *same) {
     x->cand.cost = same->cand.cost;
     x->facts = same->facts;
     x->screened = x->pub.screened = same->screened;
+    x->modelled_us = same->modelled_us;
     x->cand.facts = x->cand.ok ? &x->facts : NULL;
     x->pub.timing = same->pub.timing;
     x->pub.finding_kind = same->pub.finding_kind;
@@ -475,6 +482,7 @@ static hone_code keep_outcome(search *s, char **json, const hone_outcome *o, hon
 
 static hone_code new_best(search *s, entry *x, const hone_outcome *o, hone_err *e) {
     hone_convergence point = {s->evaluations, x->cand.id, x->cand.time_us, hone_search_elapsed(s), s->gpu_s};
+    HONE_TRY(hone_rival_ratios(s, x, o, e));
     s->best = x;
     s->since_best = 0;
     if (x->arm >= 0)
