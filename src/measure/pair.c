@@ -15,11 +15,12 @@ typedef struct timer {
     size_t flush_bytes;
     unsigned batch, next_set, span;   // runs per sample; the set of the next run; sets taken in turn
     hone_runs replay[2];              // short plans, per arm: captured once
+    bool slow;                        // a run takes SLOW_US: samples are dear, and steady
     bool far;                         // in each run of the warm-up arm b took FAR times the best's time, or the best FAR times arm b's
     const hone_arm *arms[2];
 } timer;
 
-enum { SHORT_US = 10, WARM_BATCH = 32, DEFAULT_SAMPLES = 40, DEFAULT_VISIT = 5, DEFAULT_WARMUP = 10, MOST_EXTENDED = 4, FAR = 2, FAR_PAIRS = 10 };
+enum { SHORT_US = 10, WARM_BATCH = 32, DEFAULT_SAMPLES = 40, DEFAULT_VISIT = 5, DEFAULT_WARMUP = 10, MOST_EXTENDED = 4, FAR = 2, FAR_PAIRS = 10, SLOW_US = 20000, STEADY_PAIRS = 4 };
 static const double FAR_SECONDS = 0.25;
 #define CU(t, call, ...)                                           \
     do {                                                           \
@@ -133,7 +134,10 @@ static hone_code warm_up(timer *t, unsigned n_arms, hone_err *e) {
     unsigned least = t->cfg->warmup_launches ? t->cfg->warmup_launches : DEFAULT_WARMUP;
     double busy = t->cfg->warmup_s == 0 ? 0.5 : t->cfg->warmup_s, from = hone_now_s(&t->cfg->clock), shortest[2] = {INFINITY, INFINITY};
     bool is_virtual = t->device->info.is_virtual;
-    for (unsigned i = 0; i < least || (!is_virtual && hone_now_s(&t->cfg->clock) - from < busy); i++) {
+    for (unsigned i = 0;; i++) {
+        const bool busy_enough = is_virtual || hone_now_s(&t->cfg->clock) - from >= busy;
+        if (busy_enough && (i >= least || (i >= 2 && busy > 0)))
+            break;
         for (unsigned a = 0; a < n_arms; a++) {
             double us;
             HONE_TRY(sample(t, t->arms[a], &us, e));
@@ -145,6 +149,7 @@ static hone_code warm_up(timer *t, unsigned n_arms, hone_err *e) {
         if (is_virtual)
             break;   // modelled time has nothing to warm up
     }
+    t->slow = !is_virtual && fmax(shortest[0], n_arms == 2 ? shortest[1] : 0) > SLOW_US;
     if (!is_virtual && fmin(shortest[0], shortest[1]) < SHORT_US)
         return make_batches(t, n_arms, e);
     return HONE_OK;
@@ -202,21 +207,42 @@ static hone_code keep(hone_pair *out, const block *blk, size_t cap) {
 
 // ---- when more samples would change nothing (trust.md: what is decided needs no more). None of it decides a verdict: confirmation takes a fixed number.
 
-// Sign test over the pairs so far, wrong once in a thousand looks. Racing: a candidate that is certainly slower than the best so far is timed no
-// further; that can lose a candidate, never make one look faster. So is one that took twice the best's time in every run. One that took less than half of it
-// is the new best, which is measured again and again as such: ten pairs do, or what FAR_SECONDS allow. Enough: the ratio is known as closely as was asked.
-static bool decided(const hone_pair_config *c, hone_pair *p, double seconds) {
-    bool hopeless = p->n > 0, splendid = p->n >= FAR_PAIRS || (p->n > 0 && seconds > FAR_SECONDS);
-    for (size_t i = 0; i < p->n; i++) {
-        hopeless &= is_hopeless(c, p->a_us[i], p->b_us[i]);
-        splendid &= is_splendid(c, p->a_us[i], p->b_us[i]);
+static double range_of(const double *v, size_t n) {
+    double lo = INFINITY, hi = -INFINITY;
+    for (size_t i = 0; i < n; i++) {
+        lo = fmin(lo, v[i]);
+        hi = fmax(hi, v[i]);
     }
+    return hi - lo;
+}
+
+static bool all_pairs(const hone_pair_config *c, const hone_pair *p, bool (*is)(const hone_pair_config *, double, double)) {
+    for (size_t i = 0; i < p->n; i++)
+        if (!is(c, p->a_us[i], p->b_us[i]))
+            return false;
+    return p->n > 0;
+}
+
+// One that took less than half the best's time is the new best, which is measured again and again as such: ten pairs do, or what FAR_SECONDS allow.
+static bool is_new_best(const hone_pair_config *c, const hone_pair *p, double seconds) {
+    return (p->n >= FAR_PAIRS || seconds > FAR_SECONDS) && all_pairs(c, p, is_splendid);
+}
+
+// The ratio is known as closely as was asked, by the sign test or since all pairs lie so close together.
+static bool is_known(const hone_pair_config *c, const hone_pair *p, const hone_interval *b) {
+    const double wanted = log1p(c->enough);
+    return c->enough > 0 && (fmax(b->hi - b->mid, b->mid - b->lo) <= wanted || (p->n >= STEADY_PAIRS && range_of(p->log_ratio, p->n) <= wanted));
+}
+
+// Sign test over the pairs so far, wrong once in a thousand looks. Racing: a candidate that is certainly slower than the best so far is timed no
+// further; that can lose a candidate, never make one look faster. So is one that took twice the best's time in every run.
+static bool decided(const hone_pair_config *c, hone_pair *p, double seconds) {
     static const double margin = 0.98, alpha = 1e-3;
     if (!(c->race_ratio > 0 || c->enough > 0))
         return false;
     hone_interval b = hone_sign_bounds(p->log_ratio, p->n, alpha);
-    p->raced_out = hopeless || (c->race_ratio > 0 && b.hi < log(margin * c->race_ratio));
-    return p->raced_out || splendid || (c->enough > 0 && fmax(b.hi - b.mid, b.mid - b.lo) <= log1p(c->enough));
+    p->raced_out = all_pairs(c, p, is_hopeless) || (c->race_ratio > 0 && b.hi < log(margin * c->race_ratio));
+    return p->raced_out || is_new_best(c, p, seconds) || is_known(c, p, &b);
 }
 
 // A challenger: it looks better than the best, but noise could explain that.
@@ -332,7 +358,7 @@ static hone_code measure(timer *t, const hone_arm *a, const hone_arm *b, hone_pa
     out->sets = t->span;
     out->warm = t->cfg->warm_cache;
     out->graph = t->replay[0].exec != NULL;
-    HONE_TRY(b ? collect_pairs(t, a, b, wanted, cap, t->far ? 1 : visit, out, e) : collect_single(t, a, cap, out, e));
+    HONE_TRY(b ? collect_pairs(t, a, b, wanted, cap, t->far || (t->slow && t->cfg->enough > 0) ? 1 : visit, out, e) : collect_single(t, a, cap, out, e));
     summarise(t->cfg, b != NULL, out);
     if (!out->raced_out)
         HONE_TRY(compare_with_wall(t, b ? b : a, out, e));

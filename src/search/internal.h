@@ -213,9 +213,9 @@ bool hone_search_energy(const search *s, double *joules);   // of the devices, a
 double hone_search_elapsed(const search *s);
 
 // ---- screen.c
-// Of a generation whose slots were all screened: chooses the next to be measured while a device is free, knowing what those before it brought. Slots left out
-// are done, with the virtual GPU's outcome.
-hone_code hone_screen_decide(search *s, slot *v, size_t n, hone_err *e);
+// Of the window's slots up to `end`: chooses the next to be measured while a device is free, knowing what those before brought. Slots left out, once their
+// generation is screened, are done, with the virtual GPU's outcome.
+hone_code hone_screen_decide(search *s, generation *g, size_t end, hone_err *e);
 // The measured outcome with what the screen said.
 hone_code hone_screen_join(slot *w, hone_outcome **measured, hone_err *e);
 // Learns from x's outcome; if it was left out, its timing becomes the prediction and x->screened true.

@@ -154,7 +154,7 @@ static hone_code submit(search *s, slot *w, slot_state next, hone_err *e) {
                                                 : HONE_STAGE_ALL;
     hone_search_job(s, w->e, stages, &j);
     j.id = job_id(w->e, next);
-    j.brief = w->state == SLOT_CHOSEN;   // launch histories were tried there, and are again when the best is confirmed
+    j.brief = next == SLOT_SCREENING;   // launch histories are for what is measured
     j.on_virtual = next == SLOT_SCREENING;
     HONE_TRY(s->c->evaluator.submit(s->c->evaluator.self, &j, e));
     w->state = next;
@@ -201,23 +201,6 @@ static hone_code submit_what_fits(search *s, generation *g, hone_err *e) {
                 break;
             HONE_TRY(submit(s, &g->v[i], SLOT_COMPILING, e));
         }
-    return HONE_OK;
-}
-
-// Of the first generation that has undecided candidates, once all are screened: which is measured next?
-static hone_code decide(search *s, generation *g, hone_err *e) {
-    size_t end = reach(s, g);
-    for (size_t k = 0, from = 0; k < g->n_ends && from < end; from = g->ends[k++]) {
-        size_t to = g->ends[k] < end ? g->ends[k] : end;
-        bool all = true, any = false;
-        for (size_t i = from; i < to; i++) {
-            slot_state t = g->v[i].state;
-            any |= t == SLOT_SCREENED;
-            all &= t != SLOT_NEW && t != SLOT_COMPILING && t != SLOT_COMPILED && t != SLOT_SCREENING;
-        }
-        if (any)
-            return all ? hone_screen_decide(s, &g->v[from], to - from, e) : HONE_OK;
-    }
     return HONE_OK;
 }
 
@@ -379,7 +362,7 @@ static hone_code run_first(search *s, generation *g, hone_err *e) {
         if (hone_search_interrupted(s))
             return HONE_E_INTERRUPTED;
         find_twins(s, g);
-        HONE_TRY(decide(s, g, e));
+        HONE_TRY(hone_screen_decide(s, g, reach(s, g), e));
         HONE_TRY(apply_ready(s, g, e));
         HONE_TRY(submit_what_fits(s, g, e));
         if (first_is_applied(g) || s->stopped)
@@ -391,7 +374,7 @@ static hone_code run_first(search *s, generation *g, hone_err *e) {
         else if (c != HONE_E_TIMEOUT)
             return c;
         find_twins(s, g);
-        HONE_TRY(decide(s, g, e));
+        HONE_TRY(hone_screen_decide(s, g, reach(s, g), e));
         HONE_TRY(apply_ready(s, g, e));
         budget_spent(s);
     }

@@ -119,11 +119,13 @@ static double bias_near(const search *s, const entry *x, double of_all) {
 
 // ---- deciding
 
-// A generation whose candidates were all modelled, while some of them are being measured.
+// A generation whose candidates are being modelled, while some of them are being measured.
 typedef struct rank_round {
     const search *s;
     slot *order[HONE_SEARCH_MAX_BATCH];   // not decided yet, the most hopeful first
-    size_t n_open, n_all, chosen, running;
+    size_t n_open, n_all, chosen;
+    unsigned running;                     // in the whole window
+    bool whole;                           // nothing of the generation is left to screen
     screen_view known;                    // with the pairs of this generation
     double best_us, best_bias;            // measured, in this generation as well; 0: none
 } rank_round;
@@ -165,7 +167,6 @@ static void look(rank_round *r, slot *v, size_t n) {
         slot *w = &v[i];
         r->n_all += w->screened;
         r->chosen += w->why != NULL;
-        r->running += w->state == SLOT_CHOSEN || (w->state == SLOT_RUNNING && w->why);
         if (w->state == SLOT_SCREENED)
             r->order[r->n_open++] = w;
         if (is_measured(w) && p.n < WINDOW && modelled_us(w) > 0)
@@ -185,16 +186,24 @@ static bool drawn(const search *s, const slot *w) {
     return hone_rng_unit(&r) < random_share;
 }
 
+// Before its whole generation is screened, only what is expected to be better than the best; afterwards also what may be.
+static bool is_promising(const rank_round *r, const slot *w) {
+    const double margin = r->whole ? doubt * r->known.spread : 0;
+    return (double)r->chosen < ceil(r->known.share * (double)r->n_all) && w->hope - margin < log(r->best_us);
+}
+
 static const char *reason(const rank_round *r, const slot *w) {
     if (w->e->arm < 0 || !r->best_us)
         return "baseline";
-    if ((double)r->chosen < ceil(r->known.share * (double)r->n_all) && w->hope - doubt * r->known.spread < log(r->best_us))
+    if (is_promising(r, w))
         return "promising";
-    return drawn(r->s, w) ? "random" : NULL;
+    return r->whole && drawn(r->s, w) ? "random" : NULL;
 }
 
 static hone_code settle(rank_round *r, slot *w, hone_err *e) {
     w->why = reason(r, w);
+    if (!w->why && !r->whole)
+        return HONE_OK;
     const double predicted = w->screen->time_us * exp(bias_near(r->s, w->e, r->known.offset));
     json_t *j = json_pack("{s:s,s:f,s:f,s:f,s:i}", "decision", w->why ? w->why : "left out", "time_us", w->screen->time_us, "predicted_us", predicted, "share", r->known.share, "pairs", (int)r->known.pairs);
     if (!j || json_object_set_new(w->screen->json, "screen", j) != 0)
@@ -209,11 +218,34 @@ static hone_code settle(rank_round *r, slot *w, hone_err *e) {
     return HONE_OK;
 }
 
-hone_code hone_screen_decide(search *s, slot *v, size_t n, hone_err *e) {
-    rank_round r = {.s = s};
+static bool is_under_way(const slot *w) { return w->state == SLOT_CHOSEN || (w->state == SLOT_RUNNING && w->why); }
+
+static bool is_open(const slot *w) {
+    return w->state == SLOT_NEW || w->state == SLOT_COMPILING || w->state == SLOT_COMPILED || w->state == SLOT_SCREENING || w->state == SLOT_SCREENED;
+}
+
+static hone_code decide(search *s, slot *v, size_t n, unsigned *running, hone_err *e) {
+    rank_round r = {.s = s, .running = *running, .whole = true};
+    bool any = false;
+    for (size_t i = 0; i < n; i++) {
+        any |= v[i].state == SLOT_SCREENED;
+        r.whole &= v[i].state == SLOT_SCREENED || !is_open(&v[i]);
+    }
+    if (!any)
+        return HONE_OK;
     look(&r, v, n);
     for (size_t i = 0; i < r.n_open && r.running < s->c->screen; i++)
         HONE_TRY(settle(&r, r.order[i], e));
+    *running = r.running;
+    return HONE_OK;
+}
+
+hone_code hone_screen_decide(search *s, generation *g, size_t end, hone_err *e) {
+    unsigned running = 0;
+    for (size_t i = 0; i < end; i++)
+        running += is_under_way(&g->v[i]);
+    for (size_t k = 0, from = 0; k < g->n_ends && from < end && running < s->c->screen; from = g->ends[k++])
+        HONE_TRY(decide(s, &g->v[from], (g->ends[k] < end ? g->ends[k] : end) - from, &running, e));
     return HONE_OK;
 }
 
