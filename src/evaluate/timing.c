@@ -87,15 +87,17 @@ static hone_code model_all(hone_stage_run *x, bool want_lines, hone_err *e) {
 
 // ---- physical
 
-// A device that was busy a moment ago has its clocks up; a search then warms up the caches only.
-static bool is_warm(const hone_stage_run *x) {
+// A device that was busy a moment ago has its clocks up; a search then warms up the caches only, and not for long later: blocks in which clocks move are dropped.
+static double warm_up_seconds(const hone_stage_run *x) {
     hone_clock clock = hone_clock_monotonic();
-    return x->job->timing_enough > 0 && x->s->timed_at > 0 && hone_now_s(&clock) - x->s->timed_at < STAYS_WARM_S;
+    if (!(x->job->timing_enough > 0) || !(x->s->timed_at > 0))
+        return 0;
+    return hone_now_s(&clock) - x->s->timed_at < STAYS_WARM_S ? 0.02 : 0.1;
 }
 
 static hone_pair_config pair_config(const hone_stage_run *x) {
-    bool warm = is_warm(x);
-    return (hone_pair_config){.samples = x->job->timing_samples, .warmup_launches = warm ? 2 : 0, .warmup_s = warm ? 0.02 : 0,
+    const double warm_up = warm_up_seconds(x);
+    return (hone_pair_config){.samples = x->job->timing_samples, .warmup_launches = warm_up > 0 ? 2 : 0, .warmup_s = warm_up,
                               .nvml = x->s->nvml, .max_seconds = PAIR_SECONDS, .race_ratio = x->job->race_ratio, .enough = x->job->timing_enough};
 }
 
@@ -186,7 +188,8 @@ static hone_code pair_mode(hone_stage_run *x, size_t i, const hone_arm *candidat
         s->control = hone_control_of(&pair);
         s->has_control = true;
     }
-    hone_code c = hone_compare_outputs(s, i, candidate->bound, NULL, &x->r->findings, e);
+    hone_code c = pair.raced_out ? HONE_OK   // it lost, and is nobody's best: its outputs of this size need no reading
+                                 : hone_compare_outputs(s, i, candidate->bound, NULL, &x->r->findings, e);
     if (c == HONE_OK) {
         double floor_us = hone_floor_us(x->plans[i], &s->device->info);
         if (!warm && pair.b.mid < floor_us)

@@ -30,7 +30,7 @@ typedef struct hone_pair_config {
     double warmup_s;                 // busy time before the first sample; <0: none; 0: 0.5
     bool warm_cache;                 // a sample's sets fit in half of L2 and were run once just before; default: L2 flushed before each sample
     bool no_graph;                   // short plans: launch by launch even where the driver has graphs
-    bool leave_outputs;              // last of all, arm b (or a alone) runs on set 0 once more in the very form that was timed
+    bool leave_outputs;              // last of all, arm b (or a alone) runs on set 0 once more in the very form that was timed; not one that was raced out
     double level;                    // of the interval; 0: 0.99
     hone_clock clock;
     hone_nvml *nvml;                 // NULL: clocks unknown

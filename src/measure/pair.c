@@ -362,7 +362,7 @@ static hone_code measure(timer *t, const hone_arm *a, const hone_arm *b, hone_pa
     summarise(t->cfg, b != NULL, out);
     if (!out->raced_out)
         HONE_TRY(compare_with_wall(t, b ? b : a, out, e));
-    return t->cfg->leave_outputs ? leave_outputs(t, b ? b : a, e) : HONE_OK;
+    return t->cfg->leave_outputs && !out->raced_out ? leave_outputs(t, b ? b : a, e) : HONE_OK;
 }
 
 hone_code hone_measure_pair(const hone_arm *a, const hone_arm *b, const hone_pair_config *c, hone_pair *out, hone_err *e) {

@@ -147,14 +147,19 @@ hone_code hone_search_one(search *s, const hone_job *j, hone_outcome **out, hone
 
 // ---- the window of generations
 
+// A screen asks whether a candidate is worth a measurement. Most are not: whether those compute the right thing nobody needs to know.
+static unsigned stages_of(const slot *w, slot_state next) {
+    if (next == SLOT_COMPILING)
+        return HONE_STAGE_STATIC | HONE_STAGE_COMPILE;
+    if (next == SLOT_SCREENING)
+        return HONE_STAGE_STATIC | HONE_STAGE_COMPILE | HONE_STAGE_SANITIZE | HONE_STAGE_TIME;
+    return w->state == SLOT_CHOSEN ? HONE_STAGE_DIFFERENTIAL | HONE_STAGE_TIME : HONE_STAGE_ALL;
+}
+
 static hone_code submit(search *s, slot *w, slot_state next, hone_err *e) {
     hone_job j;
-    unsigned stages = next == SLOT_COMPILING ? HONE_STAGE_STATIC | HONE_STAGE_COMPILE
-                      : w->state == SLOT_CHOSEN ? HONE_STAGE_DIFFERENTIAL | HONE_STAGE_TIME   // the rest was done on the virtual GPU
-                                                : HONE_STAGE_ALL;
-    hone_search_job(s, w->e, stages, &j);
+    hone_search_job(s, w->e, stages_of(w, next), &j);
     j.id = job_id(w->e, next);
-    j.brief = next == SLOT_SCREENING;   // launch histories are for what is measured
     j.on_virtual = next == SLOT_SCREENING;
     HONE_TRY(s->c->evaluator.submit(s->c->evaluator.self, &j, e));
     w->state = next;
