@@ -69,6 +69,14 @@ static void take_time(const json_t *outcome, cli_row *r) {
     if (!r->has_time)
         return;
     r->timing = hone_timing_of_json(t);
+    const json_t *screen = json_object_get(outcome, "screen");
+    const char *decision = json_string_value(json_object_get(screen, "decision"));
+    const double predicted = number(screen, "predicted_us");
+    r->predicted = decision && !strcmp(decision, "left out");
+    if (!r->predicted || !(predicted > 0))
+        return;
+    for (double **v = (double *[]){&r->timing.time_us, &r->timing.lo_us, &r->timing.hi_us, &r->timing.cost, NULL}; *v; v++)
+        **v *= predicted / us;
 }
 
 static void take_outcome(cli_row *r, const char *json) {
@@ -140,6 +148,7 @@ static void resolve_duplicates(cli_archive *a) {
             continue;
         r->has_time = of->has_time;
         r->timing = of->timing;
+        r->predicted = of->predicted;
         r->has_resources = of->has_resources;
         r->registers = of->registers, r->spill_bytes = of->spill_bytes, r->static_shared_bytes = of->static_shared_bytes;
         r->finding_kind = of->finding_kind, r->finding_message = of->finding_message;
@@ -152,7 +161,7 @@ static void resolve_duplicates(cli_archive *a) {
 static void fastest_so_far(cli_archive *a) {
     const cli_row *best = NULL;
     for (size_t i = 1; i < a->n_rows; i++)
-        if (a->rows[i].ok && a->rows[i].has_time && !a->rows[i].duplicate && (!best || a->rows[i].timing.time_us < best->timing.time_us))
+        if (a->rows[i].ok && a->rows[i].has_time && !a->rows[i].duplicate && !a->rows[i].predicted && (!best || a->rows[i].timing.time_us < best->timing.time_us))
             best = &a->rows[i];
     a->has_best = best && a->rows[0].has_time && best->timing.time_us < a->rows[0].timing.time_us;
     a->best = a->has_best ? best->id : 0;
@@ -292,6 +301,8 @@ const char *cli_row_verdict(const cli_archive *a, const cli_row *r) {
         return "duplicate";
     if (!r->ok || !r->has_time)
         return "error";
+    if (r->predicted)
+        return "predicted";
     return a->rows[0].has_time ? hone_compare_name(hone_compare_timings(&a->rows[0].timing, &r->timing)) : "pass";
 }
 
@@ -305,7 +316,7 @@ static void set_time(const cli_archive *a, const cli_row *r, json_t *j) {
     json_object_set_new(j, "time_us", json_real(r->timing.time_us));
     json_object_set_new(j, "lo_us", json_real(r->timing.lo_us));
     json_object_set_new(j, "hi_us", json_real(r->timing.hi_us));
-    json_object_set_new(j, "kind", json_string(r->timing.modelled ? "modelled" : "measured"));
+    json_object_set_new(j, "kind", json_string(r->predicted ? "predicted" : r->timing.modelled ? "modelled" : "measured"));
     double speedup = cli_row_speedup(a, r);
     if (speedup > 0)
         json_object_set_new(j, "speedup", json_real(speedup));

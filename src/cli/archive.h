@@ -11,6 +11,7 @@ typedef struct cli_row {             // one evaluated candidate
     const char *text, *tuning_json, *proposer, *move, *note, *ptx_hash;
     bool ok, duplicate; uint64_t duplicate_of;
     bool has_time; hone_timing timing;
+    bool predicted;                  // left out by the screen: its time is the model's, as wrong as for its parent
     bool has_resources; uint32_t registers, spill_bytes, static_shared_bytes;
     const char *finding_kind, *finding_message;   // the first; NULL when there is none
     json_t *findings;                // array; borrowed from `outcome`, NULL when there are none

@@ -363,6 +363,7 @@ static void jobs_survive_the_trip(void **s) {
     (void)s;
     hone_binding b[2] = {{"BM", 64}, {"BN", -3}};
     const char *flags[1] = {"-maxrregcount=32"};
+    const double ratios[2] = {1.5, 1 / 3.0};
     hone_job j = {.id = 7,
                   .task_path = "a \"b\".cu",
                   .task_text = "line\n\"quote\" é",
@@ -376,7 +377,8 @@ static void jobs_survive_the_trip(void **s) {
                   .time_limit_s = 1.5,
                   .want_artifacts = true,
                   .timing_samples = 9,
-                  .memory_limit_bytes = (size_t)3 << 30};
+                  .memory_limit_bytes = (size_t)3 << 30,
+                  .rival = {"the best", b, 1, ratios, 2}};
     char *text = hone_job_dump(&j);
     hone_job_message m;
     hone_err e = {0};
@@ -392,12 +394,22 @@ static void jobs_survive_the_trip(void **s) {
     assert_string_equal(m.job.flags[0], flags[0]);
     assert_true(m.job.seed == UINT64_MAX && m.job.stages == 5 && m.job.want_artifacts && m.job.timing_samples == 9 &&
                 m.job.time_limit_s == 1.5 && m.job.memory_limit_bytes == j.memory_limit_bytes);
+    assert_string_equal(m.job.rival.text, "the best");
+    assert_true(m.job.rival.n_tuning == 1 && m.job.rival.tuning[0].value == 64 && m.job.rival.n_ratios == 2 && m.job.rival.ratios[1] == 1 / 3.0);
     hone_job_message_free(&m);
     hone_free(text);
     static const char *const bad[] = {
         "", "{}", "[]", "{\"schema\":1}", "{\"schema\":\"hone.job/1\"", "{\"schema\":\"hone.job/1\",\"id\":\"x\"}"};
     for (size_t i = 0; i < HONE_COUNT(bad); i++)
         assert_int_equal(hone_job_parse(bad[i], strlen(bad[i]), &m, NULL), HONE_E_CORRUPT);
+    static const char *const rivals[] = {"1", "{}", "{\"text\":\"x\",\"tuning\":[],\"ratios\":[]}", "{\"text\":\"x\",\"tuning\":{\"A\":\"1\"},\"ratios\":[]}", "{\"text\":1,\"tuning\":{},\"ratios\":[]}"};
+    for (size_t i = 0; i < HONE_COUNT(rivals); i++) {
+        char *plain = hone_job_dump(&(hone_job){.task_text = "t"}), *with;
+        assert_true(asprintf(&with, "%.*s,\"rival\":%s}", (int)strlen(plain) - 1, plain, rivals[i]) > 0);
+        assert_int_equal(hone_job_parse(with, strlen(with), &m, NULL), HONE_E_CORRUPT);
+        free(with);
+        hone_free(plain);
+    }
 }
 
 int main(int argc, char **argv) {
