@@ -18,6 +18,11 @@ target_link_libraries(fakenvml PRIVATE m)
 target_link_options(fakenvml PRIVATE -Wl,-soname,libnvidia-ml.so.1)   # a program that has it loaded finds it by this name
 set_target_properties(fakenvml PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fakegpu PREFIX "" OUTPUT_NAME libnvidia-ml SUFFIX .so.1)
 set_property(GLOBAL APPEND PROPERTY hone_test_targets fakenvml)
+add_library(fakeclock MODULE EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/tests/fault/fake_clock.c)   # preloaded: time passes only where that device works
+target_compile_definitions(fakeclock PRIVATE _GNU_SOURCE)
+target_link_libraries(fakeclock PRIVATE ${CMAKE_DL_LIBS})
+set_target_properties(fakeclock PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fakegpu PREFIX "" OUTPUT_NAME clock)
+set_property(GLOBAL APPEND PROPERTY hone_test_targets fakeclock)
 if(CMOCKA_FOUND)
   file(GLOB unit_tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/unit/*/test_*.c)
   find_library(MPFR mpfr)
