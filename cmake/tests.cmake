@@ -197,7 +197,7 @@ set(fuzz_rooms_serve base)
 set(fuzz_sources_serve ${CMAKE_SOURCE_DIR}/src/serve/jsonrpc.c)   # the framing alone: the rest of the room needs half the program
 set(fuzz_rooms_llm base)
 set(fuzz_flags_vgpu -fno-strict-aliasing -DVG_ISA=baseline -DVG_WITH_BASELINE -I${CMAKE_BINARY_DIR}/generated)   # with the handlers of the baseline instruction set
-list(APPEND fuzz_sources_vgpu ${vgpu_sources} ${vgpu_ops})
+list(APPEND fuzz_sources_vgpu ${vgpu_sources} ${vgpu_ops})   # handlers at -O0: they are most of the time to compile, and little of a fuzzer's
 set(fuzz_cflags -std=gnu17 -O1 -g1 -fno-sanitize-recover=undefined -D_GNU_SOURCE -DHONE_VERSION="fuzz" -I${CMAKE_SOURCE_DIR}/src -I${CMAKE_SOURCE_DIR}/include)
 # fuzz_object(SOURCE FLAGS OUT): an object of clang's, made once however many targets take it
 function(fuzz_object source flags out)
@@ -221,7 +221,11 @@ if(FUZZ_CC)
     fuzz_object(${source} "${fuzz_flags_${room}}" object)
     set(objects ${object})
     foreach(more ${fuzz_sources_${room}})
-      fuzz_object(${more} "${fuzz_flags_${room}}" object)
+      set(flags ${fuzz_flags_${room}})
+      if(more MATCHES "/op_")
+        list(APPEND flags -O0)
+      endif()
+      fuzz_object(${more} "${flags}" object)
       list(APPEND objects ${object})
     endforeach()
     foreach(r ${fuzz_rooms_${room}})

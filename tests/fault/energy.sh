@@ -40,5 +40,7 @@ expect "an objective without a GPU" 4 - "objective needs energy" "virtual GPU ha
 expect "a screen has no energies" 2 "" "'--screen virtual' sorts by modelled time" hint -- optimize edp.cu -d cuda:0 -n 2 --screen virtual --out screen.hone
 expect "asked for on the virtual GPU" "[01]" - "energy +not known: the virtual GPU has no energy model" -- optimize time.cu -d virtual:h200 -n 1 -q --energy --out asked.hone
 grep -q "Energy per run is not known: the virtual GPU has no energy model" asked.hone/report.html || { echo "FAIL the report does not say that no energy is known"; failed=1; }
+# shellcheck disable=SC2086
+expect "a budget that the baseline takes" "1" "" "note +the time budget of .* was spent on the baseline, which took .* s; a candidate takes about as long: '--time [0-9]+s'" -- optimize edp.cu -d cuda:0 -t 50ms $short --out short.hone
 expect "not asked for: what the search took, and no more" "[01]" "" "energy +this search cost .*J \(GPU, idle time included\)$" -- optimize time.cu -d cuda:0 -n 1 -q -j 1 --out time.hone
 exit $failed
