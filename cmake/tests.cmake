@@ -18,6 +18,11 @@ target_link_libraries(fakenvml PRIVATE m)
 target_link_options(fakenvml PRIVATE -Wl,-soname,libnvidia-ml.so.1)   # a program that has it loaded finds it by this name
 set_target_properties(fakenvml PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fakegpu PREFIX "" OUTPUT_NAME libnvidia-ml SUFFIX .so.1)
 set_property(GLOBAL APPEND PROPERTY hone_test_targets fakenvml)
+add_library(fakeclock MODULE EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/tests/fault/fake_clock.c)   # preloaded: time passes only where that device works
+target_compile_definitions(fakeclock PRIVATE _GNU_SOURCE)
+target_link_libraries(fakeclock PRIVATE ${CMAKE_DL_LIBS})
+set_target_properties(fakeclock PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fakegpu PREFIX "" OUTPUT_NAME clock)
+set_property(GLOBAL APPEND PROPERTY hone_test_targets fakeclock)
 if(CMOCKA_FOUND)
   file(GLOB unit_tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/unit/*/test_*.c)
   find_library(MPFR mpfr)
@@ -150,7 +155,9 @@ set_tests_properties(sanitizer/labelled PROPERTIES SKIP_RETURN_CODE 77)
 
 # The exploit corpus: every cheat refused by name, every honest optimisation passed.
 if(EXISTS ${CMAKE_SOURCE_DIR}/tests/exploits/run.py)
-  add_test(NAME exploits COMMAND python3 ${CMAKE_SOURCE_DIR}/tests/exploits/run.py $<TARGET_FILE:hone>)
+  foreach(part 1 2)   # side by side
+    add_test(NAME exploits/${part} COMMAND python3 ${CMAKE_SOURCE_DIR}/tests/exploits/run.py $<TARGET_FILE:hone> --jobs 1 --part ${part}/2)
+  endforeach()
 endif()
 
 # Calibrating against the virtual GPU must give back the device file's own parameters.
@@ -189,26 +196,48 @@ set(fuzz_rooms_vgpu base ptx)   # and the virtual GPU's own sources, below
 set(fuzz_rooms_serve base)
 set(fuzz_sources_serve ${CMAKE_SOURCE_DIR}/src/serve/jsonrpc.c)   # the framing alone: the rest of the room needs half the program
 set(fuzz_rooms_llm base)
+set(fuzz_flags_vgpu -fno-strict-aliasing -DVG_ISA=baseline -DVG_WITH_BASELINE -I${CMAKE_BINARY_DIR}/generated)   # with the handlers of the baseline instruction set
+list(APPEND fuzz_sources_vgpu ${vgpu_sources} ${vgpu_ops})   # handlers at -O0: they are most of the time to compile, and little of a fuzzer's
+set(fuzz_cflags -std=gnu17 -O1 -g1 -fno-sanitize-recover=undefined -D_GNU_SOURCE -DHONE_VERSION="fuzz" -I${CMAKE_SOURCE_DIR}/src -I${CMAKE_SOURCE_DIR}/include)
+# fuzz_object(SOURCE FLAGS OUT): an object of clang's, made once however many targets take it
+function(fuzz_object source flags out)
+  file(RELATIVE_PATH path ${CMAKE_SOURCE_DIR} ${source})
+  set(object ${CMAKE_BINARY_DIR}/fuzz/${path}.o)
+  get_property(known GLOBAL PROPERTY hone_fuzz_objects)
+  if(NOT object IN_LIST known)
+    get_filename_component(folder ${object} DIRECTORY)
+    file(MAKE_DIRECTORY ${folder})
+    add_custom_command(OUTPUT ${object} COMMAND ${CMAKE_C_COMPILER_LAUNCHER} ${FUZZ_CC} ${fuzz_cflags} ${flags} -fsanitize=fuzzer-no-link,address,undefined
+      -MD -MF ${object}.d -c ${source} -o ${object}
+      DEPENDS ${source} ${CMAKE_BINARY_DIR}/generated/vgpu_devices.h DEPFILE ${object}.d VERBATIM)
+    set_property(GLOBAL APPEND PROPERTY hone_fuzz_objects ${object})
+  endif()
+  set(${out} ${object} PARENT_SCOPE)
+endfunction()
 if(FUZZ_CC)
   foreach(source ${fuzz_targets})
     get_filename_component(name ${source} NAME_WE)
     string(REGEX REPLACE "^fuzz_([a-z]+)_.*" "\\1" room ${name})
-    set(room_sources ${fuzz_sources_${room}})
+    fuzz_object(${source} "${fuzz_flags_${room}}" object)
+    set(objects ${object})
+    foreach(more ${fuzz_sources_${room}})
+      set(flags ${fuzz_flags_${room}})
+      if(more MATCHES "/op_")
+        list(APPEND flags -O0)
+      endif()
+      fuzz_object(${more} "${flags}" object)
+      list(APPEND objects ${object})
+    endforeach()
     foreach(r ${fuzz_rooms_${room}})
-      file(GLOB more CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${r}/*.c)
-      list(APPEND room_sources ${more})
+      file(GLOB room_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${r}/*.c)
+      foreach(more ${room_sources})
+        fuzz_object(${more} "" object)
+        list(APPEND objects ${object})
+      endforeach()
     endforeach()
     set(exe ${CMAKE_BINARY_DIR}/${name})
-    set(fuzz_flags)
-    set(fuzz_libraries -lcrypto -lzstd -ljansson -lsqlite3 -lm -lpthread)
-    if(room STREQUAL "vgpu")   # with the handlers of the baseline instruction set
-      list(APPEND room_sources ${vgpu_sources} ${vgpu_ops})
-      set(fuzz_flags -fno-strict-aliasing -DVG_ISA=baseline -DVG_WITH_BASELINE -I${CMAKE_BINARY_DIR}/generated)
-      list(APPEND fuzz_libraries -ldl)
-    endif()
-    add_custom_command(OUTPUT ${exe} COMMAND ${FUZZ_CC} -std=gnu17 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
-      -D_GNU_SOURCE -DHONE_VERSION="fuzz" -I${CMAKE_SOURCE_DIR}/src -I${CMAKE_SOURCE_DIR}/include ${fuzz_flags} ${source} ${room_sources} ${fuzz_libraries} -o ${exe}
-      DEPENDS ${source} ${room_sources} ${CMAKE_BINARY_DIR}/generated/vgpu_devices.h VERBATIM)
+    add_custom_command(OUTPUT ${exe} COMMAND ${FUZZ_CC} -fsanitize=fuzzer,address,undefined ${objects}
+      -lcrypto -lzstd -ljansson -lsqlite3 -lm -lpthread -ldl -o ${exe} DEPENDS ${objects} VERBATIM)
     add_custom_target(build_${name} DEPENDS ${exe})
     set_property(GLOBAL APPEND PROPERTY hone_test_targets build_${name})
     set(corpus ${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name})
@@ -236,11 +265,17 @@ foreach(test ${all_tests})
   if(test MATCHES "^unit/llm/")   # freed memory is kept for a while: a test of the client looks at how much there is
     string(APPEND asan ":quarantine_size_mb=4")
   endif()
+  set(cost 1)   # the longest start first
+  if(test MATCHES "^(exploits/|cudart/cccl|cli/(unevaluated_archive|gpu_energy|gpu_bench|model_replay)|unit/evaluate/test_worker)")
+    set(cost 60)
+  elseif(test MATCHES "^(cli/(check_mutants|model_meanwhile|certificate|rollouts|hostile_sources|gpu_faults)|unit/check/test_judge)")
+    set(cost 30)
+  endif()
   set(limit 300)
   if(test MATCHES "^(cudart/|mcp/sdk|exploits|unit/check/test_judge|cli/gpu_)")   # nvcc over templates, an SDK from PyPI, and many evaluations
     set(limit 900)
   endif()
-  set_tests_properties(${test} PROPERTIES TIMEOUT ${limit} ENVIRONMENT "ASAN_OPTIONS=${asan};UBSAN_OPTIONS=print_stacktrace=1;HONE_ASAN_PRELOAD=${preload}")
+  set_tests_properties(${test} PROPERTIES TIMEOUT ${limit} COST ${cost} ENVIRONMENT "ASAN_OPTIONS=${asan};UBSAN_OPTIONS=print_stacktrace=1;HONE_ASAN_PRELOAD=${preload}")
 endforeach()
 
 get_property(test_targets GLOBAL PROPERTY hone_test_targets)

@@ -13,7 +13,7 @@ add_library(hone_vgpu_core OBJECT ${vgpu_sources} ${CMAKE_BINARY_DIR}/generated/
 target_link_libraries(hone_vgpu_core PUBLIC hone_options PkgConfig::ZSTD)   # fat binaries are packed with it
 target_compile_options(hone_vgpu_core PRIVATE -fno-strict-aliasing)
 file(GLOB vgpu_fpshadow CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/vgpu/fpshadow*.c)
-set_source_files_properties(${vgpu_fpshadow} PROPERTIES COMPILE_OPTIONS "-O3;-fno-trapping-math")
+set_source_files_properties(${vgpu_fpshadow} PROPERTIES COMPILE_OPTIONS "$<$<NOT:$<CONFIG:Check>>:-O3>;-fno-trapping-math")
 set(vgpu_objects $<TARGET_OBJECTS:hone_vgpu_core>)
 
 set(isa_flags_baseline)
@@ -27,7 +27,7 @@ foreach(isa ${HONE_VGPU_ISAS})
   target_link_libraries(hone_vgpu_${isa} PUBLIC hone_options)
   target_compile_definitions(hone_vgpu_${isa} PRIVATE VG_ISA=${isa})
   # rows are read as integers and as floats; nothing reads the exception flags, and without them selects vectorise
-  target_compile_options(hone_vgpu_${isa} PRIVATE -O3 -fno-strict-aliasing -fno-trapping-math ${isa_flags_${isa}})
+  target_compile_options(hone_vgpu_${isa} PRIVATE $<$<NOT:$<CONFIG:Check>>:-O3> -fno-strict-aliasing -fno-trapping-math ${isa_flags_${isa}})
   list(APPEND vgpu_objects $<TARGET_OBJECTS:hone_vgpu_${isa}>)
 endforeach()
 

@@ -154,7 +154,7 @@ static hone_code try_input(trial *t, size_t input, uint8_t **inputs, const hone_
         if (b < 0 || b >= 32 || !(f->outputs[input] >> b & 1))
             continue;
         c = still_right(t->j, f->k, (size_t)b, hone_image_data(&im.v[x]), &right, e);
-        if (right)
+        if (c == HONE_OK && right)
             report(t, input, (size_t)b);
     }
     hone_images_free(&im);

@@ -1,6 +1,7 @@
 // report/summary: the few lines a person reads when a run has ended. Honest before short: a modelled time says so beside the number, an
 // interval stands beside the speedup, and a run without improvement says why.
 #include "report/internal.h"
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -156,6 +157,19 @@ static void put_search(const painter *p) {
                   hone_doc_number(p->r, "refused"), same, same == 1 ? "" : "s", hone_stop_words(hone_doc_text(p->r, "stopped")));
 }
 
+// Nothing was tried, since the baseline took all the time there was: how much would have been enough. A candidate is measured in turns with the baseline, as long as
+// the baseline beside itself.
+static void put_spent_on_baseline(const painter *p) {
+    const json_t *all = json_object_get(p->r, "candidates"), *baseline = json_array_get(all, 0), *budget = json_object_get(p->r, "budgets");
+    const double took = hone_doc_number(baseline, "seconds");
+    char time[HONE_TEXT], each[HONE_TEXT];
+    if (strcmp(hone_doc_text(p->r, "stopped"), "time") != 0 || json_array_size(all) != 1 || hone_doc_number(baseline, "id") != 0)
+        return;
+    label(p, "note");
+    hone_str_addf(p->out, "%sthe time budget of %s was spent on the baseline, which took %s; a candidate takes about as long: '--time %.0fs' or more tries one%s\n", p->yellow,
+                  hone_text_duration(hone_doc_number(budget, "time_s"), time), hone_text_duration(took, each), ceil(2 * took), p->off);
+}
+
 // "GPU busy 93 % of 36 s (kernels or copies under way 71 %), 38 s in all, 12 s to the best"
 static void put_gpu(const painter *p) {
     const json_t *g = json_object_get(p->r, "gpu"), *c = json_object_get(p->r, "screen");
@@ -254,6 +268,7 @@ void hone_report_summary(const json_t *result, bool colour, hone_str *out) {
         put_why(&p);
     put_jit(&p);
     put_search(&p);
+    put_spent_on_baseline(&p);
     put_gpu(&p);
     put_energy(&p);
     put_model(&p);

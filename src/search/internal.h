@@ -1,4 +1,4 @@
-// search, inside. Who does what: inbox.c takes candidates from outside; run.c drives generations against the evaluator and the store; generation.c proposes; state.c applies
+// search, inside. Who does what: inbox.c takes candidates from outside; run.c proposes generations until a budget is spent; window.c drives them against the evaluator and the store; generation.c proposes; state.c applies
 // outcomes and keeps population, texts, duplicates and statistics; facts.c reads an outcome; replay.c reads the archive; confirm.c
 // re-evaluates the best; rival.c says what is timed against what; result.c hands over.
 #ifndef HONE_SEARCH_INTERNAL_H
@@ -201,6 +201,20 @@ hone_code hone_replay_append(search *s, const entry *x, const char *outcome, hon
 // owns.
 hone_code hone_replay_form(hone_outcome **o, char **text, hone_err *e);
 hone_code hone_replay_outcome(const stored_row *r, hone_outcome **out, hone_err *e);
+
+// ---- window.c
+hone_code hone_window_append(search *s, generation *g, const generation *next, hone_err *e);   // g takes what is in next
+hone_code hone_window_run_first(search *s, generation *g, hone_err *e);                        // until the first generation is applied, or the search has stopped
+bool hone_window_first_is_applied(const generation *g);
+void hone_window_drop_first(generation *g);
+void hone_window_drop_all(search *s, generation *g);
+bool hone_search_budget_spent(search *s);                                                      // then the search has stopped
+
+// ---- run.c, used by window.c
+uint64_t hone_search_job_id(const entry *x, slot_state state);
+bool hone_search_out_of_time(const search *s);
+// HONE_E_TIMEOUT after a short while, so that progress, budgets and Ctrl-C are looked at.
+hone_code hone_search_next_outcome(search *s, hone_outcome **out, hone_err *e);
 
 // ---- run.c, used by confirm.c
 // One job to its end, other outcomes discarded. HONE_E_INTERRUPTED.

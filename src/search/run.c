@@ -1,6 +1,5 @@
-// search/run: the loop. A generation's candidates are compiled first; one whose PTX and launch plan are known takes the known outcome, the
-// others run in full, as many at once as the evaluator takes. Outcomes are applied in proposal order and appended to the archive one by
-// one.
+// search/run: the loop: the baseline, then generations until a budget is spent, and what a job of the search looks like. How the candidates of a window pass
+// through the evaluator: window.c.
 #include "search/internal.h"
 #include <math.h>
 #include <stdio.h>
@@ -56,7 +55,7 @@ void hone_search_tell(search *s, bool always) {
 // ---- jobs
 
 // The baseline goes as NULL text. A job's id tells compile runs (even) from later ones (odd), and screening from measuring.
-static uint64_t job_id(const entry *x, slot_state state) {
+uint64_t hone_search_job_id(const entry *x, slot_state state) {
     return x->cand.id * 2 + (state != SLOT_COMPILING) + (state == SLOT_SCREENING ? (uint64_t)1 << 61 : 0);
 }
 
@@ -81,7 +80,7 @@ void hone_search_energy_job(const search *s, unsigned times, hone_job *j) {
 }
 
 void hone_search_job(const search *s, const entry *x, unsigned stages, hone_job *j) {
-    *j = (hone_job){.id = job_id(x, stages == HONE_STAGE_ALL ? SLOT_RUNNING : SLOT_COMPILING),
+    *j = (hone_job){.id = hone_search_job_id(x, stages == HONE_STAGE_ALL ? SLOT_RUNNING : SLOT_COMPILING),
                     .task_path = s->c->task->path,
                     .task_text = s->c->task->text,
                     .candidate_text = x->arm < 0 ? NULL : x->cand.text,
@@ -102,7 +101,7 @@ void hone_search_job(const search *s, const entry *x, unsigned stages, hone_job 
 }
 
 // What the archive holds was paid for in an earlier sitting.
-static bool out_of_time(const search *s) {
+bool hone_search_out_of_time(const search *s) {
     return s->c->time_s > 0 && s->entries.n > 0 && s->entries.n >= s->rows.n && hone_search_elapsed(s) >= s->c->time_s;
 }
 
@@ -112,7 +111,7 @@ static int wait_ms(const search *s) {
 }
 
 // The next outcome; HONE_E_TIMEOUT after a short while, so that progress, budgets and Ctrl-C are looked at.
-static hone_code next_outcome(search *s, hone_outcome **out, hone_err *e) {
+hone_code hone_search_next_outcome(search *s, hone_outcome **out, hone_err *e) {
     double before = hone_now_s(&s->clock);
     hone_err local = {0};
     hone_code c = s->c->evaluator.wait(s->c->evaluator.self, wait_ms(s), s->c->interrupt, out, &local);
@@ -133,7 +132,7 @@ hone_code hone_search_one(search *s, const hone_job *j, hone_outcome **out, hone
             sent = true;
         }
         hone_outcome *o = NULL;
-        hone_code c = next_outcome(s, &o, e);
+        hone_code c = hone_search_next_outcome(s, &o, e);
         if (c == HONE_OK && o->id == j->id) {
             *out = o;
             return HONE_OK;
@@ -143,280 +142,6 @@ hone_code hone_search_one(search *s, const hone_job *j, hone_outcome **out, hone
         else if (c != HONE_E_TIMEOUT)
             return c;
     }
-}
-
-// ---- the window of generations
-
-// A screen asks whether a candidate is worth a measurement. Most are not: whether those compute the right thing nobody needs to know.
-static unsigned stages_of(const slot *w, slot_state next) {
-    if (next == SLOT_COMPILING)
-        return HONE_STAGE_STATIC | HONE_STAGE_COMPILE;
-    if (next == SLOT_SCREENING)
-        return HONE_STAGE_STATIC | HONE_STAGE_COMPILE | HONE_STAGE_SANITIZE | HONE_STAGE_TIME;
-    return w->state == SLOT_CHOSEN ? HONE_STAGE_DIFFERENTIAL | HONE_STAGE_TIME : HONE_STAGE_ALL;
-}
-
-static hone_code submit(search *s, slot *w, slot_state next, hone_err *e) {
-    hone_job j;
-    hone_search_job(s, w->e, stages_of(w, next), &j);
-    j.id = job_id(w->e, next);
-    j.on_virtual = next == SLOT_SCREENING;
-    HONE_TRY(s->c->evaluator.submit(s->c->evaluator.self, &j, e));
-    w->state = next;
-    s->newest = w->e;
-    s->in_flight++;
-    return HONE_OK;
-}
-
-static bool no_slot(search *s) { return s->c->evaluator.free_slots(s->c->evaluator.self) == 0; }
-
-// The first slot that the budget of evaluations will not reach.
-static size_t reach(const search *s, const generation *g) {
-    unsigned ahead = 0;
-    size_t i = g->n_applied;
-    for (; i < g->n && (!s->c->evals || s->evaluations + ahead < s->c->evals); i++)
-        ahead += g->v[i].same_as < 0 && g->v[i].state != SLOT_WAITING;
-    return i;
-}
-
-// Full runs start in proposal order, once every earlier candidate's PTX is known: which of two equals runs must not depend on timing. None starts that
-// the budget of evaluations will not reach.
-static hone_code submit_full(search *s, generation *g, bool *full, hone_err *e) {
-    size_t end = reach(s, g);
-    *full = false;
-    for (size_t i = g->n_applied; i < end; i++) {
-        slot *w = &g->v[i];
-        if (w->state == SLOT_NEW || w->state == SLOT_COMPILING)
-            return HONE_OK;
-        if (w->state != SLOT_COMPILED && w->state != SLOT_CHOSEN)
-            continue;
-        if ((*full = no_slot(s)))
-            return HONE_OK;
-        HONE_TRY(submit(s, w, w->state == SLOT_COMPILED && s->c->screen ? SLOT_SCREENING : SLOT_RUNNING, e));
-    }
-    return HONE_OK;
-}
-
-static hone_code submit_what_fits(search *s, generation *g, hone_err *e) {
-    bool full;
-    HONE_TRY(submit_full(s, g, &full, e));
-    for (size_t i = g->n_applied; i < g->n && !full; i++)
-        if (g->v[i].state == SLOT_NEW) {
-            if ((full = no_slot(s)))
-                break;
-            HONE_TRY(submit(s, &g->v[i], SLOT_COMPILING, e));
-        }
-    return HONE_OK;
-}
-
-static void key_of(entry *x, const char *ptx_hash) {
-    char both[2 * HONE_HASH_HEX];
-    int n = snprintf(both, sizeof both, "%s%s", ptx_hash, x->plan);
-    memcpy(x->ptx, ptx_hash, HONE_HASH_HEX);
-    hone_sha256_hex(both, (size_t)n, x->key);
-}
-
-// Resolves compiled slots against the archive of keys and earlier slots, in order, as far as everything before is known.
-static void find_twins(search *s, generation *g) {
-    for (size_t i = 0; i < g->n; i++) {
-        slot *w = &g->v[i];
-        if (w->state == SLOT_NEW || w->state == SLOT_COMPILING)
-            return;
-        uint64_t id;
-        if (w->state != SLOT_COMPILED || !w->e->key[0])
-            continue;
-        if (hone_map_get(&s->keys, w->e->key, &id)) {
-            w->same_as = (int)id;
-            w->state = SLOT_DONE;
-            continue;
-        }
-        for (size_t k = g->n_applied; k < i && w->state == SLOT_COMPILED; k++)
-            if (g->v[k].e->key[0] && g->v[k].same_as < 0 && strcmp(g->v[k].e->key, w->e->key) == 0)
-                w->state = SLOT_WAITING;
-    }
-}
-
-static void take(search *s, slot *w, hone_outcome *o) {
-    s->in_flight--;
-    if (o->verdict == HONE_ERROR && w->retries++ == 0) {   // could not be judged: once more, then it counts as refused
-        w->state = w->state == SLOT_COMPILING ? SLOT_NEW : w->state == SLOT_RUNNING && w->screen ? SLOT_CHOSEN : SLOT_COMPILED;
-        hone_outcome_free(o);
-        return;
-    }
-    if (o->ptx_hash[0])
-        key_of(w->e, o->ptx_hash);
-    if (w->state == SLOT_COMPILING && o->verdict == HONE_PASS) {
-        w->state = SLOT_COMPILED;
-        hone_outcome_free(o);
-    } else if (w->state == SLOT_SCREENING && o->verdict == HONE_PASS) {
-        w->state = SLOT_SCREENED;
-        w->screened = true;
-        w->screen = o;
-    } else {
-        w->outcome = o;
-        w->state = SLOT_DONE;
-    }
-}
-
-static hone_code deliver(search *s, generation *g, hone_outcome *o, hone_err *e) {
-    for (size_t i = g->n_applied; i < g->n; i++) {
-        slot *w = &g->v[i];
-        bool waits = w->state == SLOT_RUNNING || w->state == SLOT_COMPILING || w->state == SLOT_SCREENING;
-        if (!waits || o->id != job_id(w->e, w->state))
-            continue;
-        take(s, w, o);
-        return w->screen && w->outcome ? hone_screen_join(w, &w->outcome, e) : HONE_OK;
-    }
-    hone_outcome_free(o);
-    return HONE_OK;
-}
-
-static bool budget_spent(search *s) {
-    hone_stop why;
-    if (s->c->evals && s->evaluations >= s->c->evals)
-        why = HONE_STOP_EVALS;
-    else if (s->c->patience && s->since_best >= s->c->patience)
-        why = HONE_STOP_PATIENCE;
-    else if (out_of_time(s))
-        why = HONE_STOP_TIME;
-    else
-        return false;
-    s->stop = why;
-    s->stopped = true;
-    return true;
-}
-
-static hone_code apply_slot(search *s, slot *w, hone_err *e) {
-    const entry *same = w->same_as >= 0 ? s->entries.v[w->same_as] : NULL;
-    hone_outcome none = {.verdict = HONE_PASS, .time_is_modelled = true};
-    bool live = !w->row;
-    char *text = NULL;
-    hone_code c = live && !same ? hone_replay_form(&w->outcome, &text, e) : HONE_OK;
-    if (c == HONE_OK)
-        c = hone_state_apply(s, w->e, same ? &none : w->outcome, same, e);
-    if (c == HONE_OK && live)
-        c = hone_replay_append(s, w->e, text, e);
-    hone_free(text);
-    if (c == HONE_OK && hone_generation_is_inbox(s, w->e))
-        hone_inbox_tell(s, w->e);
-    s->live_evaluations += live && !same;
-    hone_outcome_free(w->outcome);
-    w->outcome = NULL;
-    if (c == HONE_OK)
-        hone_search_tell(s, live);
-    return c;
-}
-
-// A slot that waited for an equal one: takes its outcome, unless that could not be judged; then it runs itself.
-static void resolve_waiting(search *s, generation *g) {
-    for (size_t i = 0; i < g->n; i++) {
-        slot *w = &g->v[i];
-        uint64_t id;
-        if (w->state != SLOT_WAITING)
-            continue;
-        bool twin_open = false;
-        for (size_t k = g->n_applied; k < i; k++)
-            twin_open |= strcmp(g->v[k].e->key, w->e->key) == 0;
-        if (hone_map_get(&s->keys, w->e->key, &id)) {
-            w->same_as = (int)id;
-            w->state = SLOT_DONE;
-        } else if (!twin_open) {
-            w->state = SLOT_COMPILED;
-        }
-    }
-}
-
-// Up to the end of a generation: what is proposed next must not depend on how far the one after it came.
-static hone_code apply_ready(search *s, generation *g, hone_err *e) {
-    size_t end = g->n_ends ? g->ends[0] : g->n;
-    while (g->n_applied < end && g->v[g->n_applied].state == SLOT_DONE && !s->stopped) {
-        HONE_TRY(apply_slot(s, &g->v[g->n_applied++], e));
-        resolve_waiting(s, g);
-        budget_spent(s);
-    }
-    return HONE_OK;
-}
-
-// Outcomes of an earlier sitting, as far as the archive has them.
-static hone_code replay_slots(search *s, generation *g, size_t from, hone_err *e) {
-    for (size_t i = from; i < g->n; i++) {
-        slot *w = &g->v[i];
-        hone_code c;
-        const stored_row *r = hone_replay_row(s, w->e->cand.id, w->e->cand.hash, e, &c);
-        HONE_TRY(c);
-        if (!r)
-            return HONE_OK;
-        w->row = r;
-        w->state = SLOT_DONE;
-        if (r->ptx_hash[0])
-            key_of(w->e, r->ptx_hash);
-        if (r->duplicate && r->duplicate_of < w->e->cand.id)
-            w->same_as = (int)r->duplicate_of;
-        else
-            HONE_TRY(hone_replay_outcome(r, &w->outcome, e));
-    }
-    return HONE_OK;
-}
-
-static bool first_is_applied(const generation *g) { return g->n_ends && g->n_applied >= g->ends[0]; }
-
-// Evaluates until the first generation of the window is applied.
-static hone_code run_first(search *s, generation *g, hone_err *e) {
-    HONE_TRY(apply_ready(s, g, e));
-    while (!first_is_applied(g) && !s->stopped) {
-        if (hone_search_interrupted(s))
-            return HONE_E_INTERRUPTED;
-        find_twins(s, g);
-        HONE_TRY(hone_screen_decide(s, g, reach(s, g), e));
-        HONE_TRY(apply_ready(s, g, e));
-        HONE_TRY(submit_what_fits(s, g, e));
-        if (first_is_applied(g) || s->stopped)
-            break;
-        hone_outcome *o = NULL;
-        hone_code c = next_outcome(s, &o, e);
-        if (c == HONE_OK)
-            HONE_TRY(deliver(s, g, o, e));
-        else if (c != HONE_E_TIMEOUT)
-            return c;
-        find_twins(s, g);
-        HONE_TRY(hone_screen_decide(s, g, reach(s, g), e));
-        HONE_TRY(apply_ready(s, g, e));
-        budget_spent(s);
-    }
-    return HONE_OK;
-}
-
-static void free_slot(slot *w) {
-    hone_outcome_free(w->outcome);
-    hone_outcome_free(w->screen);
-    w->outcome = w->screen = NULL;
-}
-
-static void drop_first(generation *g) {
-    size_t n = g->n_ends ? g->ends[0] : g->n;
-    for (size_t i = 0; i < n; i++)
-        free_slot(&g->v[i]);
-    memmove(g->v, g->v + n, (g->n - n) * sizeof g->v[0]);
-    g->n -= n;
-    g->n_applied -= n;
-    for (size_t i = 1; i < g->n_ends; i++)
-        g->ends[i - 1] = g->ends[i] - n;
-    g->n_ends -= g->n_ends > 0;
-}
-
-static void drop_all(search *s, generation *g) {
-    for (size_t i = 0; i < g->n; i++)
-        free_slot(&g->v[i]);
-    g->n = g->n_applied = g->n_ends = 0;
-    s->in_flight = 0;
-}
-
-// Puts a generation behind those in the window and gives it what the archive has.
-static hone_code append(search *s, generation *g, const generation *next, hone_err *e) {
-    memcpy(g->v + g->n, next->v, next->n * sizeof g->v[0]);
-    g->n += next->n;
-    g->ends[g->n_ends++] = g->n;
-    return replay_slots(s, g, g->n - next->n, e);
 }
 
 // ---- the whole run
@@ -446,10 +171,10 @@ static hone_code run_baseline(search *s, generation *g, hone_err *e) {
     HONE_TRY(hone_state_baseline(s, &one.v[0].e, e));
     one.v[0].same_as = -1;
     one.v[0].state = SLOT_COMPILED;   // nothing it could equal: straight to the full run
-    hone_code c = append(s, g, &one, e);
+    hone_code c = hone_window_append(s, g, &one, e);
     if (c == HONE_OK)
-        c = run_first(s, g, e);
-    drop_all(s, g);
+        c = hone_window_run_first(s, g, e);
+    hone_window_drop_all(s, g);
     if (c == HONE_OK && s->entries.n && !s->entries.v[0]->cand.ok) {
         s->stop = HONE_STOP_BASELINE;
         s->stopped = true;
@@ -469,9 +194,9 @@ static hone_code fill_window(search *s, generation *g, bool *idle, hone_err *e) 
             *idle = s->idle = true;
             return HONE_OK;
         }
-        HONE_TRY(append(s, g, &next, e));
+        HONE_TRY(hone_window_append(s, g, &next, e));
         if (g->n == 0)
-            drop_first(g);   // an empty one in an empty window
+            hone_window_drop_first(g);   // an empty one in an empty window
     }
     return HONE_OK;
 }
@@ -490,7 +215,7 @@ static hone_code one_round(search *s, generation *g, hone_err *e) {
     bool idle;
     HONE_TRY(fill_window(s, g, &idle, e));
     if (idle && (writer_wait(s) || hone_inbox_wait(s))) {
-        budget_spent(s);
+        hone_search_budget_spent(s);
         return hone_search_interrupted(s) ? HONE_E_INTERRUPTED : HONE_OK;
     }
     if (idle) {
@@ -498,9 +223,9 @@ static hone_code one_round(search *s, generation *g, hone_err *e) {
         s->stopped = true;
         return HONE_OK;
     }
-    HONE_TRY(run_first(s, g, e));
-    if (first_is_applied(g))
-        drop_first(g);
+    HONE_TRY(hone_window_run_first(s, g, e));
+    if (hone_window_first_is_applied(g))
+        hone_window_drop_first(g);
     return remember_time(s, e);
 }
 
@@ -509,10 +234,10 @@ static hone_code run_generations(search *s, hone_err *e) {
     if (!g)
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory in the search");
     hone_code c = run_baseline(s, g, e);
-    budget_spent(s);
+    hone_search_budget_spent(s);
     while (c == HONE_OK && !s->stopped)
         c = one_round(s, g, e);
-    drop_all(s, g);
+    hone_window_drop_all(s, g);
     hone_free(g);
     if (c == HONE_E_INTERRUPTED) {
         s->stop = HONE_STOP_INTERRUPTED;

@@ -1,15 +1,8 @@
 #!/usr/bin/env bash
 # Energy in a search, and when none is known, on the driver that presents the virtual GPU as physical and an NVML that says what it is told:
 # energy.sh HONE DRIVER. Both libraries lie in one folder.
-set -u
-hone=$1
-export HONE_CUDA_DRIVER=$2 NO_COLOR=1 LC_ALL=C.UTF-8 HONE_FAKE_GPU="scale=200 bias=0.2 power=0.4"
-libs=$(dirname "$2")
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 2
-export HONE_CACHE_DIR=$work/cache
-failed=0
+. "$(dirname "$0")/lib.sh"
+export HONE_FAKE_GPU="scale=2000 bias=0.2 power=0.4 l2=65536"
 short="--energy-window 500ms --energy-blocks 1 -q -j 1"
 
 # task OBJECTIVE
@@ -17,29 +10,6 @@ task() { printf '#pragma hone %s\n#pragma hone size N=4096\n#pragma hone check N
 task "objective edp" > edp.cu
 task "objective energy" > energy.cu
 task "objective time" > time.cu
-
-# expect NAME CODE NVML "pattern that must be there" … -- command…   NVML: words of the fake one, or - for none
-expect() {
-    local name=$1 code=$2 nvml=$3 got path=$libs
-    shift 3
-    local -a texts=()
-    while [ "$1" != -- ]; do texts+=("$1"); shift; done
-    shift
-    [ "$nvml" = - ] && path= nvml=
-    HONE_FAKE_NVML="tick=0.01 $nvml" LD_LIBRARY_PATH=$path timeout 200 "$hone" "$@" > out 2>&1 < /dev/null
-    got=$?
-    [[ $got =~ ^$code$ ]] || { echo "FAIL $name: exit $got, expected $code"; cat out; failed=1; return; }
-    for text in "${texts[@]}"; do
-        grep -qE -- "$text" out || { echo "FAIL $name: '$text' is missing"; cat out; failed=1; return; }
-    done
-    echo "ok   $name"
-}
-
-# document NAME FILE 'Python expression about d'
-document() {
-    python3 -c 'import json, sys; d = json.load(open(sys.argv[1])); sys.exit(not eval(sys.argv[2]))' "$2" "$3" || { echo "FAIL $1: not $3"; python3 -m json.tool "$2" | head -60; failed=1; return; }
-    echo "ok   $1"
-}
 
 # shellcheck disable=SC2086
 expect "energy times time drives the search" "[01]" "" "energy .*J per run" "on the front of time and energy" "this search cost .*J \(GPU, idle time included\)" -- optimize edp.cu -d cuda:0 -n 3 $short --out edp.hone
@@ -70,5 +40,7 @@ expect "an objective without a GPU" 4 - "objective needs energy" "virtual GPU ha
 expect "a screen has no energies" 2 "" "'--screen virtual' sorts by modelled time" hint -- optimize edp.cu -d cuda:0 -n 2 --screen virtual --out screen.hone
 expect "asked for on the virtual GPU" "[01]" - "energy +not known: the virtual GPU has no energy model" -- optimize time.cu -d virtual:h200 -n 1 -q --energy --out asked.hone
 grep -q "Energy per run is not known: the virtual GPU has no energy model" asked.hone/report.html || { echo "FAIL the report does not say that no energy is known"; failed=1; }
+# shellcheck disable=SC2086
+expect "a budget that the baseline takes" "1" "" "note +the time budget of .* was spent on the baseline, which took .* s; a candidate takes about as long: '--time [0-9]+s'" -- optimize edp.cu -d cuda:0 -t 50ms $short --out short.hone
 expect "not asked for: what the search took, and no more" "[01]" "" "energy +this search cost .*J \(GPU, idle time included\)$" -- optimize time.cu -d cuda:0 -n 1 -q -j 1 --out time.hone
 exit $failed

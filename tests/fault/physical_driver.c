@@ -1,6 +1,7 @@
 // A CUDA driver (for HONE_CUDA_DRIVER) that presents the virtual GPU as physical devices, so that the paths for hardware run without any: measured time, paired
 // timing, workers of their own, recovery. Calls go to a second copy of libhonegpu.so (HONE_FAKE_GPU_LIBRARY, or libhonegpu_physical.so beside this
-// file); kernels compute for real, and a timeline of the device's own says how long they took. Cubins are refused with CUDA_ERROR_NO_BINARY_FOR_GPU, so
+// file); kernels compute for real, and a timeline of the device's own says how long they took. It sleeps that long, or moves
+// the clock of fake_clock.c where that is preloaded. Cubins are refused with CUDA_ERROR_NO_BINARY_FOR_GPU, so
 // that the driver gets PTX. HONE_FAKE_GPU holds words:
 //   devices=N          how many there are; default 1
 //   other=NAME         the name of every device but the first
@@ -11,6 +12,8 @@
 //   power=SHARE        what a launch takes differs by its block size, up to this share: HONE_FAKE_WATTS tells the fake NVML, beside 300 W
 //   gapless=1          the device's clock moves by work alone: how busy the host is does not show in times
 //   memory=BYTES       of a device; more is CUDA_ERROR_OUT_OF_MEMORY
+//   l2=BYTES           of its L2 cache: hone overwrites and rotates over multiples of it
+//   sms=N              multiprocessors
 //   fail=CALL:N:RESULT[:KERNEL]   the N-th call of CALL answers RESULT (a number, or `hang`), counted from when KERNEL was first looked up
 //   once=FILE          fail only while FILE does not exist, and make it
 //   lost=FILE          while FILE exists no context can be made (CUDA_ERROR_DEVICE_UNAVAILABLE)
@@ -35,7 +38,7 @@ static struct {
     int devices;
     char other[64], fail_call[64], fail_kernel[64], once[256], lost[256];
     double fixed_us, scale, noise, bias, power;
-    size_t memory, used;
+    size_t memory, used, l2, sms;
     long fail_at, seen, launches;
     int fail_with, poisoned, current;
     bool armed, gapless;
@@ -65,6 +68,10 @@ static void set(const char *key, const char *value) {
         gpu.gapless = atoi(value);
     else if (!strcmp(key, "memory"))
         gpu.memory = strtoull(value, NULL, 0);
+    else if (!strcmp(key, "l2"))
+        gpu.l2 = strtoull(value, NULL, 0);
+    else if (!strcmp(key, "sms"))
+        gpu.sms = strtoull(value, NULL, 0);
     else if (!strcmp(key, "once"))
         snprintf(gpu.once, sizeof gpu.once, "%s", value);
     else if (!strcmp(key, "lost"))
@@ -184,6 +191,11 @@ API CUresult cuDeviceGetName(char *s, int n, CUdevice d) {
 }
 API CUresult cuDeviceGetAttribute(int *v, int a, CUdevice d) {
     (void)d;
+    const size_t told = a == CU_ATTR_L2_BYTES ? gpu.l2 : a == CU_ATTR_SM_COUNT ? gpu.sms : 0;
+    if (told) {
+        *v = (int)told;
+        return CUDA_SUCCESS;
+    }
     return REAL(cuDeviceGetAttribute, v, a, 0);
 }
 API CUresult cuDeviceTotalMem_v2(size_t *n, CUdevice d) {
@@ -273,8 +285,9 @@ static void works_for(double us) {
 }
 
 static void wait_until(double at_s) {
+    int (*skip)(double) = (int (*)(double))dlsym(RTLD_DEFAULT, "hone_fake_clock_skip");
     double left = at_s - device_now();
-    if (left > 0)
+    if (left > 0 && !(skip && skip(left)))
         nanosleep(&(struct timespec){(time_t)left, (long)((left - floor(left)) * 1e9)}, NULL);
 }
 
