@@ -121,7 +121,7 @@ hone_code ptx_parse_opcode(ptx_parser *p, ptx_inst *in);                        
 enum { PTX_G_ADD, PTX_G_MUL, PTX_G_DIV, PTX_G_FMA, PTX_G_MINMAX, PTX_G_INT, PTX_G_SHF, PTX_G_PRMT, PTX_G_TESTP, PTX_G_CMP, PTX_G_CVT,
     PTX_G_CVTA, PTX_G_LD,
        PTX_G_ATOM, PTX_G_CP, PTX_G_FENCE, PTX_G_MB, PTX_G_BAR, PTX_G_SHFL, PTX_G_VOTE, PTX_G_BRA, PTX_G_GRID, PTX_G_MMA, PTX_G_TEX,
-           PTX_G_VIDEO, PTX_G_WGMMA };
+           PTX_G_VIDEO, PTX_G_WGMMA, PTX_G_TMAP };
 
 // operand.c
 hone_code ptx_parse_operand(ptx_parser *p, ptx_inst *in, ptx_operand *o);

@@ -53,6 +53,7 @@ static bool start_warp(vg_slot *s, uint32_t i) {
         if (f->defined)
             memset(f->defined, 0, vg_full(l->code)->n_doubtful * sizeof *f->defined);
     }
+    vg_stack_enter(l->code, f->file, mask);
     vg_split_add(w, mask, 0, f);
     vg_warp_enter(w, 0);
     return true;
