@@ -100,7 +100,7 @@ static hone_code parse_modifier(ptx_parser *p, ptx_inst *in, mod_state *s, unsig
         HONE_TRY(set_once(p, s, F_VEC, &in->vec, k));
         return ptx_advance(p);
     }
-    for (int i = ptx_mod_first(p, p->tok.s, p->tok.n); i >= 0; i = p->mod_next[i] - 1) {
+    for (int i = ptx_mod_first(p, p->tok.s, p->tok.n); i >= 0; i = p->tables->mod_next[i] - 1) {
         if (!ptx_tok_is(&p->tok, ptx_mods[i].text))
             continue;
         known = true;
