@@ -240,7 +240,7 @@ foreach(test ${all_tests})
   if(test MATCHES "^(cudart/|mcp/sdk|exploits|unit/check/test_judge|cli/gpu_)")   # nvcc over templates, an SDK from PyPI, and many evaluations
     set(limit 900)
   endif()
-  set_tests_properties(${test} PROPERTIES TIMEOUT ${limit} ENVIRONMENT "ASAN_OPTIONS=${asan};UBSAN_OPTIONS=print_stacktrace=1;HONE_ASAN_PRELOAD=${preload}")
+  set_tests_properties(${test} PROPERTIES TIMEOUT ${limit} ENVIRONMENT "ASAN_OPTIONS=${asan};UBSAN_OPTIONS=print_stacktrace=1;TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/tsan.supp;HONE_ASAN_PRELOAD=${preload}")
 endforeach()
 
 get_property(test_targets GLOBAL PROPERTY hone_test_targets)
