@@ -372,7 +372,8 @@ bool vg_bind_bulk(vg_binder *b, const ptx_inst *in, vg_inst *out) {
     bulk *k = hone_arena_alloc(vg_bind_module(b)->arena, sizeof *k);
     if (!k)
         return vg_unsupported(b, in, "out of memory");
-    *k = (bulk){.offset = {VG_NO_ROW, VG_NO_ROW, VG_NO_ROW}, .im2col = in->mods2 & PTX_M2_IM2COL, .load = in->mods2 & PTX_M2_MBARRIER, .reduces = in->mods2 & PTX_M2_REDUCE, .op = (ptx_atom)in->atom, .type = (ptx_type)in->type[0]};
+    *k = (bulk){.offset = {VG_NO_ROW, VG_NO_ROW, VG_NO_ROW}, .im2col = in->mods2 & PTX_M2_IM2COL, .load = in->mods2 & PTX_M2_MBARRIER,
+                .reduces = in->mods2 & PTX_M2_REDUCE, .op = (ptx_atom)in->atom, .type = (ptx_type)in->type[0]};
     out->imm = (int64_t)(uintptr_t)k;
     out->full = out->masked = tensor ? tensor_copy : bulk_copy;
     if (!legal(b, in, k) || in->n_operands < (k->load && !tensor ? 4 : tensor && !k->load ? 2 : 3))
