@@ -258,6 +258,7 @@ __global__ void mbarrier_no_wait(int *out, const int *in, int n) {
 }// RUN heap_freed_in_a_loop 1 1
 __global__ void heap_freed_in_a_loop(int *out, const int *in, int n) {   // the same store meets a block that lives, then that block freed
     volatile int *p = (int *)malloc(64);
+#pragma unroll 1
     for (int i = 0; i < 2; i++) {
         p[3] = i; // EXPECT memory.use-after-free
         if (i == 0)
@@ -266,6 +267,7 @@ __global__ void heap_freed_in_a_loop(int *out, const int *in, int n) {   // the 
 }
 // RUN heap_reused_in_a_loop 1 1
 __global__ void heap_reused_in_a_loop(int *out, const int *in, int n) {   // another block each time, of another size
+#pragma unroll 1
     for (int i = 1; i < 6; i++) {
         volatile int *p = (int *)malloc(16 * i);
         for (int k = 0; k < 4 * i; k++)
@@ -282,6 +284,7 @@ __global__ void heap_other_warps_block(int *out, const int *in, int n) {   // fr
         p[40] = 1;
     }
     __syncthreads();
+#pragma unroll 1
     for (int i = 0; i < 2; i++) {
         if (threadIdx.x == 32)
             out[i] = p[40]; // EXPECT memory.use-after-free
