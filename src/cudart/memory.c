@@ -177,3 +177,48 @@ RT_API cudaError_t ADVISE_AT(const void *p, size_t bytes, int advice, cudaMemLoc
 RT_API cudaError_t cudaMemRangeGetAttribute(void *out, size_t bytes, int attribute, const void *p, size_t n) {
     return RT_DO(cuMemRangeGetAttribute, out, bytes, attribute, (CUdeviceptr)(uintptr_t)p, n);
 }
+
+// ---- batches. Locations and attributes are laid out as the driver's.
+
+static cudaError_t copy_batch(const void **to, const void **from, const size_t *bytes, size_t n, const void *attributes, const size_t *first, size_t n_attributes,
+                              cudaStream_t stream) {
+    const cudaError_t r = rt_enter();
+    if (r != cudaSuccess || !rt_cu.cuMemcpyBatchAsync_v2)
+        return r != cudaSuccess ? r : cudaErrorNotSupported;
+    return RT_CU(cuMemcpyBatchAsync_v2, (const CUdeviceptr *)(const void *)to, (const CUdeviceptr *)(const void *)from, bytes, n, attributes, first, n_attributes, stream);
+}
+#if HONE_CUDART_MAJOR >= 13
+static cudaError_t prefetch_batch(void **p, size_t *bytes, size_t n, cudaMemLocation *to, size_t *first, size_t n_to, unsigned long long flags, cudaStream_t stream) {
+    const cudaError_t r = rt_enter();
+    return r != cudaSuccess || !rt_cu.cuMemPrefetchBatchAsync ? r : RT_CU(cuMemPrefetchBatchAsync, (CUdeviceptr *)(void *)p, bytes, n, to, first, n_to, flags, stream);
+}
+static cudaError_t discard_batch(void **p, size_t *bytes, size_t n, unsigned long long flags, cudaStream_t stream) {
+    const cudaError_t r = rt_enter();
+    return r != cudaSuccess || !rt_cu.cuMemDiscardBatchAsync ? r : RT_CU(cuMemDiscardBatchAsync, (CUdeviceptr *)(void *)p, bytes, n, flags, stream);
+}
+static cudaError_t discard_and_prefetch(void **p, size_t *bytes, size_t n, cudaMemLocation *to, size_t *first, size_t n_to, unsigned long long flags, cudaStream_t stream) {
+    const cudaError_t r = rt_enter();
+    if (r != cudaSuccess || !rt_cu.cuMemDiscardAndPrefetchBatchAsync)
+        return r;
+    return RT_CU(cuMemDiscardAndPrefetchBatchAsync, (CUdeviceptr *)(void *)p, bytes, n, to, first, n_to, flags, stream);
+}
+RT_STREAM(cudaMemcpyBatchAsync, copy_batch, (const void **to, const void **from, const size_t *bytes, size_t n, void *attributes, size_t *first, size_t n_attributes,
+          cudaStream_t stream), to, from, bytes, n, attributes, first, n_attributes)
+RT_STREAM(cudaMemPrefetchBatchAsync, prefetch_batch, (void **p, size_t *bytes, size_t n, cudaMemLocation *to, size_t *first, size_t n_to, unsigned long long flags,
+          cudaStream_t stream), p, bytes, n, to, first, n_to, flags)
+RT_STREAM(cudaMemDiscardBatchAsync, discard_batch, (void **p, size_t *bytes, size_t n, unsigned long long flags, cudaStream_t stream), p, bytes, n, flags)
+RT_STREAM(cudaMemDiscardAndPrefetchBatchAsync, discard_and_prefetch, (void **p, size_t *bytes, size_t n, cudaMemLocation *to, size_t *first, size_t n_to,
+          unsigned long long flags, cudaStream_t stream), p, bytes, n, to, first, n_to, flags)
+RT_API cudaError_t cudaMemGetDefaultMemPool(cudaMemPool_t *out, cudaMemLocation *where, int type) { return RT_DO(cuMemGetDefaultMemPool, out, where, type); }
+RT_API cudaError_t cudaMemGetMemPool(cudaMemPool_t *out, cudaMemLocation *where, int type) { return RT_DO(cuMemGetMemPool, out, where, type); }
+RT_API cudaError_t cudaMemSetMemPool(cudaMemLocation *where, int type, cudaMemPool_t pool) { return RT_DO(cuMemSetMemPool, where, type, pool); }
+#else   // with the index of the copy that failed; SIZE_MAX: not known
+static cudaError_t copy_batch_12(const void **to, const void **from, const size_t *bytes, size_t n, const void *attributes, const size_t *first, size_t n_attributes,
+                                 size_t *failed, cudaStream_t stream) {
+    if (failed)
+        *failed = SIZE_MAX;
+    return copy_batch(to, from, bytes, n, attributes, first, n_attributes, stream);
+}
+RT_STREAM(cudaMemcpyBatchAsync, copy_batch_12, (const void **to, const void **from, const size_t *bytes, size_t n, void *attributes, size_t *first, size_t n_attributes,
+          size_t *failed, cudaStream_t stream), to, from, bytes, n, attributes, first, n_attributes, failed)
+#endif

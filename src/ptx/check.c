@@ -21,10 +21,37 @@ static hone_code bad(const checker *c, const char *what) { return ptx_error(c->p
 
 static bool has_sub(const ptx_inst *in) {
     switch (in->op) {
-    case PTX_OP_CP: case PTX_OP_MBARRIER: case PTX_OP_BAR: case PTX_OP_BARRIER: case PTX_OP_WMMA: case PTX_OP_TESTP: case PTX_OP_TEX:
+    case PTX_OP_CP: case PTX_OP_MBARRIER: case PTX_OP_BAR: case PTX_OP_BARRIER: case PTX_OP_WMMA: case PTX_OP_TESTP: case PTX_OP_TEX: case PTX_OP_TLD4:
+    case PTX_OP_TXQ: case PTX_OP_SUQ: case PTX_OP_ISTYPEP: case PTX_OP_SULD: case PTX_OP_SUST: case PTX_OP_SURED: case PTX_OP_TENSORMAP:
     case PTX_OP_GRIDDEPCONTROL: case PTX_OP_SETMAXNREG: case PTX_OP_WGMMA: return in->sub != PTX_SUB_NONE;
     default: return true;
     }
+}
+
+// Which words go with which of the texture and surface instructions; they share one group of modifiers.
+static bool texture_words(const ptx_inst *in) {
+    const uint32_t color = in->mods2 & (PTX_M2_RED | PTX_M2_GREEN | PTX_M2_BLUE | PTX_M2_ALPHA);
+    const bool shape = in->sub >= PTX_TEX_1D, formatted = in->mods2 & PTX_M2_FORMATTED, bytes = in->mods2 & PTX_M2_CG_HINT;
+    if (in->op != PTX_OP_SURED && in->atom != PTX_ATOM_NONE)
+        return false;
+    switch (in->op) {
+    case PTX_OP_TEX: return shape && !color && !formatted;
+    case PTX_OP_TLD4: return shape && color && !(color & (color - 1)) && !formatted;
+    case PTX_OP_TXQ: return in->sub >= PTX_TXQ_WIDTH && in->sub <= PTX_TXQ_SAMPLES && !color;
+    case PTX_OP_SUQ: return ((in->sub >= PTX_TXQ_WIDTH && in->sub <= PTX_TXQ_LAYERS && in->sub != PTX_TXQ_NORMALIZED) || in->sub == PTX_SUQ_LAYOUT) && !color;
+    case PTX_OP_ISTYPEP: return in->sub >= PTX_IS_TEXREF && in->sub <= PTX_IS_SURFREF && !color;
+    default: return shape && formatted != bytes && !(color & ~PTX_M2_BLUE) && (in->op != PTX_OP_SURED || in->atom != PTX_ATOM_NONE);
+    }
+}
+
+// tensormap.replace.tile.FIELD….b1024.TYPE [map], …; tensormap.cp_fenceproxy.global.shared::cta.tensormap::generic.release.SCOPE.sync.aligned [to], [from], 128
+static bool tensormap_words(const ptx_inst *in) {
+    if (in->sub == PTX_TMAP_COPY)
+        return in->space == PTX_GLOBAL && in->space2 == PTX_SHARED && in->mods2 & PTX_M2_TENSOR && in->sem == PTX_RELEASE && in->scope != PTX_SCOPE_NONE &&
+               in->mods & PTX_M_SYNC && in->mods & PTX_M_ALIGNED && !(in->mods2 & (PTX_M2_TILE | PTX_M2_BITS1024 | PTX_M2_CG_HINT)) && !in->n_types;
+    const bool wide = in->sub == PTX_TMAP_ADDRESS || in->sub == PTX_TMAP_STRIDE;
+    return in->mods2 & PTX_M2_TILE && in->mods2 & PTX_M2_BITS1024 && in->mods2 & PTX_M2_CG_HINT /* .replace */ && !in->space2 &&
+           in->n_types == 1 && in->type[0] == (wide ? PTX_B64 : PTX_B32);
 }
 
 // Words without which the opcode means nothing.
@@ -41,6 +68,10 @@ static hone_code check_words(const checker *c) {
     case PTX_OP_CVTA: ok = in->space != PTX_GENERIC; break;
     case PTX_OP_MMA: case PTX_OP_LDMATRIX: case PTX_OP_STMATRIX: ok = in->shape != PTX_SHAPE_NONE; break;
     case PTX_OP_WGMMA: ok = ok && (in->sub != PTX_WGMMA_MMA_ASYNC || in->shape >= PTX_M64); break;
+    case PTX_OP_TEX: case PTX_OP_TLD4: case PTX_OP_TXQ: case PTX_OP_SUQ: case PTX_OP_ISTYPEP: case PTX_OP_SULD: case PTX_OP_SUST: case PTX_OP_SURED:
+        ok = ok && texture_words(in);
+        break;
+    case PTX_OP_TENSORMAP: ok = ok && tensormap_words(in); break;
     case PTX_OP_BRX: ok = in->mods2 & PTX_M2_CG_HINT; break;   // .idx, a hint row of mods.def
     default: break;
     }

@@ -6,8 +6,8 @@
 
 enum { MAX_OPTIONAL = 4 };
 
-// Operand lists that the rules leave to the decoder or cannot tell: $ and two letters stand for an operand in the notation of rules.def. The
-// first prefix that fits counts.
+// Operand lists that the rules leave to the decoder or cannot tell: $ and two letters stand for an operand in the notation of rules.def; $C1 for a texture's
+// or surface's coordinates, $M0 for a tensor map's, $I1 for im2col offsets where there are any. The first prefix that fits counts.
 static const struct { const char *prefix, *operands; } by_hand[] = {
     {"mov.pred", "%p1, %p2"}, {"mov.b128", "%q1, {%l1, %l2}"}, {"mov", "$d0, $s0"},
     {"createpolicy.fractional", "%l1, 0f3F800000"}, {"createpolicy.range", "%l1, [%l2], 16, 32"}, {"createpolicy.cvt", "%l1, %l2"},
@@ -15,15 +15,20 @@ static const struct { const char *prefix, *operands; } by_hand[] = {
     {"bar.sync", "0"}, {"barrier.sync", "0"}, {"bar.cta.sync", "0"}, {"barrier.cta.sync", "0"},
     {"bar.red.popc", "%r1, 0, %p1"}, {"barrier.red.popc", "%r1, 0, %p1"}, {"barrier.cta.red.popc", "%r1, 0, %p1"}, {"bar.red", "%p1, 0, %p2"},
     {"barrier.red", "%p1, 0, %p2"}, {"barrier.cta.red", "%p1, 0, %p2"}, {"cp.async.cg", "[%r1], [%l1], 16"}, {"cp.async.ca", "[%r1], [%l1], 4"},
-    {"tex.level.2d", "{%r1, %r2, %r3, %r4}, [%l1, {%r5, %r6}], %r7"}, {"tex.1d", "{%r1, %r2, %r3, %r4}, [%l1, {%r5}]"},
-    {"tex.2d", "{%r1, %r2, %r3, %r4}, [%l1, {%r5, %r6}]"}, {"tex", "{%r1, %r2, %r3, %r4}, [%l1, {%r5, %r6, %r7, %r8}]"},
-    {"suld.b.1d", "$V0, [%l1, {%r5}]"}, {"suld.b.2d", "$V0, [%l1, {%r5, %r6}]"}, {"suld.b", "$V0, [%l1, {%r5, %r6, %r7, %r8}]"},
-    {"sust.b.1d", "[%l1, {%r5}], $v0"}, {"sust.b.2d", "[%l1, {%r5, %r6}], $v0"}, {"sust.b", "[%l1, {%r5, %r6, %r7, %r8}], $v0"},
-    {"cp.async.bulk.tensor.2d.shared::cluster", "[%r1], [%l1, {%r2, %r3}], [%r4]"}, {"cp.async.bulk.shared::cluster.global", "[%r1], [%l1], 128, [%r2]"},
+    {"tex.grad.1d", "$V0, $C1, {%r9}, {%r10}"}, {"tex.grad.a1d", "$V0, $C1, {%r9}, {%r10}"}, {"tex.grad.2d", "$V0, $C1, {%r9, %r10}, {%r11, %r12}"},
+    {"tex.grad.a2d", "$V0, $C1, {%r9, %r10}, {%r11, %r12}"}, {"tex.grad", "$V0, $C1, {%r9, %r10, %r11, %r12}, {%r13, %r14, %r15, %r16}"},
+    {"tex.level", "$V0, $C1, %r9"}, {"tex", "$V0, $C1"}, {"tld4", "$V0, $C1"}, {"suld", "$V0, $C1"}, {"sust", "$C1, $v0"}, {"sured", "$C1, $s0"},
+    {"txq.level", "%r1, [%l1], %r2"}, {"txq", "%r1, [%l1]"}, {"tensormap.replace.tile.global_address", "[%l1], %l2"}, {"tensormap.replace.tile.rank", "[%l1], %r2"},
+    {"tensormap.replace.tile.global_stride", "[%l1], 1, %l2"}, {"tensormap.replace.tile.box_dim", "[%l1], 1, %r2"},
+    {"tensormap.replace.tile.global_dim", "[%l1], 1, %r2"}, {"tensormap.replace.tile.element_stride", "[%l1], 1, %r2"}, {"tensormap.replace", "[%l1], 0"},
+    {"tensormap.cp_fenceproxy", "[%l1], [sv], 128"}, {"cp.async.bulk.prefetch.tensor", "$M0$I1"}, {"cp.async.bulk.tensor.1d.shared::cluster", "[%r1], $M0, [%r4]"},
+    {"cp.async.bulk.tensor.2d.shared::cluster", "[%r1], $M0, [%r4]"}, {"cp.async.bulk.tensor.3d.shared::cluster", "[%r1], $M0, [%r4]$I1"},
+    {"cp.async.bulk.tensor.4d.shared::cluster", "[%r1], $M0, [%r4]$I1"}, {"cp.async.bulk.tensor.5d.shared::cluster", "[%r1], $M0, [%r4]$I1"},
+    {"cp.async.bulk.tensor", "$M0, [sv]"}, {"cp.reduce.async.bulk.tensor", "$M0, [sv]"}, {"cp.async.bulk.shared::cluster.global", "[%r1], [%l1], 128, [%r2]"},
     {"wgmma.mma_async.sync.aligned.m64n8k16.f32", "{%r1, %r2, %r3, %r4}, %l1, %l2, %p1, 1, 1, 0, 0"},
     {"cvt.pack.sat.u16", "%r1, %r2, %r3"}, {"cvt.pack.sat.s16", "%r1, %r2, %r3"}, {"cvt.pack", "%r1, %r2, %r3, %r4"}, {"shfl.sync", "%r1, %r2, 1, 31, -1"}, {"vote.sync.ballot", "%r1, %p1, -1"}, {"vote.sync", "%p1, %p2, -1"}, {"ld.param", "$V0, [kp]"},
     {"st.param", "[cp], $v0"}, {"bra", "done"}, {"brx", "%r1, table"}, {"discard", "[%l1], 128"}, {"applypriority", "[%l1], 128"},
-    {"setmaxnreg", "40"}, {"cvta", "$d0, $s0"}, {"mapa", "$d0, $s0, $su"}, {"alloca", "%l1, 16, 16"},
+    {"setmaxnreg", "40"}, {"cvta", "$d0, $s0"}, {"mapa", "$d0, $s0, $su"}, {"alloca", "$d0, $s0, 16"},
     {"call.uni", "f, ()"}, {"call", "f, ()"}, {"pmevent", "1"}, {"lop3.b32", "%r1, %r2, %r3, %r4, 150"},
     {"lop3.or.b32", "%r1|%p1, %r2, %r3, %r4, 150, %p2"}, {"lop3.and.b32", "%r1|%p1, %r2, %r3, %r4, 150, %p2"},
 };
@@ -69,7 +74,8 @@ static void shape_of(unsigned shape, unsigned *m, unsigned *n, unsigned *k) {
     static const uint16_t sizes[][3] = {
         [PTX_M8N8K4] = {8, 8, 4}, [PTX_M8N8K16] = {8, 8, 16}, [PTX_M8N8K32] = {8, 8, 32}, [PTX_M16N8K4] = {16, 8, 4}, [PTX_M16N8K8] = {16, 8, 8},
         [PTX_M16N8K16] = {16, 8, 16}, [PTX_M16N8K32] = {16, 8, 32}, [PTX_M16N8K64] = {16, 8, 64}, [PTX_M16N16K16] = {16, 16, 16},
-        [PTX_M32N8K16] = {32, 8, 16}, [PTX_M8N32K16] = {8, 32, 16}, [PTX_M16N16K8] = {16, 16, 8}};
+        [PTX_M32N8K16] = {32, 8, 16}, [PTX_M8N32K16] = {8, 32, 16}, [PTX_M16N16K8] = {16, 16, 8}, [PTX_M8N8K128] = {8, 8, 128},
+        [PTX_M16N8K128] = {16, 8, 128}, [PTX_M16N8K256] = {16, 8, 256}};
     const bool known = shape < HONE_COUNT(sizes);
     *m = known ? sizes[shape][0] : 0;
     *n = known ? sizes[shape][1] : 0;
@@ -124,10 +130,24 @@ static void write_matrix(writer *w, unsigned at) {
     hone_str_add(w->out, "}");
 }
 
+static void write_list(writer *w, const char *before, unsigned n, const char *reg, const char *after) {
+    hone_str_add(w->out, before);
+    for (unsigned i = 0; i < n; i++)
+        hone_str_addf(w->out, i ? ", %s%u" : "%s%u", reg, 20 + i);
+    hone_str_add(w->out, after);
+}
+
 static void write_operand(writer *w, char kind, char letter, unsigned at) {
+    static const uint8_t coordinates[] = {1, 2, 4, 2, 4, 4, 4};   // from PTX_TEX_1D on
     bool pred;
     const unsigned bytes = width_of(w->in, letter, &pred);
     switch (kind) {
+    case 'C': write_list(w, "[%l1, {", w->in->sub >= PTX_TEX_1D ? coordinates[w->in->sub - PTX_TEX_1D] : 1, "%r", "}]"); break;
+    case 'M': write_list(w, "[%l1, {", w->in->vec, "%r", "}]"); break;
+    case 'I':
+        if (w->in->mods2 & PTX_M2_IM2COL && !(w->in->mods2 & PTX_M2_NO_OFFSETS) && w->in->vec > 2)
+            write_list(w, ", {", w->in->vec - 2u, "%h", "}");
+        break;
     case 'D': case 'Q': case 'p': hone_str_addf(w->out, "%%p%u", w->next++); break;
     case 'a': hone_str_add(w->out, w->in->space == PTX_SHARED && w->in->op != PTX_OP_CP ? "[sv]" : "[%l90]"); break;
     case 'V': case 'v': write_vector(w, w->in->vec ? w->in->vec : 1, bytes); break;

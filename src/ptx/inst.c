@@ -32,7 +32,7 @@ static hone_code set_type(ptx_parser *p, ptx_inst *in, uint32_t value) {
 static hone_code set_space(ptx_parser *p, ptx_inst *in, mod_state *s, uint32_t value) {
     if (!(s->seen & 1u << F_SPACE))
         return set_once(p, s, F_SPACE, &in->space, value);
-    if (in->op != PTX_OP_CP || in->space2)
+    if ((in->op != PTX_OP_CP && in->op != PTX_OP_TENSORMAP) || in->space2)
         return ptx_error(p, &p->tok, HONE_E_PARSE, "modifier contradicts an earlier one:");
     in->space2 = (uint8_t)value;
     return HONE_OK;
@@ -58,7 +58,11 @@ static hone_code apply(ptx_parser *p, ptx_inst *in, mod_state *s, const ptx_mod 
     case F_SHAPE: return set_once(p, s, F_SHAPE, &in->shape, m->value);
     case F_MOD: in->mods |= m->value; break;
     case F_MOD2: in->mods2 |= m->value; break;
-    case F_SUB: set_sub(in, m->value); break;
+    case F_SUB:
+        if (in->sub && (m->groups == 1ull << PTX_G_TEX || m->groups == 1ull << PTX_G_TMAP))
+            return ptx_error(p, &p->tok, HONE_E_PARSE, "modifier contradicts an earlier one:");
+        set_sub(in, m->value);
+        break;
     case F_LAYOUT:
         if (m->value)
             in->mods2 |= s->layouts ? PTX_M2_COL_B : PTX_M2_COL_A;
@@ -96,7 +100,7 @@ static hone_code parse_modifier(ptx_parser *p, ptx_inst *in, mod_state *s, unsig
         HONE_TRY(set_once(p, s, F_VEC, &in->vec, k));
         return ptx_advance(p);
     }
-    for (int i = ptx_mod_first(p, p->tok.s, p->tok.n); i >= 0; i = p->mod_next[i] - 1) {
+    for (int i = ptx_mod_first(p, p->tok.s, p->tok.n); i >= 0; i = p->tables->mod_next[i] - 1) {
         if (!ptx_tok_is(&p->tok, ptx_mods[i].text))
             continue;
         known = true;

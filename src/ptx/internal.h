@@ -46,7 +46,10 @@ typedef struct ptx_targets { ptx_tok *v; size_t n; } ptx_targets;   // the label
 typedef struct ptx_fixup { uint32_t inst, col; uint8_t operand, elem; const char *name; uint32_t line; bool is_elem; } ptx_fixup;
 typedef struct ptx_loc { uint32_t file, line, col, user_file, user_line; } ptx_loc;
 
+typedef struct ptx_tables { uint16_t op_hash[512], mod_hash[1024], mod_next[512]; } ptx_tables;   // of names of opcodes and modifiers, made once
+
 typedef struct ptx_parser {
+    const ptx_tables *tables;
     const char *at, *end, *line_start;
     uint32_t line;
     ptx_tok tok, next;
@@ -57,7 +60,6 @@ typedef struct ptx_parser {
     // names
     ptx_sym **buckets; size_t n_buckets, n_syms;
     ptx_sym *scopes[PTX_MAX_DEPTH + 2]; size_t scope_fixups[PTX_MAX_DEPTH + 2]; uint32_t depth;
-    uint16_t op_hash[512], mod_hash[1024], mod_next[512];
     // the function being parsed
     ptx_func *f;
     HONE_VEC(ptx_reg) regs;
@@ -121,7 +123,7 @@ hone_code ptx_parse_opcode(ptx_parser *p, ptx_inst *in);                        
 enum { PTX_G_ADD, PTX_G_MUL, PTX_G_DIV, PTX_G_FMA, PTX_G_MINMAX, PTX_G_INT, PTX_G_SHF, PTX_G_PRMT, PTX_G_TESTP, PTX_G_CMP, PTX_G_CVT,
     PTX_G_CVTA, PTX_G_LD,
        PTX_G_ATOM, PTX_G_CP, PTX_G_FENCE, PTX_G_MB, PTX_G_BAR, PTX_G_SHFL, PTX_G_VOTE, PTX_G_BRA, PTX_G_GRID, PTX_G_MMA, PTX_G_TEX,
-           PTX_G_VIDEO, PTX_G_WGMMA };
+           PTX_G_VIDEO, PTX_G_WGMMA, PTX_G_TMAP };
 
 // operand.c
 hone_code ptx_parse_operand(ptx_parser *p, ptx_inst *in, ptx_operand *o);

@@ -1,6 +1,7 @@
 // ptx symbols: names in nested scopes (registers, %r<n> ranges, variables, labels, functions), label resolution, and the hash
 // tables over opcodes and modifiers. One table holds every scope; closing a scope removes its names.
 #include "ptx/internal.h"
+#include <pthread.h>
 
 enum { INITIAL_BUCKETS = 1024 };
 
@@ -161,35 +162,41 @@ hone_code ptx_reg_find(ptx_parser *p, const ptx_tok *t, ptx_sym **out) {
 
 static uint32_t fold(const char *s, size_t n, uint32_t mask) { return (uint32_t)(hash_name(s, n) & mask); }
 
+static ptx_tables g_tables;
+static pthread_once_t g_tables_once = PTHREAD_ONCE_INIT;
+static void make_tables(void) {
+    ptx_tables *t = &g_tables;
+    for (unsigned i = 0; i < PTX_OP_COUNT; i++) {   // open addressing: slots hold index + 1
+        const char *s = ptx_op_name((ptx_op)i);
+        uint32_t h = fold(s, strlen(s), HONE_COUNT(t->op_hash) - 1);
+        while (t->op_hash[h])
+            h = (h + 1) & (HONE_COUNT(t->op_hash) - 1);
+        t->op_hash[h] = (uint16_t)(i + 1);
+    }
+    if (ptx_n_mods >= HONE_COUNT(t->mod_next))
+        HONE_BUG("modifier table has %zu rows", ptx_n_mods);
+    for (size_t i = ptx_n_mods; i-- > 0;) {         // chains by hash: mod_next holds index + 1
+        uint32_t h = fold(ptx_mods[i].text, strlen(ptx_mods[i].text), HONE_COUNT(t->mod_hash) - 1);
+        t->mod_next[i] = t->mod_hash[h];
+        t->mod_hash[h] = (uint16_t)(i + 1);
+    }
+}
+
 hone_code ptx_tables_init(ptx_parser *p) {
     p->n_buckets = INITIAL_BUCKETS;
     p->buckets = hone_arena_array(p->arena, p->n_buckets, sizeof(ptx_sym *));
-    if (!p->buckets)
-        return ptx_nomem(p);
-    for (unsigned i = 0; i < PTX_OP_COUNT; i++) {   // open addressing: slots hold index + 1
-        const char *s = ptx_op_name((ptx_op)i);
-        uint32_t h = fold(s, strlen(s), HONE_COUNT(p->op_hash) - 1);
-        while (p->op_hash[h])
-            h = (h + 1) & (HONE_COUNT(p->op_hash) - 1);
-        p->op_hash[h] = (uint16_t)(i + 1);
-    }
-    if (ptx_n_mods >= HONE_COUNT(p->mod_next))
-        HONE_BUG("modifier table has %zu rows", ptx_n_mods);
-    for (size_t i = ptx_n_mods; i-- > 0;) {         // chains by hash: mod_next holds index + 1
-        uint32_t h = fold(ptx_mods[i].text, strlen(ptx_mods[i].text), HONE_COUNT(p->mod_hash) - 1);
-        p->mod_next[i] = p->mod_hash[h];
-        p->mod_hash[h] = (uint16_t)(i + 1);
-    }
-    return HONE_OK;
+    pthread_once(&g_tables_once, make_tables);
+    p->tables = &g_tables;
+    return p->buckets ? HONE_OK : ptx_nomem(p);
 }
 
 int ptx_op_find(const ptx_parser *p, const char *s, size_t n) {
-    for (uint32_t h = fold(s, n, HONE_COUNT(p->op_hash) - 1); p->op_hash[h]; h = (h + 1) & (HONE_COUNT(p->op_hash) - 1)) {
-        const char *name = ptx_op_name((ptx_op)(p->op_hash[h] - 1));
+    for (uint32_t h = fold(s, n, HONE_COUNT(p->tables->op_hash) - 1); p->tables->op_hash[h]; h = (h + 1) & (HONE_COUNT(p->tables->op_hash) - 1)) {
+        const char *name = ptx_op_name((ptx_op)(p->tables->op_hash[h] - 1));
         if (strlen(name) == n && !memcmp(name, s, n))
-            return p->op_hash[h] - 1;
+            return p->tables->op_hash[h] - 1;
     }
     return -1;
 }
 
-int ptx_mod_first(const ptx_parser *p, const char *s, size_t n) { return p->mod_hash[fold(s, n, HONE_COUNT(p->mod_hash) - 1)] - 1; }
+int ptx_mod_first(const ptx_parser *p, const char *s, size_t n) { return p->tables->mod_hash[fold(s, n, HONE_COUNT(p->tables->mod_hash) - 1)] - 1; }

@@ -7,7 +7,7 @@ static hone_code unknown(ptx_parser *p, const char *what) { return ptx_error(p, 
 
 hone_code ptx_type_of(ptx_parser *p, ptx_type *t) {
     if (p->tok.kind == PTX_T_DOT)
-        for (int i = ptx_mod_first(p, p->tok.s, p->tok.n); i >= 0; i = p->mod_next[i] - 1)
+        for (int i = ptx_mod_first(p, p->tok.s, p->tok.n); i >= 0; i = p->tables->mod_next[i] - 1)
             if (ptx_mods[i].groups == ~0ull && ptx_tok_is(&p->tok, ptx_mods[i].text)) {   // only types are legal everywhere
                 *t = (ptx_type)ptx_mods[i].value;
                 return ptx_advance(p);

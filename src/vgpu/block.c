@@ -6,6 +6,7 @@
 #include "vgpu/decode.h"
 #include "vgpu/fpshadow.h"
 #include "vgpu/race.h"
+#include "vgpu/wgmma_watch.h"
 #include <string.h>
 
 static void *aligned_calloc(size_t bytes, void **raw) {
@@ -22,8 +23,11 @@ static bool start_warp(vg_slot *s, uint32_t i) {
     const uint32_t threads = l->block[0] * l->block[1] * l->block[2], first = i * VG_LANES;
     const uint32_t mask = threads - first >= VG_LANES ? 0xffffffffu : (1u << (threads - first)) - 1;
     vg_frame *frames = x->frames;
+    struct vg_wgmma_flight *flight = x->flight;
     memset(x, 0, offsetof(vg_wx, split));
     x->frames = frames;
+    x->flight = flight;
+    vg_wgmma_forget(flight);
     x->start_mask = mask;
     memset(w, 0, offsetof(vg_warp, near));
     w->live = mask;
@@ -53,6 +57,7 @@ static bool start_warp(vg_slot *s, uint32_t i) {
         if (f->defined)
             memset(f->defined, 0, vg_full(l->code)->n_doubtful * sizeof *f->defined);
     }
+    vg_stack_enter(l->code, f->file, mask);
     vg_split_add(w, mask, 0, f);
     vg_warp_enter(w, 0);
     return true;
@@ -127,6 +132,7 @@ void vg_slot_free(vg_slot *s) {
     for (uint32_t i = 0; s->wx && s->warps && i < s->n_warps; i++) {
         s->warps[i].exec_private = &s->wx[i];
         vg_frames_free(&s->warps[i]);
+        hone_free(s->wx[i].flight);
     }
     hone_free(s->raw_warps);
     hone_free(s->raw_shared);

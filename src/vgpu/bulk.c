@@ -1,5 +1,5 @@
 // bulk: asynchronous bulk copies (PTX ISA 9.7.9.25): between global and shared memory and between the blocks of a cluster, plain or described by a
-// tensor map (tile mode), with completion on an mbarrier or in bulk groups. A copy is made when it is issued: nothing may look at its destination, nor
+// tensor map (tile and im2col mode), with completion on an mbarrier or in bulk groups. A copy is made when it is issued: nothing may look at its destination, nor
 // change its source, before the wait. What is to be waited for on an mbarrier counts as unwritten until then (async.h); bulk groups are complete when
 // issued, so that a source changed before wait_group.read is not noticed.
 #include "vgpu/bulk.h"
@@ -10,6 +10,7 @@
 #include "vgpu/mbarrier.h"
 #include "vgpu/op.h"
 #include "vgpu/tensormap.h"
+#include <stdio.h>
 
 typedef struct address { uint32_t row; bool wide; int64_t offset; bool is_global; } address;
 typedef struct bulk {                  // a vg_inst of this file points to one by imm
@@ -17,6 +18,8 @@ typedef struct bulk {                  // a vg_inst of this file points to one b
     uint32_t size, targets;            // rows; targets: cluster mask of a multicast, VG_NO_ROW when there is none
     uint32_t coordinate[VG_TENSOR_MAX_RANK];
     unsigned rank;
+    uint32_t offset[VG_TENSOR_MAX_RANK - 2];   // rows of im2col offsets; VG_NO_ROW: none
+    bool im2col;
     bool load, reduces, multicast;     // load: to shared memory, completed on an mbarrier
     ptx_atom op;
     ptx_type type;
@@ -56,8 +59,15 @@ static bool read_map(vg_warp *w, const vg_inst *in, const bulk *o, unsigned lane
         return false;
     if (!vg_generic_read(w, lane, at, t, sizeof *t))
         return bad_map(w, in, lane, at, "lies outside every allocation");
-    if (t->magic != VG_TENSORMAP_MAGIC || !vg_tensor_bytes(t->type))
-        return bad_map(w, in, lane, at, "was not made by cuTensorMapEncodeTiled");
+    if (t->magic != VG_TENSORMAP_MAGIC)
+        return bad_map(w, in, lane, at, "was not made by cuTensorMapEncodeTiled or cuTensorMapEncodeIm2col");
+    const char *wrong = vg_tensormap_check(t);
+    char why[128];
+    snprintf(why, sizeof why, "cannot be used: %s", wrong ? wrong : "");
+    if (wrong)
+        return bad_map(w, in, lane, at, why);
+    if (t->im2col != o->im2col)
+        return bad_map(w, in, lane, at, t->im2col ? "is for im2col mode, the instruction is not" : "is for tile mode, the instruction is not");
     if (t->rank != o->rank)
         return bad_map(w, in, lane, at, "has another number of dimensions than the instruction");
     if (o->reduces && !vg_bulk_can_reduce(o->op, vg_bulk_tensor_type(t->type)))
@@ -176,9 +186,14 @@ VG_HANDLER(bulk_copy) {
 
 // ---- tensors
 
-static void coordinates(vg_warp *w, const bulk *o, unsigned lane, int32_t c[VG_TENSOR_MAX_RANK]) {
-    for (unsigned i = 0; i < VG_TENSOR_MAX_RANK; i++)
-        c[i] = i < o->rank ? vg_s32(w, o->coordinate[i])[lane] : 0;
+typedef struct spot { int32_t c[VG_TENSOR_MAX_RANK]; uint16_t offset[VG_TENSOR_MAX_RANK - 2]; } spot;   // coordinates, im2col offsets
+static spot spot_of(vg_warp *w, const bulk *o, unsigned lane) {
+    spot s = {0};
+    for (unsigned i = 0; i < o->rank; i++)
+        s.c[i] = vg_s32(w, o->coordinate[i])[lane];
+    for (unsigned i = 0; i + 2 < o->rank; i++)
+        s.offset[i] = o->offset[i] == VG_NO_ROW ? 0 : (uint16_t)vg_u32(w, o->offset[i])[lane];
+    return s;
 }
 
 static void fill(const vg_tensormap *t, uint8_t *row, size_t bytes) {
@@ -191,10 +206,10 @@ static void fill(const vg_tensormap *t, uint8_t *row, size_t bytes) {
 }
 
 // Row `row` of the box from global memory, what lies outside the tensor filled.
-static bool fetch_row(vg_warp *w, const vg_inst *in, unsigned lane, const vg_tensormap *t, const vg_tensor_box *b, const int32_t c[], uint32_t row,
+static bool fetch_row(vg_warp *w, const vg_inst *in, unsigned lane, const vg_tensormap *t, const vg_tensor_box *b, const spot *at_spot, uint32_t row,
                       uint8_t out[VG_TENSOR_ROW_MAX]) {
     const unsigned each = vg_tensor_bytes(t->type);
-    const vg_tensor_row r = vg_tensor_row_of(t, b, c, row);
+    const vg_tensor_row r = vg_tensor_row_of(t, b, at_spot->c, at_spot->offset, row);
     if (r.first || r.end < t->box[0])
         fill(t, out, b->row_bytes);
     if (r.first >= r.end)
@@ -210,17 +225,16 @@ static bool fetch_row(vg_warp *w, const vg_inst *in, unsigned lane, const vg_ten
 
 static void tensor_to_shared(vg_warp *w, const vg_inst *in, const bulk *o, unsigned lane) {
     vg_tensormap t;
-    int32_t c[VG_TENSOR_MAX_RANK];
     uint8_t row[VG_TENSOR_ROW_MAX];
     landing l;
     if (!read_map(w, in, o, lane, &t))
         return;
     const vg_tensor_box b = vg_tensor_box_of(&t);
-    coordinates(w, o, lane, c);
+    const spot c = spot_of(w, o, lane);
     if (!land(w, in, o, lane, (size_t)b.rows * b.pitch, 128, &l))
         return;
     for (uint32_t i = 0; i < b.rows; i++) {
-        if (!fetch_row(w, in, lane, &t, &b, c, i, row))
+        if (!fetch_row(w, in, lane, &t, &b, &c, i, row))
             return;
         for (uint32_t m = l.ranks; m; m &= m - 1)
             for (uint32_t k = 0; k < b.row_bytes; k += 16) {
@@ -235,7 +249,7 @@ static void tensor_to_shared(vg_warp *w, const vg_inst *in, const bulk *o, unsig
 }
 
 // Row `row` of the box from shared memory to where it lies inside the tensor.
-static bool store_row(vg_warp *w, const vg_inst *in, const bulk *o, unsigned lane, const vg_tensormap *t, const vg_tensor_box *b, const int32_t c[],
+static bool store_row(vg_warp *w, const vg_inst *in, const bulk *o, unsigned lane, const vg_tensormap *t, const vg_tensor_box *b, const spot *at_spot,
                       uint32_t row, uint64_t from) {
     const unsigned each = vg_tensor_bytes(t->type);
     uint8_t bytes_of[VG_TENSOR_ROW_MAX];
@@ -245,7 +259,7 @@ static bool store_row(vg_warp *w, const vg_inst *in, const bulk *o, unsigned lan
             return false;
         memcpy(bytes_of + k, s, 16);
     }
-    const vg_tensor_row r = vg_tensor_row_of(t, b, c, row);
+    const vg_tensor_row r = vg_tensor_row_of(t, b, at_spot->c, at_spot->offset, row);
     if (r.first >= r.end)
         return true;
     const uint64_t at = r.address + (uint64_t)r.first * each;
@@ -261,14 +275,13 @@ static bool store_row(vg_warp *w, const vg_inst *in, const bulk *o, unsigned lan
 
 static void tensor_to_global(vg_warp *w, const vg_inst *in, const bulk *o, unsigned lane) {
     vg_tensormap t;
-    int32_t c[VG_TENSOR_MAX_RANK];
     const uint64_t from = value_of(w, &o->from, lane);
     if (!read_map(w, in, o, lane, &t) || misaligned(w, in, lane, from, 128, "the source"))
         return;
     const vg_tensor_box b = vg_tensor_box_of(&t);
-    coordinates(w, o, lane, c);
+    const spot c = spot_of(w, o, lane);
     for (uint32_t i = 0; i < b.rows; i++)
-        if (!store_row(w, in, o, lane, &t, &b, c, i, from))
+        if (!store_row(w, in, o, lane, &t, &b, &c, i, from))
             return;
     count_shared(w, in, (size_t)b.rows * b.row_bytes);
 }
@@ -320,8 +333,8 @@ static bool bind_rest(vg_binder *b, const ptx_inst *in, bulk *k, unsigned at) {
 
 static bool legal(vg_binder *b, const ptx_inst *in, const bulk *k) {
     const bool to_shared_space = in->space == PTX_SHARED || in->space == PTX_SHARED_CLUSTER;
-    if (in->mods2 & PTX_M2_IM2COL)
-        return vg_unsupported(b, in, "im2col mode");
+    if (in->mods2 & PTX_M2_IM2COL && (in->vec < 3 || !(in->mods2 & PTX_M2_TENSOR) || !(in->mods2 & PTX_M2_NO_OFFSETS) != k->load))
+        return vg_unsupported(b, in, "im2col mode: loads are .im2col, stores and reductions .im2col_no_offs, of 3 to 5 dimensions");
     if (k->load ? !to_shared_space || (in->space2 != PTX_GLOBAL && in->space2 != PTX_SHARED)
                 : in->space != PTX_GLOBAL || in->space2 != PTX_SHARED || !(in->mods2 & PTX_M2_BULK_GROUP))
         return vg_unsupported(b, in, "these state spaces and this way of completion");
@@ -332,9 +345,24 @@ static bool legal(vg_binder *b, const ptx_inst *in, const bulk *k) {
     return true;
 }
 
+// {w, h, d}: one fewer than dimensions, without the images
+static bool bind_offsets(vg_binder *b, const ptx_inst *in, const ptx_operand *o, bulk *k) {
+    if (o->kind != PTX_O_VEC || o->n_elems + 2u != in->vec)
+        return vg_unsupported(b, in, "another number of im2col offsets than dimensions less two");
+    for (unsigned i = 0; i < o->n_elems; i++) {
+        if (o->elems[i].kind != PTX_O_INT && (o->elems[i].kind != PTX_O_REG || ptx_type_bytes(vg_bind_reg_type(b, &o->elems[i])) != 2))
+            return vg_unsupported(b, in, "im2col offsets that are not 16 bits wide");
+        k->offset[i] = vg_bind_row(b, &o->elems[i], PTX_U16);
+    }
+    return true;
+}
+
 static bool bind_prefetch(vg_binder *b, const ptx_inst *in, vg_inst *out) {
+    const bool im2col = in->mods2 & PTX_M2_IM2COL;
     out->full = out->masked = no_effect;
-    return in->operand[0].kind == PTX_O_ADDR && !(in->mods2 & PTX_M2_IM2COL) ? true : vg_unsupported(b, in, "its operands");
+    if (in->operand[0].kind != PTX_O_ADDR || (im2col && (in->mods2 & PTX_M2_NO_OFFSETS || in->n_operands < 2)))
+        return vg_unsupported(b, in, "its operands");
+    return !im2col || bind_offsets(b, in, &in->operand[1], &(bulk){0});
 }
 
 bool vg_bind_bulk(vg_binder *b, const ptx_inst *in, vg_inst *out) {
@@ -344,7 +372,8 @@ bool vg_bind_bulk(vg_binder *b, const ptx_inst *in, vg_inst *out) {
     bulk *k = hone_arena_alloc(vg_bind_module(b)->arena, sizeof *k);
     if (!k)
         return vg_unsupported(b, in, "out of memory");
-    *k = (bulk){.load = in->mods2 & PTX_M2_MBARRIER, .reduces = in->mods2 & PTX_M2_REDUCE, .op = (ptx_atom)in->atom, .type = (ptx_type)in->type[0]};
+    *k = (bulk){.offset = {VG_NO_ROW, VG_NO_ROW, VG_NO_ROW}, .im2col = in->mods2 & PTX_M2_IM2COL, .load = in->mods2 & PTX_M2_MBARRIER,
+                .reduces = in->mods2 & PTX_M2_REDUCE, .op = (ptx_atom)in->atom, .type = (ptx_type)in->type[0]};
     out->imm = (int64_t)(uintptr_t)k;
     out->full = out->masked = tensor ? tensor_copy : bulk_copy;
     if (!legal(b, in, k) || in->n_operands < (k->load && !tensor ? 4 : tensor && !k->load ? 2 : 3))
@@ -352,7 +381,7 @@ bool vg_bind_bulk(vg_binder *b, const ptx_inst *in, vg_inst *out) {
     const ptx_operand *o = in->operand;
     if (tensor && k->load)
         return bind_address(b, in, &o[0], false, &k->to) && bind_map(b, in, &o[1], k) && bind_address(b, in, &o[2], false, &k->mbarrier) &&
-               bind_rest(b, in, k, 3);
+               (!k->im2col || (in->n_operands > 3 && bind_offsets(b, in, &o[3], k))) && bind_rest(b, in, k, k->im2col ? 4 : 3);
     if (tensor)
         return bind_map(b, in, &o[0], k) && bind_address(b, in, &o[1], false, &k->from) && bind_rest(b, in, k, 2);
     k->size = vg_bind_row(b, &o[2], PTX_U32);

@@ -4,6 +4,10 @@
 #include "vgpu/warp.h"
 
 bool vg_bind_bulk(vg_binder *b, const ptx_inst *in, vg_inst *out);
+// tensormap_op.c: tensormap.*
+bool vg_bind_tensormap(vg_binder *b, const ptx_inst *in, vg_inst *out);
+// stack.c: alloca, stacksave, stackrestore
+bool vg_bind_stack(vg_binder *b, const ptx_inst *in, vg_inst *out);
 // async_store.c: st.async and red.async
 bool vg_bind_async_store(vg_binder *b, const ptx_inst *in, vg_inst *out);
 // bulk_reduce.c: combines `bytes` bytes of elements at `from` into those at `to`, element by element atomically. false at bind time: no such operation.

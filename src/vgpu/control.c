@@ -11,7 +11,7 @@ bool vg_op_defines(const ptx_inst *in) {
     case PTX_OP_MEMBAR: case PTX_OP_FENCE: case PTX_OP_BRA: case PTX_OP_BRX: case PTX_OP_CALL: case PTX_OP_RET: case PTX_OP_EXIT: case PTX_OP_TRAP:
     case PTX_OP_NANOSLEEP: case PTX_OP_STMATRIX: case PTX_OP_SUST: case PTX_OP_DISCARD: case PTX_OP_APPLYPRIORITY: case PTX_OP_PMEVENT:
     case PTX_OP_SETMAXNREG: case PTX_OP_GRIDDEPCONTROL: case PTX_OP_MBARRIER: case PTX_OP_STACKRESTORE: case PTX_OP_WMMA: case PTX_OP_BRKPT:
-    case PTX_OP_WGMMA:
+    case PTX_OP_WGMMA: case PTX_OP_SURED: case PTX_OP_TENSORMAP:
         return false;
     default:
         return true;
@@ -53,6 +53,7 @@ vg_ctl vg_ctl_of(const ptx_inst *in) {
         return in->mods & PTX_M_SYNC ? VG_CTL_SYNC_OP : VG_CTL_NONE;
     case PTX_OP_MMA: case PTX_OP_WMMA: case PTX_OP_LDMATRIX: case PTX_OP_STMATRIX: case PTX_OP_MOVMATRIX: case PTX_OP_WGMMA:
         return VG_CTL_ALIGNED_OP;
+    case PTX_OP_TENSORMAP: return in->sub == PTX_TMAP_COPY ? VG_CTL_ALIGNED_OP : VG_CTL_NONE;
     default: return reads_clock(in) ? VG_CTL_CLOCK : VG_CTL_NONE;
     }
 }

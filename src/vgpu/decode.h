@@ -46,6 +46,8 @@ typedef struct vg_code_full {
     struct vg_place *places; size_t n_places;      // shared, local and frame parameter variables
     size_t static_shared, dynamic_align;           // of this function; dynamic_align 0: no dynamic shared memory
     bool indirect;                                 // calls through a register
+    bool has_stack;                                // alloca (stack.c)
+    uint32_t stack_at, stack_word;                 // where its memory begins in the frame's local memory; the word in use in its parameter area
     uint32_t *doubtful; unsigned n_doubtful;       // registers that may be read before they are written, and what is computed from them
     struct vg_watched *watched;                    // [n_insts] of a sanitizing launch (watch.c), or NULL
     uint32_t func_index;
@@ -53,6 +55,9 @@ typedef struct vg_code_full {
     vg_inst *fused;                    // short forms of blocks, each at its block's first instruction (fuse.h)
     struct vg_fs_inst *fs;                         // [n_insts] of a shadow program (fpshadow.h), else NULL
 } vg_code_full;
+enum { VG_STACK_BYTES = 16384 };
+// A function is entered by these lanes, whose register file this is.
+void vg_stack_enter(const vg_code *code, uint8_t *file, uint32_t mask);
 static inline const vg_code_full *vg_full(const vg_code *c) { return (const vg_code_full *)(const void *)c; }
 
 struct vg_program {

@@ -252,6 +252,7 @@ static void enter_callee(vg_warp *w, const vg_inst *in, const vg_call *c, const 
         vg_fault(w, deep ? VG_CU_ILLEGAL_ADDRESS : VG_CU_OUT_OF_MEMORY);
         return;
     }
+    vg_stack_enter(callee, f->file, mask);
     for (unsigned i = 0; i < c->n_args && i < callee->func->n_params; i++) {
         const uint32_t bytes = (uint32_t)callee->func->params[i]->bytes;
         copy_area(caller, c->args[i], f, place_of(callee, callee->func->params[i]), bytes < c->arg_bytes[i] ? bytes : c->arg_bytes[i], mask);

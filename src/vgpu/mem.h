@@ -70,8 +70,10 @@ bool vg_init_all(const vg_alloc *a, size_t at, size_t bytes);
 size_t vg_init_missing(const vg_alloc *a, size_t at, size_t bytes, size_t *first);
 
 // The page table, open for the inline lookup of the memory handlers (op_mem.c): vg_memory starts with it.
+#if !defined(VG_DEVICE_BASE)   /* a build with ThreadSanitizer has others (CMakeLists.txt) */
 #define VG_DEVICE_BASE 0x0000700000000000ull
 #define VG_DEVICE_SPAN 0x0000010000000000ull   /* 1 TiB of device addresses */
+#endif
 enum { VG_PAGE_SHIFT = 12, VG_REGION_SHIFT = 21 };
 typedef struct vg_page_table {
     // per 2 MiB region: NULL, the one allocation of the region, or (lowest bit set) a table of its 512 pages

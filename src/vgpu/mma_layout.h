@@ -7,14 +7,14 @@
 
 enum { MAX_M = 32, MAX_N = 32, MAX_K = 64, MAX_REGS = 32 };
 typedef enum part { PART_A, PART_B, PART_CD } part;
-typedef struct shape { uint8_t m, n, k; } shape;
+typedef struct shape { uint8_t m, n; uint16_t k; } shape;   // k over MAX_K: only of .b1, which has no matrices of numbers
 
 // What a vg_inst of this family points to by imm: rows of the registers of each operand.
 typedef struct fragment { uint32_t row[MAX_REGS]; uint8_t regs, elems, bits; bool wide; ptx_type type; } fragment;
 typedef struct matrix_op {
     fragment d, a, b, c;
     shape s;
-    bool wmma, satfinite;
+    bool wmma, satfinite, ands;   // ands: of .b1, else xor
 } matrix_op;
 
 typedef struct matrix_memory {
@@ -23,7 +23,8 @@ typedef struct matrix_memory {
     bool wide, column_major, transposed;
     int64_t offset;
     uint8_t where;              // vg_where
-    uint8_t rows, cols, matrices;
+    uint16_t rows, cols;
+    uint8_t matrices;
     part p;
 } matrix_memory;
 

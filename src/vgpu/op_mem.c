@@ -124,7 +124,8 @@ bool VG_NAME(vg_bind_mem)(vg_binder *b, const ptx_inst *in, vg_inst *out) {
     case PTX_OP_LD: case PTX_OP_LDU: return bind_access(b, in, out, true);
     case PTX_OP_ST: return in->sub == PTX_CP_ASYNC ? vg_bind_async_store(b, in, out) : bind_access(b, in, out, false);
     case PTX_OP_DISCARD: return bind_discard(b, in, out);
-    case PTX_OP_TEX: case PTX_OP_SULD: case PTX_OP_SUST: return VG_NAME(vg_bind_tex)(b, in, out);
+    case PTX_OP_TEX: case PTX_OP_TLD4: case PTX_OP_TXQ: case PTX_OP_SULD: case PTX_OP_SUST: case PTX_OP_SURED: case PTX_OP_SUQ: case PTX_OP_ISTYPEP:
+        return VG_NAME(vg_bind_tex)(b, in, out);
     default: return VG_NAME(vg_bind_copy)(b, in, out);
     }
 }

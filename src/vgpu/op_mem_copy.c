@@ -179,6 +179,8 @@ bool VG_NAME(vg_bind_copy)(vg_binder *b, const ptx_inst *in, vg_inst *out) {
     case PTX_OP_ISSPACEP: return bind_isspacep(b, in, out);
     case PTX_OP_CP: return bind_cp(b, in, out);
     case PTX_OP_MAPA: case PTX_OP_GETCTARANK: return vg_bind_cluster(b, in, out);
+    case PTX_OP_TENSORMAP: return vg_bind_tensormap(b, in, out);
+    case PTX_OP_ALLOCA: case PTX_OP_STACKSAVE: case PTX_OP_STACKRESTORE: return vg_bind_stack(b, in, out);
     case PTX_OP_CREATEPOLICY: return bind_policy(b, in, out);
     case PTX_OP_PREFETCH: case PTX_OP_PREFETCHU: case PTX_OP_APPLYPRIORITY:
         out->full = out->masked = no_effect;

@@ -17,7 +17,7 @@ ALWAYS vg_alloc *alloc_of(const vg_warp *w, uint64_t first, size_t bytes) {
 ALWAYS bool known_written(const vg_warp *w, vg_alloc *a) { return !w->careful || atomic_load_explicit(&a->initialized, memory_order_relaxed); }
 NEVER vg_alloc *find_near(vg_warp *w, vg_near *near, uint64_t first, size_t bytes) {
     vg_alloc *a = alloc_of(w, first, bytes);
-    if (a)
+    if (a && a->kind != VG_ALLOC_HEAP)   // a kernel may free those while it runs
         *near = (vg_near){a->base, known_written(w, a) && !(w->careful && w->forgets) ? a->bytes : 0, a->host, a};
     return a;
 }

@@ -20,7 +20,8 @@ static const shape shapes[] = {
     [PTX_M16N8K8] = {16, 8, 8},
     [PTX_M16N8K16] = {16, 8, 16}, [PTX_M16N8K32] = {16, 8, 32}, [PTX_M16N8K64] = {16, 8, 64}, [PTX_M16N16K16] = {16, 16, 16},
     [PTX_M32N8K16] = {32, 8, 16},
-    [PTX_M8N32K16] = {8, 32, 16}, [PTX_M16N16K8] = {16, 16, 8},
+    [PTX_M8N32K16] = {8, 32, 16}, [PTX_M16N16K8] = {16, 16, 8}, [PTX_M8N8K128] = {8, 8, 128}, [PTX_M16N8K128] = {16, 8, 128},
+    [PTX_M16N8K256] = {16, 8, 256},
 };
 
 static unsigned bits_of(ptx_type t) { return t == PTX_B1 ? 1 : t == PTX_S4 || t == PTX_U4 ? 4 : 8 * cvt_element_bytes(t); }
@@ -115,6 +116,38 @@ VG_HANDLER(mma) {
     gather(w, o, &o->c, PART_CD, &x);
     multiply(o, &x);
     scatter(w, o, &x);
+}
+
+// --- single bits: d = c + the number of ones in a xor b, or a and b, over k (PTX ISA 9.7.14.5.14). Sums wrap. ----------------------------
+enum { BIT_WORDS = 8, MAX_BIT_ROWS = 16 };   // 256 bits
+static void gather_bits(vg_warp *w, const matrix_op *o, const fragment *f, part p, uint32_t lines[MAX_BIT_ROWS][BIT_WORDS]) {
+    unsigned r, c;
+    memset(lines, 0, sizeof(uint32_t) * MAX_BIT_ROWS * BIT_WORDS);
+    for (unsigned lane = 0; lane < VG_LANES; lane++)
+        for (unsigned reg = 0; reg < f->regs; reg++)
+            for (unsigned e = 0; e < f->elems; e++) {
+                place(o, f, p, lane, reg, e, &r, &c);
+                const unsigned line = p == PART_A ? r : c, k = p == PART_A ? c : r;
+                lines[line][k / 32] |= (uint32_t)get_bits(w, f, lane, reg, e) << k % 32;
+            }
+}
+
+VG_HANDLER(mma_bits) {
+    const matrix_op *o = op_data(in);
+    uint32_t a[MAX_BIT_ROWS][BIT_WORDS], b[MAX_BIT_ROWS][BIT_WORDS];
+    unsigned r, c;
+    if (!whole_warp(w, in, mask))
+        return;
+    gather_bits(w, o, &o->a, PART_A, a);
+    gather_bits(w, o, &o->b, PART_B, b);
+    for (unsigned lane = 0; lane < VG_LANES; lane++)
+        for (unsigned reg = 0; reg < o->d.regs; reg++) {
+            place(o, &o->d, PART_CD, lane, reg, 0, &r, &c);
+            uint32_t sum = (uint32_t)get_bits(w, &o->c, lane, reg, 0);
+            for (unsigned k = 0; k < o->s.k / 32u; k++)
+                sum += (uint32_t)__builtin_popcount(o->ands ? a[r][k] & b[c][k] : a[r][k] ^ b[c][k]);
+            put_bits(w, &o->d, lane, reg, 0, sum);
+        }
 }
 
 // --- m16n8k8 and m16n8k16 of f16 and bf16 into f32: the common case, without going element by element ------------------------------
@@ -215,8 +248,9 @@ VG_HANDLER(movmatrix) {   // transposes one 8×8 matrix held as ldmatrix leaves 
 }
 
 // wmma.load and wmma.store: element (r, c) is at base + (r·stride + c)·bytes, or (c·stride + r) column-major.
+// Elements of less than a byte (never stored) lie in it from the low bits up.
 static void move_fragment(vg_warp *w, const vg_inst *in, const matrix_memory *o, bool store) {
-    const unsigned bytes = o->f.bits / 8;
+    const unsigned bits = o->f.bits, bytes = bits < 8 ? 1 : bits / 8;
     unsigned r, c;
     for (unsigned l = 0; l < VG_LANES; l++) {
         const uint64_t base = address_of(w, o, l);
@@ -226,9 +260,11 @@ static void move_fragment(vg_warp *w, const vg_inst *in, const matrix_memory *o,
                 place_wmma(&o->f, l, reg, e, o->rows, o->cols, &r, &c);
                 const uint64_t at = o->column_major ? c * stride + r : r * stride + c;
                 uint64_t v = store ? get_bits(w, &o->f, l, reg, e) : 0;
-                uint8_t *p = vg_lane_access(w, in, l, (vg_where)o->where, base + at * bytes, bytes, store ? 's' : 'l');
+                uint8_t *p = vg_lane_access(w, in, l, (vg_where)o->where, base + at * bits / 8, bytes, store ? 's' : 'l');
                 if (p)
                     memcpy(store ? (void *)p : (void *)&v, store ? (const void *)&v : (const void *)p, bytes);
+                if (bits < 8)
+                    v = v >> at * bits % 8 & ((1u << bits) - 1);
                 if (!store)
                     put_bits(w, &o->f, l, reg, e, v);
             }
@@ -278,7 +314,22 @@ static unsigned wmma_elems(ptx_type t, unsigned rows, unsigned cols, bool input)
     return rows * cols / VG_LANES;
 }
 
+static bool is_sub_byte(ptx_type t) { return t == PTX_S4 || t == PTX_U4 || t == PTX_B1; }
+
+// Which shapes go with elements of less than a byte, as mma and as wmma (PTX ISA 9.7.14.2).
+static bool legal_shape(const ptx_inst *in, ptx_type input) {
+    const bool wmma = in->op == PTX_OP_WMMA;
+    switch (in->shape) {
+    case PTX_M8N8K128: return input == PTX_B1;
+    case PTX_M16N8K128: case PTX_M16N8K256: return !wmma && input == PTX_B1;
+    case PTX_M8N8K32: return input == PTX_S4 || input == PTX_U4;
+    default: return !is_sub_byte(input) || (!wmma && (in->shape == PTX_M16N8K32 || in->shape == PTX_M16N8K64) && input != PTX_B1);
+    }
+}
+
 static bool legal_types(const ptx_type t[4]) {   // d, a, b, c
+    if (t[1] == PTX_B1 || t[2] == PTX_B1)
+        return t[1] == t[2] && t[0] == PTX_S32 && t[3] == PTX_S32;
     const bool ints = is_integer(t[1]) && is_integer(t[2]) && t[1] != PTX_S32 && t[2] != PTX_S32;
     if (ints)
         return t[0] == PTX_S32 && t[3] == PTX_S32;
@@ -296,22 +347,24 @@ static bool bind_product(vg_binder *b, const ptx_inst *in, vg_inst *out) {
         t[3] = t[1];
         t[1] = t[2] = PTX_F16;
     }
-    if (in->shape >= HONE_COUNT(shapes) || !shapes[in->shape].m || in->n_operands != 4 || !legal_types(t) || in->atom != PTX_ATOM_NONE)
+    if (in->shape >= HONE_COUNT(shapes) || !shapes[in->shape].m || in->n_operands != 4 || !legal_types(t) || !legal_shape(in, t[1]) ||
+        (in->atom != PTX_ATOM_NONE) != (t[1] == PTX_B1))
         return vg_unsupported(b, in, "this shape and these types");
     const shape s = shapes[in->shape];
     if (!wmma && (in->mods2 & PTX_M2_COL_A || !(in->mods2 & PTX_M2_COL_B) || (in->shape == PTX_M8N8K4 && t[0] != PTX_F64) || s.n != 8))
         return vg_unsupported(b, in, "only .row.col fragments");
-    if (wmma && in->shape == PTX_M8N8K32)
-        return vg_unsupported(b, in, "sub-byte wmma");
+    if (wmma && is_sub_byte(t[1]) && ((in->mods2 & PTX_M2_COL_A) || !(in->mods2 & PTX_M2_COL_B)))
+        return vg_unsupported(b, in, "only .row.col with elements of less than a byte");
     matrix_op *o = new_data(b, in, out, sizeof *o);
     if (!o)
         return false;
     o->s = s;
     o->wmma = wmma;
     o->satfinite = in->mods & PTX_M_SATFINITE;
+    o->ands = in->atom == PTX_ATOM_AND;
     const unsigned ea = wmma ? wmma_elems(t[1], s.m, s.k, true) : s.m * s.k / VG_LANES, eb = wmma ? wmma_elems(t[2], s.k, s.n, true)
         : s.k * s.n / VG_LANES;
-    out->full = out->masked = mma;
+    out->full = out->masked = t[1] == PTX_B1 ? mma_bits : mma;
     if (!bind_fragment(b, in, &in->operand[0], t[0], s.m * s.n / VG_LANES, &o->d) || !bind_fragment(b, in, &in->operand[1], t[1], ea, &o->a) ||
         !bind_fragment(b, in, &in->operand[2], t[2], eb, &o->b) || !bind_fragment(b, in, &in->operand[3], t[3], s.m * s.n / VG_LANES, &o->c))
         return false;
@@ -351,16 +404,18 @@ static bool bind_matrix8(vg_binder *b, const ptx_inst *in, vg_inst *out) {
 static bool bind_wmma_memory(vg_binder *b, const ptx_inst *in, vg_inst *out) {
     const bool store = in->sub == PTX_WMMA_STORE_D;
     const ptx_type t = (ptx_type)in->type[0];
-    if (in->shape >= HONE_COUNT(shapes) || !shapes[in->shape].m || bits_of(t) < 8 || in->n_operands < 2)
+    const bool is_a = in->sub == PTX_WMMA_LOAD_A, is_b = in->sub == PTX_WMMA_LOAD_B, column = in->mods2 & PTX_M2_COL_A;
+    if (in->shape >= HONE_COUNT(shapes) || !shapes[in->shape].m || in->n_operands < 2 || (t != PTX_S32 && !legal_shape(in, t)))
         return vg_unsupported(b, in, "this shape and type");
+    if (is_sub_byte(t) && ((!is_a && !is_b) || column != is_b))
+        return vg_unsupported(b, in, "only a by rows and b by columns with elements of less than a byte");
     const shape s = shapes[in->shape];
     matrix_memory *o = new_data(b, in, out, sizeof *o);
     if (!o)
         return false;
-    const bool is_a = in->sub == PTX_WMMA_LOAD_A, is_b = in->sub == PTX_WMMA_LOAD_B;
     o->rows = is_b ? s.k : s.m;
     o->cols = is_a ? s.k : s.n;
-    o->column_major = in->mods2 & PTX_M2_COL_A;
+    o->column_major = column;
     o->stride = in->n_operands > 2 ? vg_bind_row(b, &in->operand[2], PTX_B32) : VG_NO_ROW;
     out->full = out->masked = store ? wmma_store : wmma_load;
     return bind_fragment(b, in, &in->operand[store ? 1 : 0], t, wmma_elems(t, o->rows, o->cols, is_a || is_b), &o->f) &&

@@ -4,7 +4,7 @@
 #include "vgpu/watch.h"
 #include <string.h>
 
-enum { ARENA_LIMIT_MB = 2048, RECURSION_LOCAL_BYTES = 16384, DYNAMIC_ALIGN = 16 };
+enum { ARENA_LIMIT_MB = 2048, RECURSION_LOCAL_BYTES = 16384, RECURSION_STACKS = 4, DYNAMIC_ALIGN = 16 };
 
 size_t vg_align(size_t x, size_t a) { return a > 1 ? (x + a - 1) / a * a : x; }
 
@@ -57,6 +57,17 @@ static void place_own(places *l, const vg_program *p, const ptx_func *f) {
         place(l, f->params[i], &l->param, 16);
     for (size_t i = 0; !f->is_entry && i < f->n_rets; i++)
         place(l, f->rets[i], &l->param, 16);
+}
+
+static void place_stack(places *l, vg_code_full *c, const ptx_func *f) {
+    for (size_t i = 0; i < f->n_insts && !c->has_stack; i++)
+        c->has_stack = f->insts[i].op == PTX_OP_ALLOCA || f->insts[i].op == PTX_OP_STACKSAVE || f->insts[i].op == PTX_OP_STACKRESTORE;
+    if (!c->has_stack)
+        return;
+    c->stack_at = (uint32_t)(l->local = vg_align(l->local, 16));
+    c->stack_word = (uint32_t)(l->param = vg_align(l->param, 16));
+    l->local += VG_STACK_BYTES;
+    l->param += 4;
 }
 
 static hone_code keep_places(vg_program *p, vg_code_full *c, places *l, hone_err *e) {
@@ -116,7 +127,7 @@ static size_t deepest_local(const vg_program *p, size_t i, uint8_t *state, size_
     if (state[i] == 2)
         return known[i];
     if (state[i] == 1)
-        return RECURSION_LOCAL_BYTES;
+        return RECURSION_LOCAL_BYTES + (p->codes[i] && p->codes[i]->has_stack ? RECURSION_STACKS * VG_STACK_BYTES : 0);
     state[i] = 1;
     const ptx_func *f = p->module->funcs[i];
     size_t deepest = 0;
@@ -159,6 +170,7 @@ hone_code vg_layout(vg_program *p, hone_err *e) {
                 continue;
             places l = {.shared = common};
             place_own(&l, p, f);
+            place_stack(&l, p->codes[i], f);
             place_used_shared(&l, p, f);
             HONE_TRY(keep_places(p, p->codes[i], &l, e));
             common = entries ? common : p->codes[i]->static_shared;

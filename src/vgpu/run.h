@@ -41,6 +41,7 @@ typedef struct vg_wx {                 // vg_warp.exec_private
     uint32_t cluster_arrived, cluster_phase;   // lanes between barrier.cluster.arrive and wait; parity of the phase they arrived in
     bool forced_sync;                  // run the next warp-synchronous instruction with whoever is there
     uint64_t insts_reported;           // of warp_insts, already in the launch's budget
+    struct vg_wgmma_flight *flight;    // registers of wgmma instructions that are not waited for (wgmma_watch.c); NULL: none yet
     uint64_t left_bar, at_bar;         // warp_insts when the last barrier opened, when it arrived at the next (counting only)
     vg_split split[VG_LANES + 2];      // last: only the first n count, and starting a warp clears only what is before
 } vg_wx;

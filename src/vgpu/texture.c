@@ -114,32 +114,39 @@ static texel4 filter(source *s, unsigned dims, const float x[3], int64_t slice) 
     return sum;
 }
 
-// Which face a direction meets, and where on it in [0, 1] (table of the programming guide, "cubemap textures").
+// The coordinates of a direction seen from a face of a cube: m towards it, s and t across (table of the programming guide, "cubemap textures").
+static void seen_from(unsigned face, const float v[3], float *m, float *s, float *t) {
+    static const struct { int8_t m, s, t; } axis[6] = {{1, -3, -2}, {-1, 3, -2}, {2, 1, 3}, {-2, 1, -3}, {3, 1, -2}, {-3, -1, -2}};   // ± number of the component
+    const int8_t pick[3] = {axis[face].m, axis[face].s, axis[face].t};
+    float *const to[3] = {m, s, t};
+    for (int i = 0; i < 3; i++)
+        *to[i] = pick[i] > 0 ? v[pick[i] - 1] : -v[-pick[i] - 1];
+}
+
+// Which face a direction meets, and where on it in [0, 1].
 static unsigned cube_face(const float v[3], float st[2]) {
-    float ax = fabsf(v[0]), ay = fabsf(v[1]), az = fabsf(v[2]), m, s, t;
-    unsigned face;
-    if (ax >= ay && ax >= az) {
-        face = v[0] >= 0 ? 0 : 1;
-        m = ax, s = v[0] >= 0 ? -v[2] : v[2], t = -v[1];
-    } else if (ay >= az) {
-        face = v[1] >= 0 ? 2 : 3;
-        m = ay, s = v[0], t = v[1] >= 0 ? v[2] : -v[2];
-    } else {
-        face = v[2] >= 0 ? 4 : 5;
-        m = az, s = v[2] >= 0 ? v[0] : -v[0], t = -v[1];
-    }
+    const float ax = fabsf(v[0]), ay = fabsf(v[1]), az = fabsf(v[2]);
+    const unsigned axis = ax >= ay && ax >= az ? 0 : ay >= az ? 1 : 2, face = 2 * axis + (v[axis] >= 0 ? 0 : 1);
+    float m, s, t;
+    seen_from(face, v, &m, &s, &t);
     st[0] = (s / m + 1) / 2;
     st[1] = (t / m + 1) / 2;
     return face;
 }
 
-static texel4 sample_level(source *s, const vg_fetch *f) {
-    static const unsigned dims_of[] = {[VG_TEX_1D] = 1, [VG_TEX_2D] = 2, [VG_TEX_3D] = 3, [VG_TEX_A1D] = 1, [VG_TEX_A2D] = 2, [VG_TEX_CUBE] = 2, [VG_TEX_ACUBE] = 2};
-    unsigned dims = dims_of[f->shape];
+static bool is_cube(vg_tex_shape s) { return s == VG_TEX_CUBE || s == VG_TEX_ACUBE; }
+static unsigned dims_of(vg_tex_shape s) {
+    static const uint8_t dims[] = {[VG_TEX_1D] = 1, [VG_TEX_2D] = 2, [VG_TEX_3D] = 3, [VG_TEX_A1D] = 1, [VG_TEX_A2D] = 2, [VG_TEX_CUBE] = 2, [VG_TEX_ACUBE] = 2};
+    return dims[s];
+}
+
+// Coordinates in texels of the level, and the slice.
+static int64_t locate(const source *s, const vg_fetch *f, float x[3]) {
     const vg_image *im = s->im;
-    bool cube = f->shape == VG_TEX_CUBE || f->shape == VG_TEX_ACUBE;
-    int64_t i[3] = {f->index[0], dims > 1 ? f->index[1] : 0, dims > 2 ? f->index[2] : 0}, slice = 0;
-    float x[3] = {f->at[0], f->at[1], f->at[2]}, size[3] = {(float)im->width, (float)im->height, (float)im->depth};
+    const bool cube = is_cube(f->shape);
+    const float size[3] = {(float)im->width, (float)im->height, (float)im->depth};
+    int64_t slice = 0;
+    memcpy(x, f->at, sizeof f->at);
     if (im->layers && !cube)
         slice = f->layer < im->layers ? (int64_t)f->layer : (int64_t)im->layers - 1;
     if (cube) {
@@ -147,8 +154,16 @@ static texel4 sample_level(source *s, const vg_fetch *f) {
         size_t cubes = im->layers / 6;
         slice = (int64_t)((f->layer < cubes ? f->layer : cubes - 1) * 6 + face);
     }
-    for (unsigned d = 0; d < dims && (s->t->normalized || cube); d++)
+    for (unsigned d = 0; d < dims_of(f->shape) && (s->t->normalized || cube); d++)
         x[d] *= size[d];
+    return slice;
+}
+
+static texel4 sample_level(source *s, const vg_fetch *f) {
+    const unsigned dims = dims_of(f->shape);
+    int64_t i[3] = {f->index[0], dims > 1 ? f->index[1] : 0, dims > 2 ? f->index[2] : 0};
+    float x[3];
+    const int64_t slice = locate(s, f, x);
     if (!f->integer && s->t->linear && !s->t->as_integer)
         return filter(s, dims, x, slice);
     for (unsigned d = 0; d < dims && !f->integer; d++)
@@ -160,8 +175,39 @@ static texel4 sample_level(source *s, const vg_fetch *f) {
 
 static float clamp(float x, float low, float high) { return x < low ? low : x > high ? high : x; }
 
+// How many texels of level 0 one step of a derivative is long.
+static float step_length(const vg_texture *t, const vg_fetch *f, const float d[3]) {
+    const vg_image *im = &t->level[0];
+    const float size[3] = {(float)im->width, (float)im->height, (float)im->depth};
+    float sum = 0, m, s, u, dm, ds, du;
+    if (is_cube(f->shape)) {   // of s/m and t/m, each of which spans 2 on a face
+        float unused[2];
+        const unsigned face = cube_face(f->at, unused);
+        seen_from(face, f->at, &m, &s, &u);
+        seen_from(face, d, &dm, &ds, &du);
+        const float x = (ds * m - s * dm) / (m * m) / 2 * size[0], y = (du * m - u * dm) / (m * m) / 2 * size[1];
+        return sqrtf(x * x + y * y);
+    }
+    for (unsigned i = 0; i < dims_of(f->shape); i++) {
+        const float x = t->normalized ? d[i] * size[i] : d[i];
+        sum += x * x;
+    }
+    return sqrtf(sum);
+}
+
+static float level_of(const vg_texture *t, const vg_fetch *f) {
+    if (t->n_levels <= 1)
+        return 0;
+    float level = f->level;
+    if (f->has_grad) {
+        const float x = step_length(t, f, f->dx), y = step_length(t, f, f->dy);
+        level = log2f(x > y ? x : y);   // -inf for no step at all: the first level
+    }
+    return clamp(clamp(level + t->mip_bias, t->mip_min, t->mip_max), 0, (float)(t->n_levels - 1));
+}
+
 vg_fetch_result vg_texture_fetch(const vg_memory *m, const vg_texture *t, const vg_fetch *f, uint32_t out[4]) {
-    float last = (float)(t->n_levels - 1), level = t->n_levels > 1 ? clamp(clamp(f->level + t->mip_bias, t->mip_min, t->mip_max), 0, last) : 0;
+    const float level = level_of(t, f);
     unsigned low = (unsigned)(t->mip_linear ? floorf(level) : floorf(level + 0.5f));
     float blend = t->mip_linear ? weight(level - floorf(level)) : 0;
     texel4 v[2];
@@ -176,6 +222,21 @@ vg_fetch_result vg_texture_fetch(const vg_memory *m, const vg_texture *t, const 
     }
     for (int c = 0; c < 4; c++)
         out[c] = t->as_integer ? v[0].bits[c] : vg_bits_f32(blend > 0 ? (1 - blend) * v[0].f[c] + blend * v[1].f[c] : v[0].f[c]);
+    return s.unwritten ? VG_FETCH_UNWRITTEN : VG_FETCHED;
+}
+
+vg_fetch_result vg_texture_gather(const vg_memory *m, const vg_texture *t, const vg_fetch *f, unsigned component, uint32_t out[4]) {
+    static const uint8_t order[4][2] = {{0, 1}, {1, 1}, {1, 0}, {0, 0}};
+    source s = {.m = m, .t = t, .im = &t->level[0]};
+    float x[3];
+    if (!(s.a = vg_memory_find(m, s.im->base, 1)))
+        return VG_FETCH_FREED;
+    const int64_t slice = locate(&s, f, x);
+    for (unsigned k = 0; k < 4; k++) {   // the first texel's place is rounded like a weight: programming guide, "texture gather"
+        const int64_t i[3] = {to_index(rintf((x[0] - 0.5f) * 256) / 256) + order[k][0], to_index(rintf((x[1] - 0.5f) * 256) / 256) + order[k][1], 0};
+        const texel4 v = texel_at(&s, i, slice);
+        out[k] = t->as_integer ? v.bits[component] : vg_bits_f32(v.f[component]);
+    }
     return s.unwritten ? VG_FETCH_UNWRITTEN : VG_FETCHED;
 }
 

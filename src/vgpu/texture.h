@@ -56,10 +56,14 @@ typedef struct vg_fetch {
     int32_t index[3];                    // when integer
     uint32_t layer;
     float level;
+    bool has_grad;                       // the level comes from these derivatives instead, isotropically
+    float dx[3], dy[3];
 } vg_fetch;
 typedef enum vg_fetch_result { VG_FETCHED, VG_FETCH_FREED /* its memory is gone */, VG_FETCH_UNWRITTEN } vg_fetch_result;
 // The four components as bits: binary32, or integers when the texture reads as integers.
 vg_fetch_result vg_texture_fetch(const vg_memory *m, const vg_texture *t, const vg_fetch *f, uint32_t out[4]);
+// The four texels whose linear mixture a 2D fetch (or one on a cube's face) is, component 0 to 3 of each: (0,1) (1,1) (1,0) (0,0) from the first one on.
+vg_fetch_result vg_texture_gather(const vg_memory *m, const vg_texture *t, const vg_fetch *f, unsigned component, uint32_t out[4]);
 // Whether an instruction of that shape may read the object.
 bool vg_texture_fits(const vg_texture *t, vg_tex_shape shape);
 // Device address of byte x of row y, slice or layer z of a surface; false outside. Clamps into the image first when asked to.

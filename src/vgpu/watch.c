@@ -7,11 +7,14 @@
 #include "vgpu/mem_row.h"
 #include "vgpu/race.h"
 #include "vgpu/run.h"
+#include "vgpu/wgmma_watch.h"
 #include <pthread.h>
 
-enum { W_GLOBAL = 1, W_LOCAL = 2, W_REGISTER = 4, W_PLAIN = 8 /* with GLOBAL: a load or store that is not strong */ };
+enum { W_GLOBAL = 1, W_LOCAL = 2, W_REGISTER = 4, W_PLAIN = 8 /* with GLOBAL: a load or store that is not strong */, W_WGMMA = 16 };
 
-typedef struct vg_watched { vg_handler full, masked; uint8_t what, bytes; char kind; } vg_watched;   // bytes: of the whole access
+typedef struct vg_watched { vg_handler full, masked; const vg_wgmma_use *wgmma; uint8_t what, bytes; char kind; } vg_watched;   // bytes: of the whole access
+// An array of them ends in one whose `wgmma` is the table of uses that the others point into.
+static vg_wgmma_use **uses_of(const vg_code_full *full) { return (vg_wgmma_use **)(uintptr_t)full->watched[full->code.n_insts].wgmma; }
 
 // ---- global memory
 
@@ -227,6 +230,8 @@ static void watched(vg_warp *w, const vg_inst *in, uint32_t mask) {
         look_local(w, in, mask, x);
     if (x->what & W_REGISTER)
         look_registers(w, in, mask);
+    if (x->what & W_WGMMA)
+        vg_wgmma_look(w, in, mask, x->wgmma);
     if (mask == FULL)
         x->full(w, in, mask);
     else
@@ -269,6 +274,8 @@ static uint8_t wanted(const vg_code_full *full, const vg_inst *i, uint32_t flags
         what |= W_LOCAL;
     if (flags & HONE_VGPU_INIT && is_doubtful(full, in))
         what |= W_REGISTER;
+    if (flags & HONE_VGPU_RACE && x->wgmma)
+        what |= W_WGMMA;
     return what;
 }
 
@@ -276,6 +283,14 @@ static bool watch_code(vg_code_full *full, uint32_t flags) {
     vg_code *c = &full->code;
     if (!full->watched && !(full->watched = hone_calloc(c->n_insts + 1, sizeof *full->watched)))
         return false;
+    if (flags & HONE_VGPU_RACE && !uses_of(full)) {
+        vg_wgmma_use **uses;
+        if (!vg_wgmma_uses(c, &uses))
+            return false;
+        full->watched[c->n_insts].wgmma = (const vg_wgmma_use *)(const void *)uses;
+        for (size_t i = 0; uses && i < c->n_insts; i++)
+            full->watched[i].wgmma = uses[i];
+    }
     for (size_t i = 0; i < c->n_insts; i++) {
         vg_inst *in = &c->insts[i];
         vg_watched *x = &full->watched[i];
@@ -296,7 +311,7 @@ static bool watch_code(vg_code_full *full, uint32_t flags) {
 static pthread_once_t g_once = PTHREAD_ONCE_INIT;
 
 bool vg_watch(vg_program *p, uint32_t flags) {
-    flags &= HONE_VGPU_RACE_GLOBAL | HONE_VGPU_INIT;
+    flags &= HONE_VGPU_RACE_GLOBAL | HONE_VGPU_INIT | (flags & HONE_VGPU_RACE && vg_wgmma_used(p) ? HONE_VGPU_RACE : 0);
     if (p->watched_for == flags)
         return true;
     pthread_once(&g_once, choose_linear);
@@ -309,8 +324,10 @@ bool vg_watch(vg_program *p, uint32_t flags) {
 
 void vg_watch_free(vg_program *p) {
     for (size_t i = 0; p->codes && i < p->module->n_funcs; i++)
-        if (p->codes[i])
+        if (p->codes[i] && p->codes[i]->watched) {
+            vg_wgmma_uses_free(&p->codes[i]->code, uses_of(p->codes[i]));
             hone_free(p->codes[i]->watched);
+        }
 }
 
 unsigned vg_watch_registers(const vg_code *code) { return vg_full(code)->n_doubtful; }

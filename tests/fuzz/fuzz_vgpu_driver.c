@@ -1,8 +1,14 @@
 // The driver's entry points: bytes become a sequence of calls with valid, destroyed and foreign handles, sizes of every kind and pieces of PTX. Host memory
 // that a call reads or writes is always there; everything else may be wrong. Nothing may crash, leak or hang, and a context destroyed at the end gives all back.
+// The device has 8 MiB of memory, so that no input can make the host fill more.
 #include "hone_vgpu.h"
+#include "vgpu/device.h"
 #include "vgpu/driver/work.h"
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #define F(name, ...) CUresult name(__VA_ARGS__);
 F(cuInit, unsigned) F(cuCtxCreate_v2, CUcontext *, unsigned, CUdevice) F(cuCtxDestroy_v2, CUcontext) F(cuCtxSynchronize, void) F(cuCtxSetCurrent, CUcontext)
@@ -300,6 +306,26 @@ static void clean_up(CUcontext c) {
             forget(kind, kept[kind][i]);
     memset(kept, 0, sizeof kept);
     memset(pointers, 0, sizeof pointers);
+}
+
+// A device file like the H100's but for its memory.
+enum { MEMORY_BYTES = 8 << 20 };
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerInitialize(int *argc, char ***argv) {
+    (void)argc, (void)argv;
+    vg_device d;
+    hone_err e = {0};
+    char path[64], line[64];
+    const int fd = memfd_create("small.gpu", 0);
+    if (fd < 0 || vg_device_load("h100", &d, &e) != HONE_OK)
+        return 1;
+    const char *memory = strstr(d.text, "\nmemory_bytes "), *rest = memory ? strchr(memory + 1, '\n') : NULL;
+    const int n = snprintf(line, sizeof line, "\nmemory_bytes %d", MEMORY_BYTES);
+    if (!rest || write(fd, d.text, (size_t)(memory - d.text)) < 0 || write(fd, line, (size_t)n) != n || write(fd, rest, strlen(rest)) < 0)
+        return 1;
+    vg_device_free(&d);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    return setenv("HONE_VGPU_DEVICE", path, 1);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {

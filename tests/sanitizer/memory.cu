@@ -255,5 +255,43 @@ __global__ void mbarrier_no_wait(int *out, const int *in, int n) {
     unsigned long long token;
     asm volatile("mbarrier.arrive.shared.b64 %0, [%1];" : "=l"(token) : "r"(at) : "memory");
     out[blockIdx.x * 64 + threadIdx.x] = s[63 - threadIdx.x] + (int)(token & 0);
+}// RUN heap_freed_in_a_loop 1 1
+__global__ void heap_freed_in_a_loop(int *out, const int *in, int n) {   // the same store meets a block that lives, then that block freed
+    volatile int *p = (int *)malloc(64);
+#pragma unroll 1
+    for (int i = 0; i < 2; i++) {
+        p[3] = i; // EXPECT memory.use-after-free
+        if (i == 0)
+            free((void *)p);
+    }
+}
+// RUN heap_reused_in_a_loop 1 1
+__global__ void heap_reused_in_a_loop(int *out, const int *in, int n) {   // another block each time, of another size
+#pragma unroll 1
+    for (int i = 1; i < 6; i++) {
+        volatile int *p = (int *)malloc(16 * i);
+        for (int k = 0; k < 4 * i; k++)
+            p[k] = k + i;
+        out[i] = p[4 * i - 1];
+        free((void *)p);
+    }
+}
+// RUN heap_other_warps_block 1 64
+__global__ void heap_other_warps_block(int *out, const int *in, int n) {   // freed by one warp, used by another behind the barrier
+    __shared__ volatile int *p;
+    if (threadIdx.x == 0) {
+        p = (int *)malloc(256);
+        p[40] = 1;
+    }
+    __syncthreads();
+#pragma unroll 1
+    for (int i = 0; i < 2; i++) {
+        if (threadIdx.x == 32)
+            out[i] = p[40]; // EXPECT memory.use-after-free
+        __syncthreads();
+        if (i == 0 && threadIdx.x == 0)
+            free((void *)p);
+        __syncthreads();
+    }
 }
 }

@@ -9,7 +9,8 @@ trap 'rm -rf "$work"' EXIT
 files=()
 for source in "$folder"/*.cu; do
     ptx="$work/$(basename "${source%.cu}").ptx"
-    "$nvcc" -ptx -lineinfo -arch=sm_80 -std=c++17 -w -o "$ptx" "$source" || { echo "FAIL: '$source' does not compile"; exit 1; }
+    arch=$(sed -n '1s/^\/\/ arch: //p' "$source")
+    "$nvcc" -ptx -lineinfo -arch="${arch:-sm_80}" -std=c++17 -w -o "$ptx" "$source" || { echo "FAIL: '$source' does not compile"; exit 1; }
     files+=("$source" "$ptx")
 done
 HONE_TEST_SEEDS=3 "$runner" "$lib" "${files[@]}" || exit 1

@@ -221,35 +221,8 @@ VG_API CUresult cuPointerSetAttribute(const void *value, int attribute, CUdevice
     return vg_front_leave(c, fine ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE);
 }
 
-// ---- managed memory: hints have no effect, so only their arguments are checked
+// ---- managed memory (hints: hints.c)
 
-static CUresult check_managed(CUdeviceptr p, size_t bytes, CUstream q) {
-    struct CUctx_st *c;
-    CUresult r = vg_front_enter(&c);
-    if (r != CUDA_SUCCESS)
-        return r;
-    const vg_alloc *a = bytes ? vg_memory_find(c->vg->memory, p, bytes) : NULL;
-    if (!vg_stream_of(c, q))
-        return vg_front_leave(c, CUDA_ERROR_INVALID_HANDLE);
-    return vg_front_leave(c, a && a->kind == VG_ALLOC_MANAGED && a->use == VG_USE_PLAIN ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE);
-}
-static bool is_place(int d) { return d == 0 || d == -1; }   // the device, the host
-static bool is_location(CUmemLocation l) { return (l.type == 1 && l.id == 0) || l.type == 2; }
-VG_API CUresult cuMemPrefetchAsync(CUdeviceptr p, size_t bytes, CUdevice to, CUstream q) {
-    return is_place(to) ? check_managed(p, bytes, q) : CUDA_ERROR_INVALID_DEVICE;
-}
-VG_API CUresult cuMemPrefetchAsync_v2(CUdeviceptr p, size_t bytes, CUmemLocation to, unsigned flags, CUstream q) {
-    return flags ? CUDA_ERROR_INVALID_VALUE : is_location(to) ? check_managed(p, bytes, q) : CUDA_ERROR_INVALID_DEVICE;
-}
-VG_API CUresult cuMemAdvise(CUdeviceptr p, size_t bytes, int advice, CUdevice d) {
-    return advice < 1 || advice > 6 ? CUDA_ERROR_INVALID_VALUE : is_place(d) ? check_managed(p, bytes, NULL) : CUDA_ERROR_INVALID_DEVICE;
-}
-VG_API CUresult cuMemAdvise_v2(CUdeviceptr p, size_t bytes, int advice, CUmemLocation where) {
-    bool needs_place = advice >= 3;
-    if (advice < 1 || advice > 6)
-        return CUDA_ERROR_INVALID_VALUE;
-    return needs_place && !is_location(where) ? CUDA_ERROR_INVALID_DEVICE : check_managed(p, bytes, NULL);
-}
 VG_API CUresult cuStreamAttachMemAsync(CUstream q, CUdeviceptr p, size_t bytes, unsigned flags) {
     struct CUctx_st *c;
     CUresult r = vg_front_enter(&c);

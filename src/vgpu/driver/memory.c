@@ -53,6 +53,36 @@ VG_API CUresult cuMemcpyHtoD(CUdeviceptr d, const void *s, size_t n) { return cu
 VG_API CUresult cuMemcpyDtoH(void *d, CUdeviceptr s, size_t n) { return cuMemcpyDtoH_v2(d, s, n); }
 VG_API CUresult cuMemcpyDtoD(CUdeviceptr d, CUdeviceptr s, size_t n) { return cuMemcpyDtoD_v2(d, s, n); }
 
+// One after another, which is one of the orders that a batch may have. Attributes are hints: which source accesses may be delayed, and where operands lie.
+typedef struct CUmemcpyAttributes { int order; CUmemLocation from, to; unsigned flags; } CUmemcpyAttributes;
+static CUresult copy_batch(const CUdeviceptr *to, const CUdeviceptr *from, const size_t *bytes, size_t n, const CUmemcpyAttributes *attributes, const size_t *first,
+                           size_t n_attributes, size_t *failed, CUstream q) {
+    if (failed)
+        *failed = SIZE_MAX;
+    if (!to || !from || !bytes || !n || !attributes || !first || !n_attributes || n_attributes > n || first[0] != 0 || q == CU_STREAM_LEGACY_HANDLE || (!q && !vg_default_is_per_thread))
+        return CUDA_ERROR_INVALID_VALUE;   // the legacy stream takes no batches
+    for (size_t i = 0; i < n_attributes; i++)
+        if (attributes[i].order < 1 || attributes[i].order > 3 || (i && first[i] <= first[i - 1]) || first[i] >= n)
+            return CUDA_ERROR_INVALID_VALUE;
+    for (size_t i = 0; i < n; i++) {
+        const CUresult r = bytes[i] ? cuMemcpyAsync(to[i], from[i], bytes[i], q) : CUDA_ERROR_INVALID_VALUE;
+        if (r != CUDA_SUCCESS) {
+            if (failed)
+                *failed = i;
+            return r;
+        }
+    }
+    return CUDA_SUCCESS;
+}
+VG_API CUresult cuMemcpyBatchAsync(CUdeviceptr *to, CUdeviceptr *from, size_t *bytes, size_t n, CUmemcpyAttributes *attributes, size_t *first, size_t n_attributes,
+                                   size_t *failed, CUstream q) {
+    return copy_batch(to, from, bytes, n, attributes, first, n_attributes, failed, q);
+}
+VG_API CUresult cuMemcpyBatchAsync_v2(const CUdeviceptr *to, const CUdeviceptr *from, const size_t *bytes, size_t n, const CUmemcpyAttributes *attributes,
+                                      const size_t *first, size_t n_attributes, CUstream q) {
+    return copy_batch(to, from, bytes, n, attributes, first, n_attributes, NULL, q);
+}
+
 // Between contexts of the one device: both must be this context, whose memory no other shares.
 static CUresult check_peers(CUcontext to, CUcontext from) {
     CUcontext here = vg_front_current();

@@ -162,6 +162,25 @@ VG_API CUresult cuDeviceSetMemPool(CUdevice d, CUmemoryPool p) {
     return r == CUDA_SUCCESS ? (current_pool = p, r) : r;
 }
 
+// The same by location: pools of device memory only (allocation type 1, pinned).
+static CUresult check_location(const void *p, const CUmemLocation *where, int type) {
+    if (!where || type != 1)
+        return CUDA_ERROR_INVALID_VALUE;
+    return where->type == 1 ? check(p, where->id) : CUDA_ERROR_NOT_SUPPORTED;
+}
+VG_API CUresult cuMemGetDefaultMemPool(CUmemoryPool *out, CUmemLocation *where, int type) {
+    const CUresult r = check_location(out, where, type);
+    return r == CUDA_SUCCESS ? cuDeviceGetDefaultMemPool(out, where->id) : r;
+}
+VG_API CUresult cuMemGetMemPool(CUmemoryPool *out, CUmemLocation *where, int type) {
+    const CUresult r = check_location(out, where, type);
+    return r == CUDA_SUCCESS ? cuDeviceGetMemPool(out, where->id) : r;
+}
+VG_API CUresult cuMemSetMemPool(CUmemLocation *where, int type, CUmemoryPool p) {
+    const CUresult r = check_location(p, where, type);
+    return r == CUDA_SUCCESS ? cuDeviceSetMemPool(where->id, p) : r;
+}
+
 VG_API CUresult cuMemPoolCreate(CUmemoryPool *out, const CUpoolProps *props) {
     enum { PINNED = 1, ON_DEVICE = 1 };
     CUresult r = check(out, 0);

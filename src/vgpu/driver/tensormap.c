@@ -1,4 +1,4 @@
-// Tensor maps for bulk tensor copies: cuTensorMapEncodeTiled writes our own layout (tensormap.h) into the opaque 128 bytes. im2col maps are refused.
+// Tensor maps for bulk tensor copies: cuTensorMapEncodeTiled and cuTensorMapEncodeIm2col write our own layout (tensormap.h) into the opaque 128 bytes.
 #include "vgpu/tensormap.h"
 #include "vgpu/driver/front.h"
 #include <string.h>
@@ -28,4 +28,20 @@ VG_API CUresult cuTensorMapReplaceAddress(void *map, void *address) {
     return CUDA_SUCCESS;
 }
 
-VG_API CUresult cuTensorMapEncodeIm2col(void) { return CUDA_ERROR_NOT_SUPPORTED; }
+VG_API CUresult cuTensorMapEncodeIm2col(void *map, int type, unsigned rank, void *address, const uint64_t *dims, const uint64_t *strides, const int *lower,
+                                        const int *upper, unsigned channels, unsigned pixels, const uint32_t *element_strides, int interleave, int swizzle,
+                                        int promotion, int fill) {
+    (void)promotion;
+    vg_tensormap t;
+    if (!vg_front_device())
+        return CUDA_ERROR_NOT_INITIALIZED;
+    if (!map || (uintptr_t)map % 64 || !dims || !strides || !lower || !upper || !element_strides || type < 0 || interleave < 0 || swizzle < 0 || fill < 0)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (vg_dev(vg_front_device(), VG_DEV_CC_MAJOR) < 9)
+        return CUDA_ERROR_NOT_SUPPORTED;
+    if (vg_tensormap_encode_im2col(&t, (unsigned)type, rank, (uint64_t)(uintptr_t)address, dims, strides, lower, upper, channels, pixels, element_strides,
+                                   (unsigned)interleave, (unsigned)swizzle, (unsigned)fill))
+        return CUDA_ERROR_INVALID_VALUE;
+    memcpy(map, &t, sizeof t);
+    return CUDA_SUCCESS;
+}
