@@ -176,14 +176,10 @@ static inline bool is_settled(const race_warp *s, const record *p, uint32_t thre
     return !p->mask || (warp != thread / VG_LANES ? p->clock <= s->now.v[warp] : p->epoch <= s->full || p->thread == thread);
 }
 
-// A lane's load. noted: two later lanes read the same place, and only the last two are kept.
-static bool load_settled(vg_race *r, const race_warp *s, const record *x, uint32_t offset, unsigned bytes, bool noted) {
-    cell *c = &r->cells->cells[offset / CELL], *end = c + bytes / CELL;
-    for (const cell *k = c; k < end; k++)
-        if (!is_settled(s, &k->writer[0], x->thread) || !is_settled(s, &k->writer[1], x->thread))
+static bool load_settled(const vg_race *r, const race_warp *s, uint32_t thread, uint32_t offset, unsigned bytes) {
+    for (const cell *c = &r->cells->cells[offset / CELL], *end = c + bytes / CELL; c < end; c++)
+        if (!is_settled(s, &c->writer[0], thread) || !is_settled(s, &c->writer[1], thread))
             return false;
-    for (; c < end && !noted; c++)
-        note_read(c, x);
     return true;
 }
 
@@ -209,19 +205,22 @@ bool vg_race_shared_row(vg_warp *w, const vg_inst *in, const uint32_t offset[VG_
     const race_warp *s = race_warp_of(w);
     if (kind == 's' && !all_settled(r, s, w->index, offset, mask, bytes))
         return false;
+    uint32_t unsettled = 0;
+    for (uint32_t m = kind == 's' ? 0 : mask; m; m &= m - 1)
+        unsettled |= load_settled(r, s, w->index * VG_LANES + (uint32_t)__builtin_ctz(m), offset[__builtin_ctz(m)], bytes) ? 0 : m & -m;
     record x = {.clock = s->now.v[w->index], .epoch = s->epoch, .site = race_site(w, in), .mask = (1u << CELL) - 1};
     for (uint32_t m = mask; m; m &= m - 1) {
         const unsigned l = (unsigned)__builtin_ctz(m);
-        x.thread = (uint16_t)(w->index * VG_LANES + l);
-        if (kind == 's') {
-            for (cell *c = &r->cells->cells[offset[l] / CELL], *end = c + bytes / CELL; c < end; c++)
-                note_write(c, &x);
+        const uint32_t next = m & (m - 1), third = next & (next - 1);
+        if (unsettled >> l & 1) {
+            vg_race_access(w, in, l, offset[l], bytes, kind);
             continue;
         }
-        const uint32_t next = m & (m - 1), third = next & (next - 1);
-        const bool noted = third && offset[__builtin_ctz(next)] == offset[l] && offset[__builtin_ctz(third)] == offset[l];
-        if (!load_settled(r, s, &x, offset[l], bytes, noted))
-            vg_race_access(w, in, l, offset[l], bytes, kind);
+        if (kind == 'l' && !unsettled && third && offset[__builtin_ctz(next)] == offset[l] && offset[__builtin_ctz(third)] == offset[l])
+            continue;                                  // of those who read one place only the last two are kept
+        x.thread = (uint16_t)(w->index * VG_LANES + l);
+        for (cell *c = &r->cells->cells[offset[l] / CELL], *end = c + bytes / CELL; c < end; c++)
+            kind == 's' ? note_write(c, &x) : note_read(c, &x);
     }
     return true;
 }
