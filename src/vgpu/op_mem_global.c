@@ -244,7 +244,8 @@ ALWAYS bool store_plane(vg_warp *w, const vg_inst *in, const vg_tag *t, unsigned
 // Through the extent that the address row's tag keeps: no look at 32 addresses. false: nothing was done.
 ALWAYS bool gather_known(vg_warp *w, const vg_inst *in, uint32_t mask, unsigned E, unsigned V) {
     const vg_near *near = &w->near[in->flags % HONE_COUNT(w->near)];
-    if (V > 1 || w->count || !extent_fits(row_extent(w, in->a), (uint64_t)in->imm - near->base, near->bytes, E, in->imm))
+    if (V > 1 || w->count || (mask != FULL && __builtin_popcount(mask) <= FEW_LANES) ||
+        !extent_fits(row_extent(w, in->a), (uint64_t)in->imm - near->base, near->bytes, E, in->imm))
         return false;
     put_gathered(w, in, (uintptr_t)near->host - near->base + (uint64_t)in->imm, w->file + in->a, true, mask, E, V);
     return true;

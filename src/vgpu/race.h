@@ -30,6 +30,9 @@ bool vg_race_shared_row(vg_warp *w, const vg_inst *in, const uint32_t offset[VG_
 void vg_race_row(vg_warp *w, const vg_inst *in, const uint64_t address[VG_LANES], uint32_t mask, unsigned bytes, char kind);
 // The same of all 32 lanes with plain accesses side by side (step = bytes) or all in one place (step 0, loads). False: vg_race_row has to do it.
 bool vg_race_run(vg_warp *w, const vg_inst *in, uint64_t address, uint64_t step, unsigned bytes, char kind);
+// A whole warp's plain load of [address, address + bytes), by an instruction whose last allocation holds it, of granules that another read adds nothing to,
+// as most loads of most loops are: true, and vg_race_run has nothing to do.
+bool vg_race_adds_nothing(vg_warp *w, const vg_inst *in, uint64_t address, unsigned bytes);
 // Two lanes of one plain store wrote different values to one address.
 void vg_race_disagree(vg_warp *w, const vg_inst *in, unsigned lane, unsigned other, uint64_t address, unsigned bytes);
 

@@ -343,6 +343,24 @@ static uint32_t next_state(cursor *k, state *s, uint32_t old, uint32_t at, uint8
     return m->to;
 }
 
+// The usual granules, without taking them apart: untouched, or touched once in the other half. 0: it is not one of these.
+static uint32_t next_of_few(cursor *k, uint32_t old, uint8_t bytes) {
+    vg_race_global *g = k->w->block->race->global;
+    const uint32_t halves = bytes == 0xff ? BOTH : bytes == 0x0f ? LOW : bytes == 0xf0 ? HIGH : 0;
+    const bool fresh = !is_live(g, old);
+    if (!halves || (!fresh && (old & STATE || old & halves)) || (!k->number && !(k->number = number_of(g, k->x))))
+        return 0;
+    const uint32_t ref = ref_of(k->number, k->lane);
+    if (fresh)
+        return (ref & ~(uint32_t)BOTH) | halves;
+    if ((old | BOTH) == ref)
+        return ref;
+    memo *m = &g->memo[(old * 2654435761u ^ ref * 40503u ^ bytes) % MEMO];   // as in next_state
+    if (m->access != ref || m->from != old || m->bytes != bytes || !m->to)
+        *m = (memo){old, ref, halves == HIGH ? number_of_pair(g, old | BOTH, ref) : number_of_pair(g, ref, old | BOTH), bytes};
+    return m->to;
+}
+
 static void touch(cursor *k, uint32_t *cells, size_t first_byte, size_t end_byte) {
     vg_race_global *g = k->w->block->race->global;
     for (size_t i = first_byte / GRANULE; i * GRANULE < end_byte; i++) {
@@ -355,6 +373,12 @@ static void touch(cursor *k, uint32_t *cells, size_t first_byte, size_t end_byte
         }
         if (says_enough(g, k->w->block->race, old, k->x, k->lane, bytes))
             continue;
+        const uint32_t few = next_of_few(k, old, bytes);
+        if (few) {
+            *k = (cursor){k->w, k->in, k->x, k->a, k->number, old, few, bytes, k->lane, k->kind, true};
+            cells[i] = few;
+            continue;
+        }
         state s;
         bool local = false;
         expand(g, old, &s);
@@ -454,6 +478,20 @@ static bool adds_nothing(const vg_race *r, const uint32_t *cells, size_t at, siz
     for (; i <= last; i++)
         wrong |= (~cells[i] & (STATE | SHARED)) | (cells[i] & PAIR) | (((cells[i] & INDEX) - g->first_state) & STATE);
     return !(wrong | four[0] | four[1] | four[2] | four[3]);
+}
+
+bool vg_race_adds_nothing(vg_warp *w, const vg_inst *in, uint64_t address, unsigned bytes) {
+    vg_race *r = w->block->race;
+    const unsigned place = in->flags % HONE_COUNT(w->near);
+    const vg_alloc *a = w->near[place].alloc;
+    const uint64_t at = address - a->base;
+    if (at >= a->bytes || bytes > a->bytes - at || a->freed || !a->granules || r->global->late.n)
+        return false;
+    const uint64_t next = at + (at - r->last_at[place]);   // where a loop would go: granules are far away
+    r->last_at[place] = at;
+    if (next < a->bytes)
+        __builtin_prefetch(&a->granules[next / GRANULE]);
+    return adds_nothing(r, a->granules, at, bytes);
 }
 
 typedef struct span { vg_alloc *a; uint32_t *cells; size_t at, bytes; } span;
