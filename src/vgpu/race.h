@@ -6,6 +6,7 @@
 //
 //   race.c         what is ordered: clocks of warps, epochs of lanes, fences     race_shared.c   cells of shared memory
 //   race_sync.c    what release and acquire publish and observe                  race_global.c   granules of global memory
+//   race_sweep.c   keeps their records few                                       race_global_row.c   warps cut into looks at granules
 //
 // Between warps order is a vector clock per warp, so lanes of one warp count as ordered by a barrier when any of them passed it. threads:
 // a block belongs to one host thread at a time; so does its vg_race. With HONE_VGPU_RACE_GLOBAL a launch runs on one host thread.
