@@ -195,7 +195,7 @@ ALWAYS bool store_plane(vg_warp *w, const vg_inst *in, unsigned E, unsigned V) {
 // Through the extent that the address row's tag keeps: no look at 32 addresses. false: nothing was done.
 ALWAYS bool load_known(vg_warp *w, const vg_inst *in, uint32_t mask, unsigned E, unsigned V) {
     const vg_block *b = w->block;
-    if (V > 1 || w->count || !(in->aux2 & A_WIDE))
+    if (V > 1 || w->count || !b->shared_open || !(in->aux2 & A_WIDE))
         return false;
     const vg_tag *t = row_extent(w, in->a);
     if (!extent_fits(t, (uint64_t)in->imm, b->shared_open, E, in->imm) ||
@@ -206,7 +206,7 @@ ALWAYS bool load_known(vg_warp *w, const vg_inst *in, uint32_t mask, unsigned E,
 }
 ALWAYS bool store_known(vg_warp *w, const vg_inst *in, uint32_t mask, unsigned E, unsigned V) {
     const vg_block *b = w->block;
-    if (w->count || !(in->aux2 & A_WIDE))
+    if (w->count || !b->shared_open || !(in->aux2 & A_WIDE))
         return false;
     const vg_tag *t = row_extent(w, in->a);
     if (!extent_fits(t, (uint64_t)in->imm, b->shared_open, E * V, in->imm) ||
