@@ -44,9 +44,9 @@ static bool start_warp(vg_slot *s, uint32_t i) {
     w->forgets = l->code->program->forgets;
     w->careful = (l->flags & (HONE_VGPU_CHECK | HONE_VGPU_SAMPLE)) == HONE_VGPU_CHECK;
     w->fs_local = s->fs_local ? s->fs_local + (size_t)i * VG_LANES * s->local_stride / 4 : NULL;
-    for (size_t k = 0, n = l->code->calls ? HONE_COUNT(w->near) : l->code->n_near; k < n; k++)
+    const bool fresh = !frames;                        // later warps of the place know the launch's allocations; the device heap's come and go
+    for (size_t k = 0, n = !fresh && !vg_full(l->code)->n_calls ? 0 : l->code->calls ? HONE_COUNT(w->near) : l->code->n_near; k < n; k++)
         w->near[k] = (vg_near){.alloc = &nowhere};
-    const bool fresh = !frames;
     vg_frame *f = vg_frame_get(w, l->code, 0, 0);
     if (!f)
         return false;

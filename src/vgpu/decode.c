@@ -362,6 +362,22 @@ static bool has_calls_or_looks_across(const vg_binder *b) {
     return false;
 }
 
+// Fills lanewise and leaves_early.
+static bool look_at_lanes(vg_binder *b) {
+    static const uint8_t families[] = {VG_FAM_INT, VG_FAM_FLOAT, VG_FAM_DOUBLE, VG_FAM_HALF, VG_FAM_CVT, VG_FAM_LOGIC, VG_FAM_CMP, VG_FAM_SPECIAL};
+    vg_code_full *c = b->out;
+    c->lanewise = hone_arena_array(b->program->arena, b->func->n_insts + 1, 1);
+    c->leaves_early = !b->program->shadow;
+    for (size_t i = 0; c->lanewise && i < b->func->n_insts; i++) {
+        const ptx_inst *in = &b->func->insts[i];
+        const vg_ctl ctl = vg_ctl_of(in);
+        for (size_t k = 0; k < HONE_COUNT(families) && !b->program->shadow; k++)
+            c->lanewise[i] |= ctl == VG_CTL_NONE && vg_family_of(in) == families[k];
+        c->leaves_early &= in->op != PTX_OP_MBARRIER && (ctl == VG_CTL_NONE || ctl == VG_CTL_BRA || ctl == VG_CTL_RET || ctl == VG_CTL_EXIT);
+    }
+    return c->lanewise != NULL;
+}
+
 // Those that differ between blocks come first.
 static bool list_sregs(vg_binder *b) {
     vg_code_full *c = b->out;
@@ -390,7 +406,7 @@ static hone_code finish(vg_binder *b) {
     b->out->n_local_fix = b->local_fix.n;
     b->out->clears_registers = b->out->n_doubtful || has_calls_or_looks_across(b);
     c->registers_estimate = spilled_to_fit(b->func, c->registers_estimate + 8);   // addresses and constants that SASS keeps in registers beyond PTX's own
-    if (!c->template_rows || !c->pred_init || !b->out->local_fix || !b->out->local_fix_wide || !list_sregs(b) || b->failed)
+    if (!c->template_rows || !c->pred_init || !b->out->local_fix || !b->out->local_fix_wide || !list_sregs(b) || !look_at_lanes(b) || b->failed)
         return hone_fail(b->e, HONE_E_NOMEM, 0, "out of memory decoding '%s'", b->func->name);
     return HONE_OK;
 }

@@ -40,6 +40,8 @@ typedef struct vg_code_full {
     uint32_t **tables; size_t n_tables;            // brx.idx targets (instruction indexes), [i][0] = count
     uint32_t sreg_wide_row[PTX_SREG_COUNT];        // 64-bit rows of special registers read as 64 bits; code.sreg_row: 32-bit ones
     vg_sreg_use *sregs; unsigned n_sregs, n_block_sregs;   // all of those; the first n_block_sregs differ from block to block
+    uint8_t *lanewise;                 // [n_insts] 1: a lane's result depends on that lane alone and nothing but registers change, so lanes without a thread do not matter
+    bool leaves_early;                 // nobody can tell when a thread returned: no barriers, calls, or instructions of several lanes
     bool clears_registers;             // a block's first instruction must not find the registers of the block before it
     uint32_t *local_fix; size_t n_local_fix;       // constant rows (u64 or u32) that hold local addresses: + frame's local base
     uint8_t *local_fix_wide;

@@ -94,6 +94,83 @@ static bool spun_enough(vg_warp *w, vg_wx *x, uint32_t weight) {
     return true;
 }
 
+// The hot loop: one basic block without its control instruction.
+static inline __attribute__((always_inline)) void run_plain(vg_warp *w, const vg_inst *in, const vg_inst *end) {
+    const uint32_t active = w->active;
+    for (; in < end; in++) {
+        if (__builtin_expect(in->guard == VG_NO_PRED, 1)) {
+            if (__builtin_expect(active == 0xffffffffu, 1))
+                in->full(w, in, active);
+            else
+                in->masked(w, in, active);
+            continue;
+        }
+        const uint32_t mask = active & (w->pred[in->guard] ^ (in->guard_neg ? ~0u : 0u));
+        if (mask == 0xffffffffu)
+            in->full(w, in, mask);
+        else if (mask)
+            in->masked(w, in, mask);
+    }
+}
+
+// The same when every thread that is left is active: where lanes are on their own, those without a thread may compute whatever they like, so that
+// rows stay whole (and linear).
+static void run_rest(vg_warp *w, const vg_inst *in, const vg_inst *end) {
+    const uint8_t *lanewise = vg_full(w->code)->lanewise;
+    const uint32_t nobody = ~w->live;
+    for (; in < end; in++) {
+        const uint32_t mask = vg_guard_mask(w, in);
+        if (!mask)
+            continue;
+        if ((mask | nobody) == 0xffffffffu && lanewise[in->index])
+            in->full(w, in, 0xffffffffu);
+        else
+            in->masked(w, in, mask);
+    }
+}
+
+static inline void count_block(vg_warp *w, uint32_t block) {
+    vg_counter_sink *c = w->count;
+    if (c) {
+        if (__builtin_expect(c->code != w->code, 0))
+            vg_count_enter(c, w->code);
+        c->warp = 1ull << ((w->block->linear * w->block->n_warps + w->index) & 63);
+        c->bb_warps[block]++;
+        c->bb_lanes[block] += (uint64_t)__builtin_popcount(w->active);
+    }
+}
+
+// Lanes part at a forward branch and nobody watches how: `taken` and the others are the whole warp as far as it runs.
+static inline bool is_plain_split(const vg_warp *w, const vg_wx *x) {
+    return x->n == 1 && !x->parked_for && !w->block->count && !w->block->launch->schedule_seed && w->warp_insts < x->stop;
+}
+
+// A branch over one basic block: the lanes that do not take it run that block, and all meet behind it, as two splits would. False: it is not such a branch.
+static bool step_over(vg_warp *w, const vg_inst *in, uint32_t taken) {
+    const vg_code_full *full = vg_full(w->code);
+    const vg_block_info *bi = &full->info[full->block_of[in->index + 1]];
+    const uint32_t all = w->active;
+    if (bi->n_plain != bi->n || bi->first + bi->n != (uint32_t)in->imm)
+        return false;
+    w->active = all & ~taken;
+    w->warp_insts += bi->n;
+    run_plain(w, full->code.insts + bi->first, full->code.insts + bi->first + bi->n);
+    w->active = all;
+    w->next = (uint32_t)in->imm;
+    return true;
+}
+
+// Lanes that branch to the end of the kernel need not wait for the others there.
+static bool leave_early(vg_warp *w, const vg_wx *x, const vg_inst *in, uint32_t taken) {
+    const vg_inst *target = &w->code->insts[in->imm];
+    if (!vg_full(w->code)->leaves_early || w->block->race || x->split[x->cur].frame->depth || (target->ctl != VG_CTL_RET && target->ctl != VG_CTL_EXIT) ||
+        target->guard != VG_NO_PRED)
+        return false;
+    vg_lanes_exit(w, taken);
+    w->next = in->index + 1;
+    return true;
+}
+
 static vg_event do_branch(vg_warp *w, vg_wx *x, const vg_inst *in) {
     const uint32_t taken = vg_guard_mask(w, in), target = (uint32_t)in->imm;
     if (w->block->count)
@@ -107,6 +184,8 @@ static vg_event do_branch(vg_warp *w, vg_wx *x, const vg_inst *in) {
             w->block->count->divergent++;
             w->block->count->insts[in->index].divergent++;
         }
+        if (target > in->index + 1 && is_plain_split(w, x) && (step_over(w, in, taken) || leave_early(w, x, in, taken)))
+            return w->event;
         if (target != in->index + 1)
             vg_split_add(w, w->active & ~taken, in->index + 1, x->split[x->cur].frame);
         else
@@ -274,36 +353,6 @@ static vg_event do_control(vg_warp *w, vg_wx *x, const vg_inst *in) {
     }
 }
 
-// The hot loop: one basic block without its control instruction.
-static inline void run_plain(vg_warp *w, const vg_inst *in, const vg_inst *end) {
-    const uint32_t active = w->active;
-    for (; in < end; in++) {
-        if (__builtin_expect(in->guard == VG_NO_PRED, 1)) {
-            if (__builtin_expect(active == 0xffffffffu, 1))
-                in->full(w, in, active);
-            else
-                in->masked(w, in, active);
-            continue;
-        }
-        const uint32_t mask = active & (w->pred[in->guard] ^ (in->guard_neg ? ~0u : 0u));
-        if (mask == 0xffffffffu)
-            in->full(w, in, mask);
-        else if (mask)
-            in->masked(w, in, mask);
-    }
-}
-
-static inline void count_block(vg_warp *w, uint32_t block) {
-    vg_counter_sink *c = w->count;
-    if (c) {
-        if (__builtin_expect(c->code != w->code, 0))
-            vg_count_enter(c, w->code);
-        c->warp = 1ull << ((w->block->linear * w->block->n_warps + w->index) & 63);
-        c->bb_warps[block]++;
-        c->bb_lanes[block] += (uint64_t)__builtin_popcount(w->active);
-    }
-}
-
 // Runs the entered split until it is no longer the only one to run. Leaves its place in the table up to date.
 static vg_event run_split(vg_warp *w, vg_wx *x, uint64_t stop) {
     for (;;) {
@@ -315,6 +364,8 @@ static vg_event run_split(vg_warp *w, vg_wx *x, uint64_t stop) {
         w->warp_insts += bi->n - (w->next - bi->first);
         if (bi->n_fused && w->active == 0xffffffffu && w->whole && w->next == bi->first)
             run_plain(w, full->fused + bi->first, full->fused + bi->first + bi->n_fused);
+        else if (w->active != 0xffffffffu && w->active == w->live && w->whole)
+            run_rest(w, in, end);
         else
             run_plain(w, in, end);
         if (__builtin_expect(w->event == VG_FAULT, 0))
@@ -401,6 +452,7 @@ vg_event vg_warp_run(vg_warp *w, uint64_t quantum) {
     vg_wx *x = vg_wx_of(w);
     const uint64_t stop = quantum ? w->warp_insts + quantum : UINT64_MAX;
     w->event = VG_RUN;
+    x->stop = stop;
     x->gave_way = false;
     while (w->live) {
         if (x->n > 1)

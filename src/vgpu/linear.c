@@ -244,7 +244,8 @@ void vg_linear_spill(uint8_t *file, uint32_t row, bool wide) {
 
 // Does a tag with this width describe the values? width 32: a linear one.
 static bool fits(const uint64_t v[VG_LANES], uint64_t keep, unsigned width, vg_tag *t) {
-    *t = (vg_tag){v[0], (v[1] - v[0]) & keep, width == VG_LANES ? VG_LINEAR : VG_PLANE, width, width == VG_LANES ? 0 : (v[width] - v[0]) & keep};
+    *t = (vg_tag){.base = v[0], .stride = (v[1] - v[0]) & keep, .flags = width == VG_LANES ? VG_LINEAR : VG_PLANE, .width = width,
+                  .jump = width == VG_LANES ? 0 : (v[width] - v[0]) & keep};
     bool fit = true;
     for (unsigned l = 0; l < VG_LANES; l++)
         fit &= v[l] == ((v[0] + l % width * t->stride + l / width * t->jump) & keep);

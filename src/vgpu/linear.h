@@ -12,12 +12,14 @@
 #include "vgpu/warp.h"
 
 enum { VG_TAG_BYTES = 64, VG_LINEAR = 1 /* base and stride hold for all 32 lanes */, VG_STALE = 2 /* the row's values are older than the tag */,
-       VG_PLANE = 4 /* instead of LINEAR: lane l holds base + l % width * stride + l / width * jump, as in blocks narrower than a warp */ };
+       VG_PLANE = 4 /* instead of LINEAR: lane l holds base + l % width * stride + l / width * jump, as in blocks narrower than a warp */,
+       VG_EXTENT = 8 /* low, high and bits hold for the row's values, which are up to date */ };
 typedef struct vg_tag {
     uint64_t base, stride;             // of a 32-bit row modulo 2^32
     uint32_t flags;                    // 0: only the row's values count
     uint32_t width;                    // PLANE: 8 or 16
     uint64_t jump;                     // PLANE
+    uint64_t low, high, bits;          // EXTENT: the least and the greatest value as signed numbers, and all values or-ed
 } vg_tag;
 
 // What belongs to an instruction that has to do with tracked registers; vg_code.linear[index].
@@ -29,6 +31,7 @@ typedef struct vg_linear {
     bool wide;                         // … a 64-bit one
 } vg_linear;
 
+_Static_assert(sizeof(vg_tag) <= VG_TAG_BYTES, "a tag fits in front of its row");
 static inline vg_tag *vg_tag_at(uint8_t *file, uint32_t row) { return (vg_tag *)(void *)(file + row - VG_TAG_BYTES); }
 static inline vg_tag *vg_tag_of(vg_warp *w, uint32_t row) { return vg_tag_at(w->file, row); }
 

@@ -3,15 +3,12 @@
 #ifndef HONE_VGPU_MEM_ROW_H
 #define HONE_VGPU_MEM_ROW_H
 #include "vgpu/access.h"
-#include "vgpu/linear.h"
+#include "vgpu/address_row.h"
 #include "vgpu/op.h"
 
-#define ALWAYS static inline __attribute__((always_inline))
-#define NEVER static __attribute__((noinline))
 #define FULL 0xffffffffu
 typedef uint8_t __attribute__((may_alias)) u8a;
 typedef uint16_t __attribute__((may_alias)) u16a;
-typedef uint32_t __attribute__((may_alias)) u32a;
 typedef uint64_t __attribute__((may_alias)) u64a;
 
 // vg_inst use: a = address row; d, b, c, aux = value rows of the elements; imm = constant part of the address; aux2 = these flags.
@@ -47,8 +44,6 @@ static inline const vg_mem_form *vg_mem_form_find(const vg_mem_form *t, size_t n
             return &t[i];
     return NULL;
 }
-#define LIKELY(x) __builtin_expect(!!(x), 1)
-#define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define SPIN() do { if (UNLIKELY(in->aux2 & A_SPIN)) w->spins++; } while (0)
 #define EACH_FORM(X) X(1, 1) X(1, 2) X(1, 4) X(2, 1) X(2, 2) X(2, 4) X(4, 1) X(4, 2) X(4, 4) X(8, 1) X(8, 2)
 
@@ -75,8 +70,6 @@ ALWAYS const uint32_t *narrow_row(const vg_warp *w, const vg_inst *in, uint32_t 
 }
 
 // The active lanes' stride from lane to lane when there is one for all of them; false otherwise. `first` is the lowest active lane.
-typedef uint64_t v4u64 __attribute__((vector_size(32), may_alias));
-typedef uint32_t v8u32 __attribute__((vector_size(32), may_alias));
 
 ALWAYS bool linear64_full(const uint64_t *r, uint64_t *stride) {
     const v4u64 *v = (const v4u64 *)(const void *)r;
@@ -265,10 +258,10 @@ ALWAYS void put_gathered(vg_warp *w, const vg_inst *in, uintptr_t from, const vo
     const bool usual = E == 4 && !(in->aux2 & A_REG64);
     for (unsigned e = 0; e < V; e++, from += E) {
         uint32_t *row = __builtin_assume_aligned(w->file + value_row(in, e), 64);
-        if (usual && mask == FULL)
-            for (unsigned l = 0; l < VG_LANES; l++)
+        if (usual && mask == FULL) {
+            _Pragma("GCC unroll 8") for (unsigned l = 0; l < VG_LANES; l++)
                 row[l] = load_part((const uint8_t *)(from + offset_at(off, wide, l)), E);
-        else if (usual)
+        } else if (usual)
             for (uint32_t m = mask; m; m &= m - 1)
                 row[__builtin_ctz(m)] = load_part((const uint8_t *)(from + offset_at(off, wide, (unsigned)__builtin_ctz(m))), E);
         else

@@ -2,6 +2,7 @@
 // instructions, because blocks run on several host threads; shared memory belongs to one thread at a time and is updated plainly.
 // An operation is a function from the old value and the operands to the new value; tables say which exist.
 #include "vgpu/access.h"
+#include "vgpu/address_row.h"
 #include "vgpu/bulk.h"
 #include "vgpu/fp.h"
 #include "vgpu/op.h"
@@ -163,9 +164,32 @@ static uint64_t one(vg_warp *w, const vg_inst *in, unsigned lane, vg_where where
     return old;
 }
 
+// 32-bit sums in shared memory by whole warps with 64-bit addresses, one bounds test for all; false: below.
+static bool add_shared(vg_warp *w, const vg_inst *in) {
+    const vg_block *b = w->block;
+    vg_tag t;
+    bounds_of(w->file + in->a, &t.low, &t.high, &t.bits);
+    if (!extent_fits(&t, (uint64_t)in->imm, b->shared_open, 4, in->imm) ||
+        (b->shared_shadow && !vg_bits_all_near(b->shared_shadow->bits, t.low + (uint64_t)in->imm, t.high + (uint64_t)in->imm + 4)))
+        return false;
+    const uint64_t *at = VG_ROW(U64, in->a);
+    const uint32_t *from = VG_ROW(U32, in->b);
+    uint32_t *to = in->aux2 & A_RETURNS ? VG_ROW(U32, in->d) : NULL;
+    uint8_t *memory = b->shared + in->imm;
+    for (unsigned l = 0; l < VG_LANES; l++) {
+        u32a *p = (u32a *)(void *)(memory + at[l]), old = *p;
+        *p = old + from[l];
+        if (to)
+            to[l] = old;
+    }
+    return true;
+}
+
 // 32-bit updates of shared memory whose lanes are all in order; false: lane by lane, below.
 static bool update_shared(vg_warp *w, const vg_inst *in, uint32_t mask, update f) {
     const vg_block *b = w->block;
+    if (f == add32 && mask == 0xffffffffu && in->aux2 & A_WIDE && add_shared(w, in))
+        return true;
     uint32_t off[VG_LANES], lo = ~0u, hi = 0, low_bits = 0;
     for (uint32_t m = mask; m; m &= m - 1) {
         const unsigned lane = (unsigned)__builtin_ctz(m);

@@ -10,10 +10,10 @@ ALWAYS const vg_linear *linear_of(const vg_warp *w, const vg_inst *in) { return 
 NEVER void spill(vg_warp *w, const vg_inst *in, uint32_t mask) {
     const vg_linear *x = linear_of(w, in);
     for (unsigned i = 0; i < x->n_rows; i++)
-        vg_linear_spill(w->file, x->rows[i] & ~1u, x->rows[i] & 1);
+        spill_row(w->file, x->rows[i] & ~1u, x->rows[i] & 1);
     if (x->tracked) {
         if (mask != FULL)
-            vg_linear_spill(w->file, in->d, x->wide);
+            spill_row(w->file, in->d, x->wide);
         vg_tag_of(w, in->d)->flags = 0;
     }
     if (mask == FULL)
@@ -76,11 +76,12 @@ ALWAYS bool one_width(vg_tag *t[], unsigned n) {
 ALWAYS void put_plane(vg_warp *w, const vg_inst *in, bool wide, uint64_t base, uint64_t stride, uint64_t jump, uint32_t width) {
     const uint64_t keep = wide ? ~0ull : UINT32_MAX;
     vg_tag *d = vg_tag_of(w, in->d);
-    *d = (vg_tag){base & keep, stride & keep, (((jump - width * stride) & keep) ? VG_PLANE : VG_LINEAR) | VG_STALE, width, jump & keep};
+    *d = (vg_tag){.base = base & keep, .stride = stride & keep, .flags = (((jump - width * stride) & keep) ? VG_PLANE : VG_LINEAR) | VG_STALE,
+                  .width = width, .jump = jump & keep};
 }
 // Runs `body` with the sources' planes in pa, pb, pc; a, b, c are tags for the forms' expressions: strides of either direction, or both at once where
 // a form asks whether a row is uniform.
-ALWAYS vg_tag any_step(const vg_tag *t) { return (vg_tag){t->base, t->stride | t->jump, t->flags, 0, 0}; }
+ALWAYS vg_tag any_step(const vg_tag *t) { return (vg_tag){.base = t->base, .stride = t->stride | t->jump, .flags = t->flags}; }
 #define PUT_PLANE(W, base_, stride_, next)                                         \
     const uint64_t base = base_, stride = stride_;                                 \
     next;                                                                          \
@@ -292,11 +293,21 @@ ALWAYS bool select_side(vg_warp *w, const vg_inst *in, bool wide) {
 VG_HANDLER(select_32) { if (!select_side(w, in, false)) spill(w, in, mask); }
 VG_HANDLER(select_64) { if (!select_side(w, in, true)) spill(w, in, mask); }
 
-// setp on two uniform rows
-#define COMPARE(name, T, WIDE, op)                                                                                                         \
+// Two 32-bit linear rows that do not wrap: are all lanes of one less than, or all greater than, those of the other? Their difference is monotonous.
+ALWAYS bool same_side(const vg_tag *a, const vg_tag *b, bool is_signed) {
+    int64_t a0, as, b0, bs;
+    if (!unwrapped(a, is_signed, &a0, &as) || !unwrapped(b, is_signed, &b0, &bs))
+        return false;
+    const int64_t first = a0 - b0, last = first + 31 * (as - bs);
+    return (first < 0 && last < 0) || (first > 0 && last > 0);
+}
+
+// setp on two uniform rows, or on linear ones that do not cross
+#define COMPARE(name, T, WIDE, SIGNED, op)                                                                                                         \
     NEVER void name##_look(vg_warp *w, const vg_inst *in, uint32_t mask) {                                                                 \
         vg_tag a, b;                                                                                                                       \
-        if (!shape(w, in, 1, in->a, WIDE, &a) || !shape(w, in, 2, in->b, WIDE, &b) || a.stride || b.stride)                                \
+        if (!shape(w, in, 1, in->a, WIDE, &a) || !shape(w, in, 2, in->b, WIDE, &b) ||                                                      \
+            ((a.stride || b.stride) && (WIDE || !same_side(&a, &b, SIGNED))))                                                           \
             spill(w, in, mask);                                                                                                            \
         else                                                                                                                               \
             vg_pred_write(w, in->d, (T)a.base op (T)b.base ? FULL : 0, mask);                                                              \
@@ -308,12 +319,13 @@ VG_HANDLER(select_64) { if (!select_side(w, in, true)) spill(w, in, mask); }
         else                                                                                                                               \
             name##_look(w, in, mask);                                                                                                      \
     }
-#define COMPARES(s, T, WIDE) COMPARE(eq_##s, T, WIDE, ==) COMPARE(ne_##s, T, WIDE, !=) COMPARE(lt_##s, T, WIDE, <) COMPARE(le_##s, T, WIDE, <=) \
-    COMPARE(gt_##s, T, WIDE, >) COMPARE(ge_##s, T, WIDE, >=)
-COMPARES(s32, int32_t, false)
-COMPARES(u32, uint32_t, false)
-COMPARES(s64, int64_t, true)
-COMPARES(u64, uint64_t, true)
+#define COMPARES(s, T, WIDE, SIGNED) \
+    COMPARE(eq_##s, T, WIDE, SIGNED, ==) COMPARE(ne_##s, T, WIDE, SIGNED, !=) COMPARE(lt_##s, T, WIDE, SIGNED, <) \
+    COMPARE(le_##s, T, WIDE, SIGNED, <=) COMPARE(gt_##s, T, WIDE, SIGNED, >) COMPARE(ge_##s, T, WIDE, SIGNED, >=)
+COMPARES(s32, int32_t, false, true)
+COMPARES(u32, uint32_t, false, false)
+COMPARES(s64, int64_t, true, true)
+COMPARES(u64, uint64_t, true, false)
 
 // ---- binding
 

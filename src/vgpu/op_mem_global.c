@@ -241,6 +241,24 @@ ALWAYS bool store_plane(vg_warp *w, const vg_inst *in, const vg_tag *t, unsigned
     return good;
 }
 
+// Through the extent that the address row's tag keeps: no look at 32 addresses. false: nothing was done.
+ALWAYS bool gather_known(vg_warp *w, const vg_inst *in, uint32_t mask, unsigned E, unsigned V) {
+    const vg_near *near = &w->near[in->flags % HONE_COUNT(w->near)];
+    if (V > 1 || w->count || (mask != FULL && __builtin_popcount(mask) <= FEW_LANES) ||
+        !extent_fits(row_extent(w, in->a), (uint64_t)in->imm - near->base, near->bytes, E, in->imm))
+        return false;
+    put_gathered(w, in, (uintptr_t)near->host - near->base + (uint64_t)in->imm, w->file + in->a, true, mask, E, V);
+    return true;
+}
+ALWAYS bool scatter_known(vg_warp *w, const vg_inst *in, uint32_t mask, unsigned E, unsigned V) {
+    const vg_alloc *a = w->near[in->flags % HONE_COUNT(w->near)].alloc;
+    if (w->count || a->read_only || !atomic_load_explicit((_Atomic bool *)(uintptr_t)&a->initialized, memory_order_relaxed) ||
+        !extent_fits(row_extent(w, in->a), (uint64_t)in->imm - a->base, a->bytes, E * V, in->imm))
+        return false;
+    get_scattered(w, in, (uintptr_t)a->host - a->base + (uint64_t)in->imm, w->file + in->a, true, mask, E, V);
+    return true;
+}
+
 // ---- the handlers: `full` ones try the whole-warp fast path with nothing else in their frame; the rest is in the functions that they end in
 
 #define WHOLE_ROW(mask) ((mask) == FULL && in->aux2 & A_WIDE)
@@ -277,7 +295,9 @@ ALWAYS bool store_plane(vg_warp *w, const vg_inst *in, const vg_tag *t, unsigned
         learn_written(w, in); \
         if (t->flags & VG_LINEAR ? load_linear(w, in, mask, t->base, t->stride, E, V) : mask == FULL && load_plane(w, in, t, E, V)) \
             return; \
-        vg_linear_spill(w->file, in->a, true); \
+        if (gather_known(w, in, mask, E, V)) \
+            return; \
+        spill_row(w->file, in->a, true); \
         if (t->flags & VG_LINEAR) \
             gather_global(w, in, mask, (const uint64_t *)(const void *)(w->file + in->a), E, V); \
         else \
@@ -287,7 +307,9 @@ ALWAYS bool store_plane(vg_warp *w, const vg_inst *in, const vg_tag *t, unsigned
         const vg_tag *t = vg_tag_of(w, in->a); \
         if (t->flags & VG_LINEAR ? store_linear(w, in, mask, t->base, t->stride, E, V) : mask == FULL && store_plane(w, in, t, E, V)) \
             return; \
-        vg_linear_spill(w->file, in->a, true); \
+        if (scatter_known(w, in, mask, E, V)) \
+            return; \
+        spill_row(w->file, in->a, true); \
         if (t->flags & VG_LINEAR) \
             scatter_global(w, in, mask, (const uint64_t *)(const void *)(w->file + in->a), E, V); \
         else \

@@ -192,19 +192,43 @@ ALWAYS bool store_plane(vg_warp *w, const vg_inst *in, unsigned E, unsigned V) {
     return true;
 }
 
+// Through the extent that the address row's tag keeps: no look at 32 addresses. false: nothing was done.
+ALWAYS bool load_known(vg_warp *w, const vg_inst *in, uint32_t mask, unsigned E, unsigned V) {
+    const vg_block *b = w->block;
+    if (V > 1 || w->count || !b->shared_open || !(in->aux2 & A_WIDE))
+        return false;
+    const vg_tag *t = row_extent(w, in->a);
+    if (!extent_fits(t, (uint64_t)in->imm, b->shared_open, E, in->imm) ||
+        (b->shared_shadow && !vg_bits_all_near(b->shared_shadow->bits, t->low + (uint64_t)in->imm, t->high + (uint64_t)in->imm + E)))
+        return false;
+    put_gathered(w, in, (uintptr_t)b->shared + (uint64_t)in->imm, w->file + in->a, true, mask, E, V);
+    return true;
+}
+ALWAYS bool store_known(vg_warp *w, const vg_inst *in, uint32_t mask, unsigned E, unsigned V) {
+    const vg_block *b = w->block;
+    if (w->count || !b->shared_open || !(in->aux2 & A_WIDE))
+        return false;
+    const vg_tag *t = row_extent(w, in->a);
+    if (!extent_fits(t, (uint64_t)in->imm, b->shared_open, E * V, in->imm) ||
+        (b->shared_shadow && !vg_bits_all_near(b->shared_shadow->bits, t->low + (uint64_t)in->imm, t->high + (uint64_t)in->imm + E * V)))
+        return false;
+    get_scattered(w, in, (uintptr_t)b->shared + (uint64_t)in->imm, w->file + in->a, true, mask, E, V);
+    return true;
+}
+
 #define ACCESS(E, V) \
     VG_HANDLER(ld_shared_##E##_##V) { SPIN(); load_shared(w, in, mask, E, V); } \
     VG_HANDLER(st_shared_##E##_##V) { store_shared(w, in, mask, E, V); } \
     NEVER void ld_spilled_##E##_##V(vg_warp *w, const vg_inst *in, uint32_t mask) { \
-        if (mask == FULL && load_plane(w, in, E, V)) \
+        if ((mask == FULL && load_plane(w, in, E, V)) || load_known(w, in, mask, E, V)) \
             return; \
-        vg_linear_spill(w->file, in->a, in->aux2 & A_WIDE); \
+        spill_row(w->file, in->a, in->aux2 & A_WIDE); \
         load_shared(w, in, mask, E, V); \
     } \
     NEVER void st_spilled_##E##_##V(vg_warp *w, const vg_inst *in, uint32_t mask) { \
-        if (mask == FULL && store_plane(w, in, E, V)) \
+        if ((mask == FULL && store_plane(w, in, E, V)) || store_known(w, in, mask, E, V)) \
             return; \
-        vg_linear_spill(w->file, in->a, in->aux2 & A_WIDE); \
+        spill_row(w->file, in->a, in->aux2 & A_WIDE); \
         store_shared(w, in, mask, E, V); \
     } \
     VG_HANDLER(ld_tagged_##E##_##V) { \

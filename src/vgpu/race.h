@@ -6,6 +6,7 @@
 //
 //   race.c         what is ordered: clocks of warps, epochs of lanes, fences     race_shared.c   cells of shared memory
 //   race_sync.c    what release and acquire publish and observe                  race_global.c   granules of global memory
+//   race_sweep.c   keeps their records few                                       race_global_row.c   warps cut into looks at granules
 //
 // Between warps order is a vector clock per warp, so lanes of one warp count as ordered by a barrier when any of them passed it. threads:
 // a block belongs to one host thread at a time; so does its vg_race. With HONE_VGPU_RACE_GLOBAL a launch runs on one host thread.
@@ -30,6 +31,9 @@ bool vg_race_shared_row(vg_warp *w, const vg_inst *in, const uint32_t offset[VG_
 void vg_race_row(vg_warp *w, const vg_inst *in, const uint64_t address[VG_LANES], uint32_t mask, unsigned bytes, char kind);
 // The same of all 32 lanes with plain accesses side by side (step = bytes) or all in one place (step 0, loads). False: vg_race_row has to do it.
 bool vg_race_run(vg_warp *w, const vg_inst *in, uint64_t address, uint64_t step, unsigned bytes, char kind);
+// A whole warp's plain load of [address, address + bytes), by an instruction whose last allocation holds it, of granules that another read adds nothing to,
+// as most loads of most loops are: true, and vg_race_run has nothing to do.
+bool vg_race_adds_nothing(vg_warp *w, const vg_inst *in, uint64_t address, unsigned bytes);
 // Two lanes of one plain store wrote different values to one address.
 void vg_race_disagree(vg_warp *w, const vg_inst *in, unsigned lane, unsigned other, uint64_t address, unsigned bytes);
 

@@ -27,6 +27,7 @@ struct vg_race {
     race_cells *cells;                     // NULL: shared memory is not watched
     race_async *async;                     // NULL until a copy is issued
     vg_race_global *global;
+    uint64_t last_at[16];                  // by the place of an instruction's last allocation (vg_warp.near): offset of its last load
     vg_knowledge *knowledge;               // what the block acquired from others; NULL: nothing
 };
 static inline race_warp *race_warp_of(const vg_warp *w) { return &w->block->race->warps[w->index]; }

@@ -41,6 +41,21 @@ static inline const pair *pair_at(const vg_race_global *g, uint32_t x) { return 
 
 static inline size_t race_record_bytes(const vg_race_global *g) { return g->accesses.n * sizeof(access) + g->states.n * sizeof(state) + g->pairs.n * sizeof(pair); }
 
+// An access on its way through granules. number: of x, 0: none yet; lane: of a scattered one; known: a granule that was `from` and has `from_bytes` touched becomes `to`.
+typedef struct cursor {
+    vg_warp *w;
+    const vg_inst *in;
+    const access *x;
+    vg_alloc *a;
+    uint32_t number, from, to;
+    uint8_t from_bytes, lane;
+    char kind;
+    bool known;
+} cursor;
+void race_touch(cursor *k, uint32_t *cells, size_t first_byte, size_t end_byte);   // bytes of the allocation, whose granules cells are
+uint32_t *race_granules_of(vg_alloc *a);                       // made when it has none; NULL: no memory
+void race_judge_late(vg_race_global *g);                       // stores that waited until they had happened
+
 // Takes out what no granule names any more; the others get new numbers from 1 on. Without memory for that, everything is forgotten.
 void race_sweep(vg_race_global *g);
 void race_drop_granules(vg_alloc *a, void *self);   // for vg_memory_each

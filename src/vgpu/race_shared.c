@@ -176,15 +176,23 @@ static inline bool is_settled(const race_warp *s, const record *p, uint32_t thre
     return !p->mask || (warp != thread / VG_LANES ? p->clock <= s->now.v[warp] : p->epoch <= s->full || p->thread == thread);
 }
 
-// A lane's load. noted: two later lanes read the same place, and only the last two are kept.
-static bool load_settled(vg_race *r, const race_warp *s, const record *x, uint32_t offset, unsigned bytes, bool noted) {
-    cell *c = &r->cells->cells[offset / CELL], *end = c + bytes / CELL;
-    for (const cell *k = c; k < end; k++)
-        if (!is_settled(s, &k->writer[0], x->thread) || !is_settled(s, &k->writer[1], x->thread))
-            return false;
-    for (; c < end && !noted; c++)
-        note_read(c, x);
-    return true;
+// The same for whichever lane of the warp comes.
+static inline bool is_settled_for_all(const race_warp *s, const record *p, uint32_t index) {
+    const unsigned warp = p->thread / VG_LANES;
+    return !p->mask || (warp != index ? p->clock <= s->now.v[warp] : p->epoch <= s->full);
+}
+
+// Are the writers of all cells ordered before a thread's load? *for_all: before any lane's of its warp.
+static bool load_settled(const vg_race *r, const race_warp *s, uint32_t thread, uint32_t offset, unsigned bytes, bool *for_all) {
+    bool mine = true, all = true;
+    for (const cell *c = &r->cells->cells[offset / CELL], *end = c + bytes / CELL; c < end; c++)
+        for (unsigned i = 0; i < 2; i++) {
+            const bool each = is_settled_for_all(s, &c->writer[i], thread / VG_LANES);
+            all &= each;
+            mine &= each || c->writer[i].thread == thread;
+        }
+    *for_all = all;
+    return mine;
 }
 
 static bool all_settled(const vg_race *r, const race_warp *s, uint32_t index, const uint32_t offset[VG_LANES], uint32_t mask, unsigned bytes) {
@@ -212,16 +220,18 @@ bool vg_race_shared_row(vg_warp *w, const vg_inst *in, const uint32_t offset[VG_
     record x = {.clock = s->now.v[w->index], .epoch = s->epoch, .site = race_site(w, in), .mask = (1u << CELL) - 1};
     for (uint32_t m = mask; m; m &= m - 1) {
         const unsigned l = (unsigned)__builtin_ctz(m);
-        x.thread = (uint16_t)(w->index * VG_LANES + l);
-        if (kind == 's') {
-            for (cell *c = &r->cells->cells[offset[l] / CELL], *end = c + bytes / CELL; c < end; c++)
-                note_write(c, &x);
+        const uint32_t next = m & (m - 1), third = next & (next - 1);
+        const uint32_t thread = w->index * VG_LANES + l;
+        bool for_all = false;
+        if (kind == 'l' && !load_settled(r, s, thread, offset[l], bytes, &for_all)) {
+            vg_race_access(w, in, l, offset[l], bytes, kind);
             continue;
         }
-        const uint32_t next = m & (m - 1), third = next & (next - 1);
-        const bool noted = third && offset[__builtin_ctz(next)] == offset[l] && offset[__builtin_ctz(third)] == offset[l];
-        if (!load_settled(r, s, &x, offset[l], bytes, noted))
-            vg_race_access(w, in, l, offset[l], bytes, kind);
+        if (for_all && third && offset[__builtin_ctz(next)] == offset[l] && offset[__builtin_ctz(third)] == offset[l])
+            continue;                                  // of those who read one place only the last two are kept
+        x.thread = (uint16_t)thread;
+        for (cell *c = &r->cells->cells[offset[l] / CELL], *end = c + bytes / CELL; c < end; c++)
+            kind == 's' ? note_write(c, &x) : note_read(c, &x);
     }
     return true;
 }

@@ -40,6 +40,7 @@ typedef struct vg_wx {                 // vg_warp.exec_private
     bool gave_way, spun;               // since the last look of the scheduler
     uint32_t cluster_arrived, cluster_phase;   // lanes between barrier.cluster.arrive and wait; parity of the phase they arrived in
     bool forced_sync;                  // run the next warp-synchronous instruction with whoever is there
+    uint64_t stop;                     // warp_insts at which the warp gives way
     uint64_t insts_reported;           // of warp_insts, already in the launch's budget
     struct vg_wgmma_flight *flight;    // registers of wgmma instructions that are not waited for (wgmma_watch.c); NULL: none yet
     uint64_t left_bar, at_bar;         // warp_insts when the last barrier opened, when it arrived at the next (counting only)

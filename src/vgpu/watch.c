@@ -238,6 +238,17 @@ static void watched(vg_warp *w, const vg_inst *in, uint32_t mask) {
         x->masked(w, in, mask);
 }
 
+// Loads of which nothing but races on global memory is watched, through rows with tags.
+static void watched_load(vg_warp *w, const vg_inst *in, uint32_t mask) {
+    const vg_watched *x = watched_of(w, in);
+    const vg_tag *t = vg_tag_of(w, in->a);
+    if (mask == FULL && t->flags & VG_LINEAR && (!t->stride || t->stride == x->bytes) && w->block->race &&
+        vg_race_adds_nothing(w, in, t->base + (uint64_t)in->imm, t->stride ? VG_LANES * x->bytes : x->bytes))
+        x->full(w, in, mask);
+    else
+        watched(w, in, mask);
+}
+
 static bool is_doubtful(const vg_code_full *full, const ptx_inst *in);
 typedef struct any { const vg_code_full *full; bool hit; } any;
 static void touch_any(void *self, uint32_t reg, bool write) {
@@ -303,7 +314,8 @@ static bool watch_code(vg_code_full *full, uint32_t flags) {
             continue;
         x->full = in->full;
         x->masked = in->masked;
-        in->full = in->masked = watched;
+        const bool lean = x->what == (W_GLOBAL | W_PLAIN) && x->kind == 'l' && in->src->op == PTX_OP_LD && in->flags & VG_TAGGED_ADDRESS && in->aux2 & A_WIDE;
+        in->full = in->masked = lean ? watched_load : watched;
     }
     return true;
 }

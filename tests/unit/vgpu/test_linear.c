@@ -66,6 +66,22 @@ static void statement(text *t) {
     put(t, ";\n");
 }
 
+// Statements, some of them behind a forward branch; now and then lanes leave the kernel.
+static void statements(text *t, unsigned n) {
+    for (unsigned k = 0; k < n; k++) {
+        const unsigned how = below(t, 12), p = below(t, PREDS), label = (unsigned)t->n;
+        if (how == 0)
+            put(t, "@%%p%u bra DONE;\n", p);
+        if (how == 1 || how == 2)
+            put(t, "@%s%%p%u bra L%u;\n", how == 1 ? "!" : "", p, label);
+        statement(t);
+        if (how == 1 || how == 2) {
+            statement(t);
+            put(t, "L%u:\n", label);
+        }
+    }
+}
+
 static void program(text *t, uint64_t seed) {
     t->n = 0;
     hone_rng_init(&t->rng, seed, 7);
@@ -78,22 +94,20 @@ static void program(text *t, uint64_t seed) {
         "mov.u64 %%d5, -1; mov.u64 %%d6, 0; mov.u64 %%d7, %%o; mov.u32 %%i, 0;\n");
     for (unsigned k = 0; k < PREDS; k++)
         put(t, "setp.lt.u32 %%p%u, %%t, %u;\n", k, below(t, 70));
-    for (unsigned k = 0; k < 14; k++)
-        statement(t);
+    statements(t, 14);
     put(t, "LOOP:\n");
-    for (unsigned k = 0; k < 16; k++)
-        statement(t);
+    statements(t, 16);
     put(t, "rem.u32 %%b, %s, 6; add.s32 %%i, %%i, 1; setp.lt.u32 %%q, %%i, %%b; @%%q bra LOOP;\n", below(t, 2) ? "5" : "%r2");
-    for (unsigned k = 0; k < 6; k++)
-        statement(t);
+    statements(t, 6);
     put(t, "mad.wide.u32 %%c, %%t, %u, %%o;\n", REGS * 12);
     for (unsigned k = 0; k < REGS; k++)   // comparing makes a register worth tracking
         put(t, "setp.eq.s32 %%q, %%r%u, 0; setp.eq.s64 %%q, %%d%u, 0; st.global.u64 [%%c+%u], %%d%u; st.global.u32 [%%c+%u], %%r%u;\n", k, k, k * 8, k,
             REGS * 8 + k * 4, k);
-    put(t, "ret;\n}\n");
+    put(t, "DONE:\nret;\n}\n");
 }
 
-static size_t run(const text *t, uint32_t width, bool on_values, uint8_t out[OUT_BYTES]) {
+// schedule: 0 or a seed; with one, diverged lanes run in any order.
+static size_t run(const text *t, uint32_t width, bool on_values, uint64_t schedule, uint8_t out[OUT_BYTES]) {
     fixture f;
     hone_err e = {0};
     fx_load(&f, t->s);
@@ -109,7 +123,7 @@ static size_t run(const text *t, uint32_t width, bool on_values, uint8_t out[OUT
     memset(out, 0, OUT_BYTES);
     uint8_t *memory = fx_buffer(&f, out, OUT_BYTES);
     fx_buffer(&f, in, sizeof in);
-    assert_int_equal(fx_launch(&f, 2, width, &(fx_options){.flags = HONE_VGPU_CHECK, .threads = 1, .block_y = THREADS / width}, 1, &n), 0);
+    assert_int_equal(fx_launch(&f, 2, width, &(fx_options){.flags = HONE_VGPU_CHECK, .threads = 1, .block_y = THREADS / width, .seed = schedule}, 1, &n), 0);
     memcpy(out, memory, OUT_BYTES);
     size_t tracked = 0;
     for (size_t i = 0; f.code->linear && i < f.code->n_insts; i++)
@@ -128,10 +142,12 @@ static void random_programs_agree(void **state) {
         static const uint32_t widths[] = {THREADS, 16, 8};   // of the block, whose last warp is not whole
         const uint32_t width = widths[seed % HONE_COUNT(widths)];
         program(&t, seed);
-        n_tracked += run(&t, width, false, tracked);
-        assert_int_equal(run(&t, width, true, values), 0);
-        if (memcmp(tracked, values, OUT_BYTES))
-            fail_msg("program %llu differs:\n%s", (unsigned long long)seed, t.s);
+        n_tracked += run(&t, width, false, 0, tracked);
+        for (uint64_t schedule = 0; schedule < 2; schedule++) {
+            assert_int_equal(run(&t, width, true, schedule * seed, values), 0);
+            if (memcmp(tracked, values, OUT_BYTES))
+                fail_msg("program %llu differs (schedule %llu):\n%s", (unsigned long long)seed, (unsigned long long)(schedule * seed), t.s);
+        }
     }
     assert_true(n_tracked > 3000);   // the programs do exercise them
 }
