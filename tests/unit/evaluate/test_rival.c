@@ -84,8 +84,8 @@ static int set_up(void **state) {
     (void)state;
     hone_err e = {0};
     setenv("HONE_CUDA_DRIVER", BUILD_DIR "/fakegpu/libphysical.so", 1);
-    setenv("HONE_FAKE_GPU", "noise=0 gapless=1", 1);
-    setenv("HONE_VGPU_DEVICE", "a6000", 1);   // the least L2 to flush
+    setenv("HONE_FAKE_GPU", "noise=0 gapless=1 l2=65536", 1);
+    setenv("HONE_VGPU_DEVICE", "a6000", 1);   // little of L2 to model
     hone_code c = hone_session_open("cuda:0", 1, false, &session, &e);
     if (c != HONE_OK)
         fprintf(stderr, "%s\n", e.msg);
