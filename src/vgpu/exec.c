@@ -245,7 +245,7 @@ static vg_event do_sync(vg_warp *w, vg_wx *x, const vg_inst *in) {
     w->next = in->index + 1;
     if (!mask)
         return VG_RUN;
-    const uint32_t missing = members_of(w, in, mask) & ~mask;
+    const uint32_t missing = w->live & ~mask ? members_of(w, in, mask) & ~mask : 0;   // most often everybody is here
     if (missing && !x->forced_sync && (missing & ~w->active)) {   // some of them may still come
         if (mask != w->active)
             vg_split_add(w, w->active & ~mask, in->index + 1, x->split[x->cur].frame);
