@@ -7,7 +7,7 @@
 
 // Executed per launch before extrapolating. On the examples 4 million give the same modelled time as 32 million, within 0.1 %, in a quarter
 // of the time.
-// A screen compares candidates of one task with each other and takes a quarter of that: on the examples and their best 12 of 21 modelled times stay the same
+// A screen compares candidates of one task with each other and takes a quarter of that: on the examples and their best 16 of 21 modelled times stay the same
 // within 0.01 %, the others within 6 %.
 enum { SAMPLE_WARP_INSTS = 4 << 20, SCREEN_WARP_INSTS = 1 << 20, PAIR_SECONDS = 6, CONTROL_SECONDS = 3, STAYS_WARM_S = 2 };
 

@@ -1,5 +1,5 @@
-// search, inside. Who does what: inbox.c takes candidates from outside; run.c proposes generations until a budget is spent; window.c drives them against the evaluator and the store; generation.c proposes; state.c applies
-// outcomes and keeps population, texts, duplicates and statistics; facts.c reads an outcome; replay.c reads the archive; confirm.c
+// search, inside. Who does what: inbox.c takes candidates from outside; run.c goes on until a budget is spent; generation.c proposes; window.c drives what is proposed against the
+// evaluator and the store; screen.c chooses what is measured; state.c applies outcomes and keeps population, texts, duplicates and statistics; facts.c reads an outcome; replay.c reads the archive; confirm.c
 // re-evaluates the best; rival.c says what is timed against what; result.c hands over.
 #ifndef HONE_SEARCH_INTERNAL_H
 #define HONE_SEARCH_INTERNAL_H
@@ -48,7 +48,7 @@ typedef struct entry {
     char key[HONE_HASH_HEX], ptx[HONE_HASH_HEX];   // key: PTX + launch plans + flags
     char plan[HONE_HASH_HEX];                      // launch plans + flags
     int arm;                                       // -1: baseline
-    bool screened;                                 // judged by the virtual GPU alone: its cost is a prediction
+    bool screened;                                 // modelled by the virtual GPU and left out: its cost is a prediction
     double modelled_us;                            // by the screen; 0: it did not see it
     const double *ratios; size_t n_ratios;         // of one that was the best: baseline / it, per size
     const char *context;                           // of the bandit when proposed

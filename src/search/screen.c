@@ -1,5 +1,5 @@
-// search/screen: the virtual GPU as a filter. Every candidate is checked and modelled there; of each generation the promising ones are measured, one
-// after the other, the best by the model first, so that each measurement tells whether the next is worth it; at most as many as the model deserves, and
+// search/screen: the virtual GPU as a filter. Every candidate is sanitized and modelled there; of each generation the promising ones are judged and measured, one
+// after the other, the most hopeful first, so that each measurement tells whether the next is worth it; at most as many as the model deserves, and
 // some at random so that its errors show. How much it deserves is how well it orders candidates whose measured times differ. What the model gets wrong it gets wrong
 // alike for relatives, so a candidate is predicted from its parent's measurement; and it is given the best's quotient where that is kinder. See docs/search.md.
 #include "search/internal.h"

@@ -119,7 +119,7 @@ typedef struct hone_search_entry {   // one candidate with its outcome, for repo
     uint64_t generation;
     bool duplicate;
     uint64_t duplicate_of;                        // same PTX and launch plan as that candidate: took its outcome, was not timed
-    bool screened;                                // judged on the virtual GPU alone: the time is a prediction
+    bool screened;                                // modelled on the virtual GPU and left out: the time is a prediction
     bool too_slow;                                // objective energy: over HONE_ENERGY_MAX_SLOWDOWN times the baseline's time, so it is never the best
     const char *ptx_hash;                         // "" before compile
     const char *finding_kind, *finding_message;   // first finding when refused; NULL
