@@ -5,7 +5,7 @@
 #include "report/report.h"
 #include <string.h>
 
-enum { DEFAULT_EVALS = 200, BATCH_PER_DEVICE = 4, BATCH_SCREENED = 16 };
+enum { DEFAULT_EVALS = 200, BATCH_PER_DEVICE = 4, BATCH_SCREENED = 16, AHEAD = 3, AHEAD_SCREENED = 1 };   // on a GPU, in generations
 
 typedef struct optimize {
     const cli_options *o;
@@ -97,7 +97,7 @@ static hone_code search(optimize *x, hone_err *e) {
     hone_search_config c = {
         .task = x->task, .device = x->device, .evaluator = hone_evaluator_of_pool(x->pool), .store = x->store, .seed = o->has_seed ? o->seed : 1,
         .batch = o->batch ? o->batch : devices > 1 || screens ? per_device * devices : 0,
-        .ahead = devices && !authors, .screen = screens ? devices : 0, .evals = any ? o->evals : DEFAULT_EVALS, .time_s = o->time_s, .patience = o->patience, .job_time_limit_s = o->limit_s,
+        .ahead = !devices || authors ? 0 : screens ? AHEAD_SCREENED : AHEAD, .screen = screens ? devices : 0, .evals = any ? o->evals : DEFAULT_EVALS, .time_s = o->time_s, .patience = o->patience, .job_time_limit_s = o->limit_s,
         .proposers = authors ? hone_proposers_with_model : NULL, .writer = authors ? hone_authors_writer(authors) : NULL,
         .writer_identity = authors ? hone_authors_identity(authors) : NULL,
         .energy_window_s = !devices || !wants_energy(x) ? 0 : o->energy_window_s > 0 ? o->energy_window_s : CLI_ENERGY_WINDOW_S,

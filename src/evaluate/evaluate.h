@@ -100,7 +100,7 @@ typedef struct hone_pool hone_pool;
 typedef struct hone_pool_config {
     const char *device;          // "virtual:h200", "cuda:0", "cuda:0,cuda:1", "cuda:all", "auto"
     const char *program;         // path of the hone executable to run as worker; NULL: /proc/self/exe
-    unsigned workers;            // virtual: 0 = number of cores (≤ 4). Physical: host workers; 0 = what the cores allow, at most 6 per device, 16 when it screens
+    unsigned workers;            // virtual: 0 = number of cores (≤ 4). Physical: host workers; 0 = what the cores allow, at most 12 per device, 16 when it screens
     bool screens;                // physical: every job goes over the virtual GPU first
     bool mixed;                  // devices of different models may work together
     double time_limit_s;         // per job and worker, default 60, on the virtual GPU 300
@@ -120,6 +120,9 @@ hone_code hone_pool_submit(hone_pool *p, const hone_job *j, hone_err *e);       
 hone_code hone_pool_wait(hone_pool *p, int timeout_ms, const volatile int *interrupt, hone_outcome **out, hone_err *e);
 // Ends a job that is being evaluated, with its worker, which is replaced; no outcome comes of it. A job that is not running any more is left alone.
 void hone_pool_cancel(hone_pool *p, uint64_t id);
+// Jobs that wait for a device, or come later, and may be timed less than in full (timing_enough) are timed against the rival of j, with its race_ratio, instead
+// of what they were submitted with: what is best is known better when they are measured. Copies j. On the virtual GPU without effect.
+hone_code hone_pool_race(hone_pool *p, const hone_job *j, hone_err *e);
 // What the device is: {"name","kind":"virtual|physical","sms",…,"driver","nvrtc"}; borrowed.
 const json_t *hone_pool_device(const hone_pool *p);
 // How long physical devices were kept at work. Warm-up is the first job of each worker process' device: it fills buffers and makes the baseline's

@@ -27,6 +27,7 @@ static void release(pool_ticket *t) {
 void hone_pipeline_close(hone_pool *p) {
     for (unsigned i = 0; p->tickets && i < p->n_tickets; i++)
         release(&p->tickets[i]);
+    hone_job_message_free(&p->race);
     hone_free(p->tickets);
 }
 
@@ -52,6 +53,10 @@ static hone_code send(hone_pool *p, pool_ticket *t, hone_err *e) {
         j.stages &= host ? (unsigned)HOST_STAGES : (unsigned)(GPU_STAGES | HONE_STAGE_STATIC | HONE_STAGE_COMPILE);
     if (both && host)
         j.want_artifacts = false;
+    if (!host && j.timing_enough > 0 && j.candidate_text && p->race.json) {
+        j.rival = p->race.job.rival;
+        j.race_ratio = p->race.job.race_ratio;
+    }
     HONE_TRY(hone_crew_submit(p, host ? HONE_WORKER_HOST : HONE_WORKER_GPU, &j, e));
     t->phase = host ? TICKET_HOST_RUNS : TICKET_GPU_RUNS;
     return HONE_OK;
@@ -83,17 +88,30 @@ static hone_code pump(hone_pool *p, hone_err *e) {
     return HONE_OK;
 }
 
+static hone_code copy_job(const hone_job *j, hone_job_message *out, hone_err *e) {
+    char *text = hone_job_dump(j);
+    if (!text)
+        return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for a job, or its text is not UTF-8");
+    hone_code c = strlen(text) > HONE_MAX_JOB ? hone_fail(e, HONE_E_LIMIT, 0, "a job of %zu bytes is too long", strlen(text)) : hone_job_parse(text, strlen(text), out, e);
+    hone_free(text);
+    return c;
+}
+
+hone_code hone_pool_race(hone_pool *p, const hone_job *j, hone_err *e) {
+    hone_job_message next;
+    if (!p->physical)
+        return HONE_OK;
+    HONE_TRY(copy_job(j, &next, e));
+    hone_job_message_free(&p->race);
+    p->race = next;
+    return HONE_OK;
+}
+
 static hone_code take_in(hone_pool *p, const hone_job *j, hone_err *e) {
     pool_ticket *t = first_in(p, TICKET_FREE);
     if (!t)
         return hone_fail(e, HONE_E_BUSY, 0, "all %u places are taken", p->n_tickets);
-    char *text = hone_job_dump(j);
-    if (!text)
-        return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for a job, or its text is not UTF-8");
-    hone_code c = strlen(text) > HONE_MAX_JOB ? hone_fail(e, HONE_E_LIMIT, 0, "a job of %zu bytes is too long", strlen(text))
-                                              : hone_job_parse(text, strlen(text), &t->job, e);
-    hone_free(text);
-    HONE_TRY(c);
+    HONE_TRY(copy_job(j, &t->job, e));
     t->order = ++p->next_order + (needs_gpu(&t->job.job) || t->job.job.on_virtual ? 0 : (uint64_t)1 << 40);   // what a device waits for comes first
     t->phase = needs_host(&t->job.job) ? TICKET_HOST_WAITS : TICKET_GPU_WAITS;
     return HONE_OK;

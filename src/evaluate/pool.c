@@ -174,11 +174,21 @@ hone_code hone_crew_submit(hone_pool *p, hone_worker_kind kind, const hone_job *
     }
 }
 
+// The device worked on it until now.
+static void note_cut(hone_pool *p, slot *s) {
+    if (s->kind != HONE_WORKER_GPU || !s->jobs)
+        return;
+    s->total_s += hone_now_s(&p->clock) - s->from;
+    s->busy_s += hone_now_s(&p->clock) - s->from;
+    s->last_s = hone_now_s(&p->clock);
+}
+
 void hone_crew_cancel(hone_pool *p, uint64_t id) {
     for (unsigned i = 0; i < p->n; i++) {
         slot *s = &p->slots[i];
         if (s->state != SLOT_BUSY || s->job != id)
             continue;
+        note_cut(p, s);
         hone_proc_kill(&s->proc);
         s->state = SLOT_DEAD;
         hone_crew_start(p, s, NULL);   // a failure shows at the next submit

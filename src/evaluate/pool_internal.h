@@ -46,6 +46,7 @@ struct hone_pool {
     pool_ticket *tickets;        // physical only
     unsigned n_tickets;
     uint64_t next_order;
+    hone_job_message race;       // whose rival and race_ratio hold (hone_pool_race)
     hone_err failed;             // of a job that could not be sent on while an answer was handed out: told at the next call
 };
 

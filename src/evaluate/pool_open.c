@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { START_LIMIT_S = 60, PHYSICAL_LIMIT_S = 60, VIRTUAL_LIMIT_S = 300, HOSTS_PER_DEVICE = 6, HOSTS_PER_SCREENED = 16, MAX_HOSTS = 32 };
+enum { START_LIMIT_S = 60, PHYSICAL_LIMIT_S = 60, VIRTUAL_LIMIT_S = 300, HOSTS_PER_DEVICE = 12, HOSTS_PER_SCREENED = 16, MAX_HOSTS = 32 };
 
 // ---- one worker
 

@@ -168,6 +168,14 @@ static json_t *energy_total_json(const energy_total *t) {
 
 typedef struct physical { hone_claim cold, warm; energy_total energy; } physical;
 
+static void note_cap(hone_stage_run *x, const hone_pair *p) {
+    if (p->capped)
+        hone_findings_add(&x->r->findings, HONE_F_TIME_CAPPED, NULL, 0, json_pack("{s:i,s:i}", "pairs", (int)p->n, "capped", (int)p->capped),
+                          "the device was at its power limit in %u of %zu pairs, its clocks between %.0f and %.0f MHz: work that draws as much runs so in use too, but not "
+                          "alike on every card",
+                          p->capped, p->n, p->clock_mhz_lo, p->clock_mhz_hi);
+}
+
 // One mode of L2. The candidate's outputs are those of the form that was timed, replays of graphs included.
 static hone_code pair_mode(hone_stage_run *x, size_t i, const hone_arm *candidate, bool warm, hone_claim *t, hone_err *e) {
     hone_session *s = x->s;
@@ -196,6 +204,7 @@ static hone_code pair_mode(hone_stage_run *x, size_t i, const hone_arm *candidat
             hone_findings_add(&x->r->findings, HONE_F_TIME_TOO_FAST, NULL, 0,
                               json_pack("{s:f,s:f}", "time_us", pair.b.mid, "floor_us", floor_us),
                               "takes %.3f µs, but writing the outputs alone takes %.3f µs at the memory's peak rate", pair.b.mid, floor_us);
+        note_cap(x, &pair);
         json_t *entry = hone_pair_json(&pair, true);
         if (entry)
             json_object_set_new(entry, "sizes", sizes_json(x->plans[i]->sizes));

@@ -84,5 +84,7 @@ void hone_nvml_read(hone_nvml *n, hone_nvml_reading *r) {
 }
 
 bool hone_nvml_slowed(const hone_nvml_reading *r) {
-    return r->has_throttle && (r->throttle & (HW_SLOWDOWN | SW_THERMAL | HW_THERMAL | HW_POWER_BRAKE | SW_POWER_CAP));
+    return r->has_throttle && (r->throttle & (HW_SLOWDOWN | SW_THERMAL | HW_THERMAL | HW_POWER_BRAKE));
 }
+
+bool hone_nvml_capped(const hone_nvml_reading *r) { return r->has_throttle && (r->throttle & SW_POWER_CAP); }

@@ -16,6 +16,8 @@ typedef struct hone_nvml_reading {
 hone_code hone_nvml_open(const char *pci_bus_id, hone_nvml **out, hone_err *e);
 void hone_nvml_close(hone_nvml *n);                       // NULL is fine
 void hone_nvml_read(hone_nvml *n, hone_nvml_reading *r);  // n NULL: everything absent
-// Whether the reasons include a thermal or hardware slowdown or a power cap.
+// Whether the reasons include a thermal or hardware slowdown: nothing to measure by.
 bool hone_nvml_slowed(const hone_nvml_reading *r);
+// Whether clocks are held down since the work draws as much power as the device may take: a property of that work.
+bool hone_nvml_capped(const hone_nvml_reading *r);
 #endif

@@ -36,14 +36,16 @@ typedef struct hone_pair_config {
     hone_nvml *nvml;                 // NULL: clocks unknown
     double race_ratio;               // a/b of the best so far: arm b is timed no further once it is certainly slower by 2 %, and up to four times
                                      // as often while it looks faster and that is not certain; 0: exactly `samples`
-    double enough;                   // stop early when the bounds of a/b lie within this share of it; 0: never
-    double max_seconds;              // stop early with what there is (at least one block); 0: none
+    double enough;                   // stop early when the bounds of a/b lie within this share of it, or when it is racing and steady, and gains less than
+                                     // 1 % over the best; 0: never
+    double max_seconds;              // stop early with what there is; 0: none
 } hone_pair_config;
 typedef struct hone_pair {
     double *a_us, *b_us;             // kept samples, microseconds per run of the plan; a_us[i] and b_us[i] are a pair; owned
     double *log_ratio;               // ln(a/b), > 0: b is faster; owned
     size_t n;
-    unsigned discarded;              // pairs dropped for clocks or throttling
+    unsigned discarded;              // pairs dropped for clocks or a slowdown
+    unsigned capped;                 // pairs kept although the device was at its power limit
     unsigned batch;                  // runs per sample (> 1 for short plans)
     unsigned sets;                   // over so many sets
     bool raced_out, extended;        // for race_ratio: stopped early; timed more often

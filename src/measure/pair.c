@@ -17,11 +17,14 @@ typedef struct timer {
     hone_runs replay[2];              // short plans, per arm: captured once
     bool slow;                        // a run takes SLOW_US: samples are dear, and steady
     bool far;                         // in each run of the warm-up arm b took FAR times the best's time, or the best FAR times arm b's
+    bool lost;                        // arm b's first run said it all; first_us: of both
+    double first_us[2];
     const hone_arm *arms[2];
 } timer;
 
-enum { SHORT_US = 10, WARM_BATCH = 32, DEFAULT_SAMPLES = 40, DEFAULT_VISIT = 5, DEFAULT_WARMUP = 10, MOST_EXTENDED = 4, FAR = 2, FAR_PAIRS = 10, SLOW_US = 20000, STEADY_PAIRS = 4 };
-static const double FAR_SECONDS = 0.25;
+enum { SHORT_US = 10, WARM_BATCH = 32, DEFAULT_SAMPLES = 40, DEFAULT_VISIT = 5, DEFAULT_WARMUP = 10, MOST_EXTENDED = 4, FAR = 2, FAR_PAIRS = 10, SLOW_US = 20000, STEADY_PAIRS = 4, STEADY_SLOW_PAIRS = 2,
+       LOST = 10, LOST_US = 100000 };
+static const double FAR_SECONDS = 0.25, WORTH = 0.01;
 #define CU(t, call, ...)                                           \
     do {                                                           \
         CUresult cu_ = (call);                                     \
@@ -130,6 +133,9 @@ static hone_code make_batches(timer *t, unsigned n_arms, hone_err *e) {
 static bool is_hopeless(const hone_pair_config *c, double a_us, double b_us) { return c->race_ratio > 0 && b_us * c->race_ratio > FAR * a_us; }
 static bool is_splendid(const hone_pair_config *c, double a_us, double b_us) { return c->race_ratio > 0 && FAR * b_us * c->race_ratio < a_us; }
 
+// A first run may load the code; that takes no tenth of a second.
+static bool is_lost(const timer *t) { return t->cfg->race_ratio > 0 && t->first_us[1] > LOST_US && t->first_us[1] * t->cfg->race_ratio > LOST * t->first_us[0]; }
+
 static hone_code warm_up(timer *t, unsigned n_arms, hone_err *e) {
     unsigned least = t->cfg->warmup_launches ? t->cfg->warmup_launches : DEFAULT_WARMUP;
     double busy = t->cfg->warmup_s == 0 ? 0.5 : t->cfg->warmup_s, from = hone_now_s(&t->cfg->clock), shortest[2] = {INFINITY, INFINITY};
@@ -142,9 +148,12 @@ static hone_code warm_up(timer *t, unsigned n_arms, hone_err *e) {
             double us;
             HONE_TRY(sample(t, t->arms[a], &us, e));
             shortest[a] = fmin(us, shortest[a]);
+            if (i == 0)
+                t->first_us[a] = us;
         }
-        t->far = n_arms == 2 && i > 0 && (is_hopeless(t->cfg, shortest[0], shortest[1]) || is_splendid(t->cfg, shortest[0], shortest[1]));   // a first run may load the code
-        if (t->far)
+        t->lost = n_arms == 2 && !is_virtual && is_lost(t);
+        t->far = n_arms == 2 && i > 0 && (is_hopeless(t->cfg, shortest[0], shortest[1]) || is_splendid(t->cfg, shortest[0], shortest[1]));
+        if (t->far || t->lost)
             break;
         if (is_virtual)
             break;   // modelled time has nothing to warm up
@@ -155,13 +164,16 @@ static hone_code warm_up(timer *t, unsigned n_arms, hone_err *e) {
     return HONE_OK;
 }
 
-typedef struct block { double a[64], b[64]; unsigned n; } block;
+typedef struct block { double a[64], b[64]; unsigned n; bool capped; } block;
 
-static bool clocks_steady(timer *t, hone_pair *out, const hone_nvml_reading *r, unsigned n) {
-    bool steady = true;
+// Work at the power limit has clocks that move, in use as here: such a block counts, and is told of.
+static bool clocks_steady(hone_pair *out, const hone_nvml_reading *r, unsigned n, bool *capped) {
+    bool slowed = false, moved = false;
+    *capped = false;
     for (unsigned i = 0; i < n; i++) {
-        if (hone_nvml_slowed(&r[i]) || (r[i].has_sm_mhz && r[0].has_sm_mhz && fabs((double)r[i].sm_mhz / r[0].sm_mhz - 1) > 0.01))
-            steady = false;
+        slowed |= hone_nvml_slowed(&r[i]);
+        *capped |= hone_nvml_capped(&r[i]);
+        moved |= r[i].has_sm_mhz && r[0].has_sm_mhz && fabs((double)r[i].sm_mhz / r[0].sm_mhz - 1) > 0.01;
         if (!r[i].has_sm_mhz)
             continue;
         if (!out->has_clock_mhz || r[i].sm_mhz < out->clock_mhz_lo)
@@ -174,8 +186,7 @@ static bool clocks_steady(timer *t, hone_pair *out, const hone_nvml_reading *r, 
         out->has_temperature_c = true;
         out->temperature_c = r[n - 1].temperature_c;
     }
-    (void)t;
-    return steady;
+    return !slowed && (!moved || *capped);
 }
 
 // A B B A with `visit` samples each: drift that is linear in time cancels. Position i of a visit of A is paired with position i of the B
@@ -191,18 +202,18 @@ static hone_code abba(timer *t, const hone_arm *a, const hone_arm *b, unsigned v
         hone_nvml_read(t->cfg->nvml, &r[v]);
     }
     blk->n = 2 * visit;
-    *steady = clocks_steady(t, out, r, 4);
+    *steady = clocks_steady(out, r, 4, &blk->capped);
     return HONE_OK;
 }
 
-static hone_code keep(hone_pair *out, const block *blk, size_t cap) {
+static void keep(hone_pair *out, const block *blk, size_t cap) {
     for (unsigned i = 0; i < blk->n && out->n < cap; i++) {
+        out->capped += blk->capped;
         out->a_us[out->n] = blk->a[i];
         out->b_us[out->n] = blk->b[i];
         out->log_ratio[out->n] = log(blk->a[i] / blk->b[i]);
         out->n++;
     }
-    return HONE_OK;
 }
 
 // ---- when more samples would change nothing (trust.md: what is decided needs no more). None of it decides a verdict: confirmation takes a fixed number.
@@ -234,15 +245,26 @@ static bool is_known(const hone_pair_config *c, const hone_pair *p, const hone_i
     return c->enough > 0 && (fmax(b->hi - b->mid, b->mid - b->lo) <= wanted || (p->n >= STEADY_PAIRS && range_of(p->log_ratio, p->n) <= wanted));
 }
 
+// The most that b can gain if pairs to come scatter no more than those so far; INFINITY while they are too few. Samples of slow kernels are steady.
+static double most_gain(const timer *t, const hone_pair *p) {
+    double most = -INFINITY;
+    for (size_t i = 0; i < p->n; i++)
+        most = fmax(most, p->log_ratio[i]);
+    return p->n < (t->slow ? STEADY_SLOW_PAIRS : STEADY_PAIRS) ? INFINITY : most + range_of(p->log_ratio, p->n);
+}
+
 // Sign test over the pairs so far, wrong once in a thousand looks. Racing: a candidate that is certainly slower than the best so far is timed no
-// further; that can lose a candidate, never make one look faster. So is one that took twice the best's time in every run.
-static bool decided(const hone_pair_config *c, hone_pair *p, double seconds) {
+// further; that can lose a candidate, never make one look faster. So is one that took twice the best's time in every run, and, in a search, one that gains
+// less than is worth knowing more of.
+static bool decided(const timer *t, hone_pair *p, double seconds) {
     static const double margin = 0.98, alpha = 1e-3;
+    const hone_pair_config *c = t->cfg;
     if (!(c->race_ratio > 0 || c->enough > 0))
         return false;
     hone_interval b = hone_sign_bounds(p->log_ratio, p->n, alpha);
-    p->raced_out = all_pairs(c, p, is_hopeless) || (c->race_ratio > 0 && b.hi < log(margin * c->race_ratio));
-    return p->raced_out || is_new_best(c, p, seconds) || is_known(c, p, &b);
+    const double most = c->race_ratio > 0 && c->enough > 0 ? most_gain(t, p) : INFINITY;
+    p->raced_out = all_pairs(c, p, is_hopeless) || (c->race_ratio > 0 && fmin(b.hi, most) < log(margin * c->race_ratio));
+    return p->raced_out || most <= log((1 + WORTH) * c->race_ratio) || is_new_best(c, p, seconds) || is_known(c, p, &b);
 }
 
 // A challenger: it looks better than the best, but noise could explain that.
@@ -253,13 +275,13 @@ static bool undecided(const hone_pair_config *c, const hone_pair *p) {
     return !(hone_bootstrap_median(p->log_ratio, p->n, c->level > 0 ? c->level : 0.99).lo > best);
 }
 
-static bool enough(const hone_pair_config *c, hone_pair *p, size_t wanted, double seconds) {
-    bool known = decided(c, p, seconds);
+static bool enough(const timer *t, hone_pair *p, size_t wanted, double seconds) {
+    bool known = decided(t, p, seconds);
     if (known || p->n < wanted) {
         p->raced_out &= p->n < wanted;
         return known;
     }
-    bool more = undecided(c, p);
+    bool more = undecided(t->cfg, p);
     p->extended |= more;
     return !more;
 }
@@ -271,12 +293,12 @@ static hone_code collect_pairs(timer *t, const hone_arm *a, const hone_arm *b, s
         bool steady;
         HONE_TRY(abba(t, a, b, visit, out, &blk, &steady, e));
         if (steady)
-            HONE_TRY(keep(out, &blk, cap));
+            keep(out, &blk, cap);
         else
             out->discarded += blk.n;
-        if (enough(t->cfg, out, wanted, hone_now_s(&t->cfg->clock) - from))
+        if (enough(t, out, wanted, hone_now_s(&t->cfg->clock) - from))
             break;
-        if (out->n && t->cfg->max_seconds > 0 && hone_now_s(&t->cfg->clock) - from > t->cfg->max_seconds)
+        if (t->cfg->max_seconds > 0 && hone_now_s(&t->cfg->clock) - from > t->cfg->max_seconds)
             break;
     }
     if (out->n == 0) {
@@ -284,6 +306,16 @@ static hone_code collect_pairs(timer *t, const hone_arm *a, const hone_arm *b, s
                   out->discarded);
         return hone_hint(e, "let the device cool down, or use it exclusively");
     }
+    return HONE_OK;
+}
+
+// Its first run beside the reference's is the one pair that it gets.
+static hone_code take_first(const timer *t, hone_pair *out) {
+    *out->a_us = t->first_us[0];
+    *out->b_us = t->first_us[1];
+    *out->log_ratio = log(t->first_us[0] / t->first_us[1]);
+    out->n = 1;
+    out->raced_out = true;
     return HONE_OK;
 }
 
@@ -296,8 +328,9 @@ static hone_code collect_single(timer *t, const hone_arm *a, size_t cap, hone_pa
             break;
     }
     hone_nvml_reading r;
+    bool capped;
     hone_nvml_read(t->cfg->nvml, &r);
-    clocks_steady(t, out, &r, 1);
+    clocks_steady(out, &r, 1, &capped);
     return HONE_OK;
 }
 
@@ -358,7 +391,8 @@ static hone_code measure(timer *t, const hone_arm *a, const hone_arm *b, hone_pa
     out->sets = t->span;
     out->warm = t->cfg->warm_cache;
     out->graph = t->replay[0].exec != NULL;
-    HONE_TRY(b ? collect_pairs(t, a, b, wanted, cap, t->far || (t->slow && t->cfg->enough > 0) ? 1 : visit, out, e) : collect_single(t, a, cap, out, e));
+    visit = t->far || (t->slow && t->cfg->enough > 0) ? 1 : visit;
+    HONE_TRY(t->lost ? take_first(t, out) : b ? collect_pairs(t, a, b, wanted, cap, visit, out, e) : collect_single(t, a, cap, out, e));
     summarise(t->cfg, b != NULL, out);
     if (!out->raced_out)
         HONE_TRY(compare_with_wall(t, b ? b : a, out, e));

@@ -58,6 +58,8 @@ json_t *hone_pair_json(const hone_pair *p, bool with_samples) {
         json_object_set_new(o, "raced_out", json_true());
     if (p->extended)
         json_object_set_new(o, "extended", json_true());
+    if (p->capped)
+        json_object_set_new(o, "power_capped", json_integer(p->capped));
     if (p->has_clock_mhz)
         json_object_set_new(o, "clock_mhz", json_pack("[ff]", p->clock_mhz_lo, p->clock_mhz_hi));
     if (p->has_temperature_c)

@@ -15,7 +15,7 @@ enum {
     HONE_SEARCH_MAX_CONFIRM = 6,
     HONE_SEARCH_MAX_CHECKS = 6,   // check sizes in the fingerprint of a launch plan
     HONE_SEARCH_EXHAUSTED = 3,    // generations in a row without a new candidate
-    HONE_SEARCH_MAX_LAG = 1       // generations that may be proposed ahead
+    HONE_SEARCH_MAX_LAG = 3       // generations that may be proposed ahead
 };
 
 // ---- map.c: text keys (borrowed) to numbers
@@ -180,6 +180,7 @@ double hone_state_speedup(const search *s);
 // ---- rival.c
 hone_code hone_rival_ratios(search *s, entry *x, const hone_outcome *o, hone_err *e);   // x is the new best
 void hone_rival_set(const search *s, hone_job *j);                                      // the best takes the baseline's place where that pays
+hone_code hone_rival_tell(const search *s, hone_err *e);                                // there is a new best
 
 // ---- facts.c
 void hone_facts_read(const hone_outcome *o, hone_facts *f);
@@ -206,6 +207,7 @@ hone_code hone_replay_outcome(const stored_row *r, hone_outcome **out, hone_err 
 hone_code hone_window_append(search *s, generation *g, const generation *next, hone_err *e);   // g takes what is in next
 hone_code hone_window_run_first(search *s, generation *g, hone_err *e);                        // until the first generation is applied, or the search has stopped
 bool hone_window_first_is_applied(const generation *g);
+hone_code hone_window_finish(search *s, generation *g, hone_err *e);                           // after a stop: results that wait for evaluations under way
 void hone_window_drop_first(generation *g);
 void hone_window_drop_all(search *s, generation *g);
 bool hone_search_budget_spent(search *s);                                                      // then the search has stopped
@@ -230,6 +232,7 @@ double hone_search_elapsed(const search *s);
 // Of the window's slots up to `end`: chooses the next to be measured while a device is free, knowing what those before brought. Slots left out, once their
 // generation is screened, are done, with the virtual GPU's outcome.
 hone_code hone_screen_decide(search *s, generation *g, size_t end, hone_err *e);
+hone_code hone_screen_leave_out(search *s, slot *w, hone_err *e);   // of a slot that waits for a decision or a measurement: it gets neither
 // The measured outcome with what the screen said.
 hone_code hone_screen_join(slot *w, hone_outcome **measured, hone_err *e);
 // Learns from x's outcome; if it was left out, its timing becomes the prediction and x->screened true.

@@ -28,3 +28,14 @@ void hone_rival_set(const search *s, hone_job *j) {
     j->rival.ratios = best->ratios;
     j->rival.n_ratios = best->n_ratios;
 }
+
+// Candidates that wait for a device shall meet the newest best, not the one of the time when they were proposed.
+hone_code hone_rival_tell(const search *s, hone_err *e) {
+    hone_job j;
+    if (!s->c->evaluator.race || s->best->arm < 0)
+        return HONE_OK;
+    hone_search_job(s, s->best, HONE_STAGE_TIME, &j);
+    if (!(j.race_ratio > 0))
+        return HONE_OK;
+    return s->c->evaluator.race(s->c->evaluator.self, &j, e);
+}

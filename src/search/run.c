@@ -106,7 +106,7 @@ bool hone_search_out_of_time(const search *s) {
 }
 
 static int wait_ms(const search *s) {
-    double left = s->c->time_s > 0 && !s->confirming ? s->c->time_s - hone_search_elapsed(s) : 1;
+    double left = s->c->time_s > 0 && !s->confirming && !s->stopped ? s->c->time_s - hone_search_elapsed(s) : 1;
     return left < 0.1 ? (left > 0.001 ? (int)(left * 1000) : 1) : 100;
 }
 
@@ -182,11 +182,16 @@ static hone_code run_baseline(search *s, generation *g, hone_err *e) {
     return c;
 }
 
+// The first results tell most: what is proposed before them varies the baseline blindly.
+static unsigned ahead_of(const search *s) {
+    unsigned most = s->generation >= 2 ? HONE_SEARCH_MAX_LAG : s->c->screen ? 0 : 1;
+    return s->c->ahead < most ? s->c->ahead : most;
+}
+
 // Proposes generations until as many are in the window as may be. *idle: nothing is left to evaluate and nothing new was found.
 static hone_code fill_window(search *s, generation *g, bool *idle, hone_err *e) {
-    const unsigned ahead = s->c->screen && s->generation < 2 ? 0 : s->c->ahead;   // the first results tell most
     *idle = false;
-    while (g->n_ends <= ahead) {
+    while (g->n_ends <= ahead_of(s)) {
         generation next;
         s->next_id = s->entries.n + g->n - g->n_applied;
         HONE_TRY(hone_generation_build(s, &next, e));
@@ -237,6 +242,8 @@ static hone_code run_generations(search *s, hone_err *e) {
     hone_search_budget_spent(s);
     while (c == HONE_OK && !s->stopped)
         c = one_round(s, g, e);
+    if (c == HONE_OK)
+        c = hone_window_finish(s, g, e);
     hone_window_drop_all(s, g);
     hone_free(g);
     if (c == HONE_E_INTERRUPTED) {
@@ -284,4 +291,8 @@ static bool pool_energy(void *self, double *joules) {
     *joules = u.energy_j;
     return u.has_energy;
 }
-hone_evaluator hone_evaluator_of_pool(hone_pool *p) { return (hone_evaluator){p, pool_free_slots, pool_submit, pool_wait, pool_energy}; }
+static hone_code pool_race(void *self, const hone_job *j, hone_err *e) { return hone_pool_race(self, j, e); }
+static void pool_cancel(void *self, uint64_t id) { hone_pool_cancel(self, id); }
+hone_evaluator hone_evaluator_of_pool(hone_pool *p) {
+    return (hone_evaluator){p, pool_free_slots, pool_submit, pool_wait, pool_energy, pool_race, pool_cancel};
+}

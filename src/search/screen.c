@@ -200,22 +200,33 @@ static const char *reason(const rank_round *r, const slot *w) {
     return r->whole && drawn(r->s, w) ? "random" : NULL;
 }
 
-static hone_code settle(rank_round *r, slot *w, hone_err *e) {
-    w->why = reason(r, w);
-    if (!w->why && !r->whole)
-        return HONE_OK;
-    const double predicted = w->screen->time_us * exp(bias_near(r->s, w->e, r->known.offset));
-    json_t *j = json_pack("{s:s,s:f,s:f,s:f,s:i}", "decision", w->why ? w->why : "left out", "time_us", w->screen->time_us, "predicted_us", predicted, "share", r->known.share, "pairs", (int)r->known.pairs);
+static hone_code write_down(const search *s, slot *w, const screen_view *known, hone_err *e) {
+    const double predicted = w->screen->time_us * exp(bias_near(s, w->e, known->offset));
+    json_t *j = json_pack("{s:s,s:f,s:f,s:f,s:i}", "decision", w->why ? w->why : "left out", "time_us", w->screen->time_us, "predicted_us", predicted, "share", known->share, "pairs", (int)known->pairs);
     if (!j || json_object_set_new(w->screen->json, "screen", j) != 0)
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory in the search");
-    r->chosen += w->why != NULL;
-    r->running += w->why != NULL;
     w->state = w->why ? SLOT_CHOSEN : SLOT_DONE;
     if (!w->why) {
         w->outcome = w->screen;
         w->screen = NULL;
     }
     return HONE_OK;
+}
+
+static hone_code settle(rank_round *r, slot *w, hone_err *e) {
+    w->why = reason(r, w);
+    if (!w->why && !r->whole)
+        return HONE_OK;
+    r->chosen += w->why != NULL;
+    r->running += w->why != NULL;
+    return write_down(r->s, w, &r->known, e);
+}
+
+hone_code hone_screen_leave_out(search *s, slot *w, hone_err *e) {
+    screen_view known;
+    hone_screen_look(&s->screen, &known);
+    w->why = NULL;
+    return write_down(s, w, &known, e);
 }
 
 static bool is_under_way(const slot *w) { return w->state == SLOT_CHOSEN || (w->state == SLOT_RUNNING && w->why); }

@@ -18,6 +18,9 @@ typedef struct hone_evaluator {
     hone_code (*wait)(void *self, int timeout_ms, const volatile int *interrupt, hone_outcome **out, hone_err *e);
     // What the devices took since they were opened, idle time included. false: not known. NULL: never known.
     bool (*energy_j)(void *self, double *joules);
+    // As hone_pool_race. NULL: a job is timed against what it was submitted with.
+    hone_code (*race)(void *self, const hone_job *j, hone_err *e);
+    void (*cancel)(void *self, uint64_t id);   // as hone_pool_cancel. NULL: what is under way at the end is waited for
 } hone_evaluator;
 hone_evaluator hone_evaluator_of_pool(hone_pool *p);   // borrows p
 
@@ -49,7 +52,7 @@ typedef struct hone_search_config {
     const hone_proposer *const *proposers;   // NULL-terminated; NULL: hone_proposers
     uint64_t seed;
     unsigned batch;                  // candidates per generation; 0 = 4. Never derived from the number of workers
-    unsigned ahead;                  // generations proposed before the one in evaluation is applied, 0 or 1: keeps a physical device at work
+    unsigned ahead;                  // generations proposed before the one in evaluation is applied, 0 to 3: keeps a physical device at work
     unsigned screen;                 // all candidates on the virtual GPU first, only the promising ones on the device (jobs with on_virtual): so many are measured at a time; 0: no screen
     unsigned evals;                  // budget; 0 = none
     double time_s;                   // budget of wall time over all sittings of the run; 0 = none

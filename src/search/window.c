@@ -115,11 +115,12 @@ static void take(search *s, slot *w, hone_outcome *o) {
     }
 }
 
+static bool is_under_way(const slot *w) { return w->state == SLOT_RUNNING || w->state == SLOT_COMPILING || w->state == SLOT_SCREENING; }
+
 static hone_code deliver(search *s, generation *g, hone_outcome *o, hone_err *e) {
     for (size_t i = g->n_applied; i < g->n; i++) {
         slot *w = &g->v[i];
-        bool waits = w->state == SLOT_RUNNING || w->state == SLOT_COMPILING || w->state == SLOT_SCREENING;
-        if (!waits || o->id != hone_search_job_id(w->e, w->state))
+        if (!is_under_way(w) || o->id != hone_search_job_id(w->e, w->state))
             continue;
         take(s, w, o);
         return w->screen && w->outcome ? hone_screen_join(w, &w->outcome, e) : HONE_OK;
@@ -243,6 +244,58 @@ hone_code hone_window_run_first(search *s, generation *g, hone_err *e) {
     return HONE_OK;
 }
 
+// ---- when time is up
+
+// The last result that stands behind nothing but others and evaluations under way; g->n_applied: none.
+static size_t last_result(const generation *g) {
+    size_t end = g->n_applied;
+    for (size_t i = g->n_applied; i < g->n; i++) {
+        const slot *w = &g->v[i];
+        if (w->state == SLOT_DONE && w->outcome && w->outcome->verdict == HONE_PASS && !w->row)
+            end = i + 1;
+        else if (w->state == SLOT_NEW || w->state == SLOT_COMPILING || w->state == SLOT_COMPILED)
+            break;
+    }
+    return end;
+}
+
+// Whom the screen would still have decided about is left out.
+static hone_code apply_up_to(search *s, generation *g, size_t end, hone_err *e) {
+    for (; g->n_applied < end; g->n_applied++) {
+        slot *w = &g->v[g->n_applied];
+        if (w->state == SLOT_SCREENED || w->state == SLOT_CHOSEN)
+            HONE_TRY(hone_screen_leave_out(s, w, e));
+        if (w->state != SLOT_DONE || (s->c->evals && s->evaluations >= s->c->evals))
+            return HONE_OK;
+        HONE_TRY(apply_slot(s, w, e));
+        resolve_waiting(s, g);
+    }
+    return HONE_OK;
+}
+
+// What is measured when time is up is not thrown away: evaluations that stand before it get a tenth of the budget more. Nothing is proposed or started any
+// more, so it does not matter to which generation a result belongs.
+hone_code hone_window_finish(search *s, generation *g, hone_err *e) {
+    const double end = 1.1 * s->c->time_s;
+    if (s->stop != HONE_STOP_TIME)
+        return HONE_OK;
+    for (;;) {
+        find_twins(s, g);
+        size_t last = last_result(g);
+        HONE_TRY(apply_up_to(s, g, last, e));
+        if (g->n_applied >= last || !is_under_way(&g->v[g->n_applied]) || hone_search_elapsed(s) >= end)
+            return HONE_OK;
+        if (hone_search_interrupted(s))
+            return HONE_E_INTERRUPTED;
+        hone_outcome *o = NULL;
+        hone_code c = hone_search_next_outcome(s, &o, e);
+        if (c == HONE_OK)
+            HONE_TRY(deliver(s, g, o, e));
+        else if (c != HONE_E_TIMEOUT)
+            return c;
+    }
+}
+
 static void free_slot(slot *w) {
     hone_outcome_free(w->outcome);
     hone_outcome_free(w->screen);
@@ -262,8 +315,11 @@ void hone_window_drop_first(generation *g) {
 }
 
 void hone_window_drop_all(search *s, generation *g) {
-    for (size_t i = 0; i < g->n; i++)
+    for (size_t i = 0; i < g->n; i++) {
+        if (s->c->evaluator.cancel && is_under_way(&g->v[i]))
+            s->c->evaluator.cancel(s->c->evaluator.self, hone_search_job_id(g->v[i].e, g->v[i].state));
         free_slot(&g->v[i]);
+    }
     g->n = g->n_applied = g->n_ends = 0;
     s->in_flight = 0;
 }

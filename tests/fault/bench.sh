@@ -30,6 +30,8 @@ bench "energy" 0 "" "energy +.* mJ per run \[.*energy-counter, 1 blocks, tick" "
 # shellcheck disable=SC2086
 bench "a device that is throttled all the time is no device to measure on" 4 "reasons=0x40" "no steady timing block" "the device was throttled" "let the device cool down" -- task.cu $short
 # shellcheck disable=SC2086
+bench "work at the power limit is measured, and that is said" 0 "reasons=0x4" "note: time.power-capped: .* in [0-9]+ of [0-9]+ pairs" "energy +.* mJ per run" -- task.cu b.cu $short
+# shellcheck disable=SC2086
 bench "no temperature: nothing is said of it" 0 "no=nvmlDeviceGetTemperature" "energy +.* mJ per run" "!°C" -- task.cu $short
 # shellcheck disable=SC2086
 bench "a device that heats up says so" 0 "heats=20" "energy +.* mJ per run .*temperatures differ by more than 1 °C" -- task.cu $short

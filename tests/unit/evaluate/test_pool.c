@@ -102,6 +102,12 @@ static void act(const hone_job *j) {
         for (int i = 0; i < 20000; i++)
             fprintf(stderr, "a line of noise %d\n", i);
         answer(j, "");
+    } else if (!strcmp(what, "race") || !strcmp(what, "race slowly")) {
+        char more[200];
+        if (what[4])
+            usleep(300000);
+        snprintf(more, sizeof more, ",\"race\":%g,\"rival\":\"%s\"", j->race_ratio, j->rival.text ? j->rival.text : "");
+        answer(j, more);
     } else if (!strcmp(what, "pid")) {
         char more[64];
         snprintf(more, sizeof more, ",\"pid\":%d", (int)getpid());
@@ -127,7 +133,8 @@ static int fake_worker(const char *mode) {
         say("{\"hello\":1}");
         return 0;
     }
-    say("{\"schema\":\"hone.worker/1\",\"device\":{\"name\":\"fake\",\"kind\":\"virtual\"}}");
+    say(!strcmp(mode, "0") ? "{\"schema\":\"hone.worker/1\",\"device\":{\"name\":\"fake\",\"kind\":\"physical\"}}"
+                           : "{\"schema\":\"hone.worker/1\",\"device\":{\"name\":\"fake\",\"kind\":\"virtual\"}}");
     for (;;) {
         char *text;
         size_t n;
@@ -412,6 +419,51 @@ static void jobs_survive_the_trip(void **s) {
     }
 }
 
+// A job that waits for the device meets the best of the moment at which it is measured; one that runs, and one that is timed in full, keeps its own.
+static void who_waits_races_the_newest(void **s) {
+    (void)s;
+    hone_pool_config c = {.device = "cuda:0", .workers = 1, .time_limit_s = 30};
+    hone_pool *p = NULL;
+    hone_err e = {0};
+    assert_int_equal(hone_pool_open(&c, &p, &e), HONE_OK);
+    const double ratio = 3;
+    hone_job j = {.task_path = "t.cu", .task_text = "race slowly", .candidate_text = "c", .stages = HONE_STAGE_TIME, .race_ratio = 1.5, .timing_enough = 0.01};
+    const hone_job best = {.task_path = "t.cu", .task_text = "t", .candidate_text = "c", .race_ratio = ratio, .rival = {"newest", NULL, 0, &ratio, 1}};
+    for (j.id = 1; j.id <= 3; j.id++, j.task_text = "race") {
+        j.timing_enough = j.id == 3 ? 0 : 0.01;
+        assert_int_equal(hone_pool_submit(p, &j, &e), HONE_OK);
+    }
+    assert_int_equal(hone_pool_race(p, &best, &e), HONE_OK);
+    static const struct { double race; const char *rival; } told[] = {{1.5, ""}, {3, "newest"}, {1.5, ""}};
+    for (size_t i = 0; i < 3; i++) {
+        hone_outcome *o = NULL;
+        assert_int_equal(hone_pool_wait(p, 20000, NULL, &o, &e), HONE_OK);
+        assert_true(o->id == i + 1 && json_number_value(json_object_get(o->json, "race")) == told[i].race);
+        assert_string_equal(json_string_value(json_object_get(o->json, "rival")), told[i].rival);
+        hone_outcome_free(o);
+    }
+    hone_pool_close(p);
+}
+
+// What is cancelled says nothing more; its place is free at once, in the queue as on the device.
+static void what_is_cancelled_is_gone(void **s) {
+    (void)s;
+    hone_pool_config c = {.device = "cuda:0", .workers = 1, .time_limit_s = 30};
+    hone_pool *p = NULL;
+    hone_err e = {0};
+    assert_int_equal(hone_pool_open(&c, &p, &e), HONE_OK);
+    const unsigned places = hone_pool_free_slots(p);
+    hone_job j = {.task_path = "t.cu", .task_text = "hang", .stages = HONE_STAGE_TIME};
+    for (j.id = 1; j.id <= 2; j.id++)
+        assert_int_equal(hone_pool_submit(p, &j, &e), HONE_OK);
+    assert_int_equal(hone_pool_free_slots(p), places - 2);
+    hone_pool_cancel(p, 2);
+    hone_pool_cancel(p, 1);
+    assert_int_equal(hone_pool_free_slots(p), places);
+    expect_ok_after(p);
+    hone_pool_close(p);
+}
+
 int main(int argc, char **argv) {
     if (argc >= 3 && !strcmp(argv[1], "worker"))
         return fake_worker(argv[2] + strlen("fake:"));
@@ -423,7 +475,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_leaving_worker_is_replaced), cmocka_unit_test(an_idle_worker_may_die),
         cmocka_unit_test(artifacts_arrive),            cmocka_unit_test(many_jobs_share_the_workers),
         cmocka_unit_test(no_slot_is_busy),             cmocka_unit_test(a_worker_that_cannot_start_says_why),
-        cmocka_unit_test(jobs_survive_the_trip),
+        cmocka_unit_test(jobs_survive_the_trip),       cmocka_unit_test(who_waits_races_the_newest),
+        cmocka_unit_test(what_is_cancelled_is_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

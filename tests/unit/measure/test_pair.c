@@ -175,14 +175,14 @@ static void rotation(void **s) {
 
 // ---- racing
 
-static double speeds[2] = {1, 1};
+static double speeds[2] = {1, 1}, base_ms, scatter;
 static hone_rng noise;
 static float by_image(void *self, const void *image) {
     (void)self;
-    return (float)(0.05 / *(const double *)image * exp(0.002 * hone_rng_normal(&noise)));
+    return (float)(base_ms / *(const double *)image * exp(scatter * hone_rng_normal(&noise)));
 }
 
-static hone_pair race(double speed, double ratio) {
+static hone_pair race(double speed, double ratio, double enough) {
     rig r;
     hone_pair p;
     hone_err e = {0};
@@ -190,7 +190,7 @@ static hone_pair race(double speed, double ratio) {
     hone_bound b = {0};
     hone_program *one[2] = {NULL, NULL};
     hone_compiled image[2] = {compiled, compiled};
-    hone_pair_config cfg = {.samples = 40, .warmup_launches = 2, .warmup_s = -1, .clock = {tick, NULL}, .race_ratio = ratio};
+    hone_pair_config cfg = {.samples = 40, .warmup_launches = 2, .warmup_s = -1, .clock = {tick, NULL}, .race_ratio = ratio, .enough = enough};
     speeds[1] = speed;
     hone_rng_init(&noise, 17, 0);
     assert_int_equal(open_rig(&r, &e), HONE_OK);
@@ -221,8 +221,10 @@ static void what_is_decided_is_timed_no_further(void **s) {
         {1.3, 1.2, 40, 40, false, false},       // certainly better
         {1.1, 0, 40, 40, false, false},         // no race
     };
+    base_ms = 0.05;
+    scatter = 0.002;
     for (size_t i = 0; i < HONE_COUNT(table); i++) {
-        hone_pair p = race(table[i].speed, table[i].best);
+        hone_pair p = race(table[i].speed, table[i].best, 0);
         if (p.n < table[i].at_least || p.n > table[i].at_most || p.raced_out != table[i].raced || p.extended != table[i].extended)
             fail_msg("speed %g against %g: %zu pairs, raced out %d, extended %d", table[i].speed, table[i].best, p.n, p.raced_out, p.extended);
         assert_true(fabs(p.ratio.mid - table[i].speed) < 0.004);
@@ -234,6 +236,29 @@ static void what_is_decided_is_timed_no_further(void **s) {
     }
 }
 
+// A search of slow kernels: their samples are steady and dear.
+static void a_search_is_soon_content(void **s) {
+    (void)s;
+    static const struct { double base_ms, scatter, speed, best; size_t least, most; bool raced; } table[] = {
+        {50, 0.0005, 1, 1, 2, 2, false},          // as fast as the best: nothing to gain
+        {50, 0.0005, 1.1, 1.2, 2, 2, true},       // steadily slower
+        {50, 0.0002, 1.3, 1.2, 4, 4, false},      // better: known to 0.2 %
+        {50, 0.01, 1.195, 1.2, 10, 160, false},   // scattered: what it can gain is not known so soon
+        {0.05, 0.0002, 1.005, 1, 10, 10, false},  // a gain that is not worth more samples than a block
+        {50, 0.0005, 0.05, 1, 1, 1, true},        // its first run took a second, the best's 50 ms
+        {0.05, 0.0005, 0.05, 1, 2, 2, true},      // such a first run may have loaded the code
+    };
+    for (size_t i = 0; i < HONE_COUNT(table); i++) {
+        base_ms = table[i].base_ms;
+        scatter = table[i].scatter;
+        hone_pair p = race(table[i].speed, table[i].best, 0.002);
+        if (p.n < table[i].least || p.n > table[i].most || p.raced_out != table[i].raced)
+            fail_msg("row %zu: %zu pairs, raced out %d", i, p.n, p.raced_out);
+        assert_true(fabs(p.ratio.mid / table[i].speed - 1) < 0.004);
+        hone_pair_free(&p);
+    }
+}
+
 int main(void) {
     if (!fake_open(&ctl)) {
         fprintf(stderr, "cannot load %s\n", FAKE_PATH);
@@ -241,6 +266,7 @@ int main(void) {
     }
     const struct CMUnitTest tests[] = {cmocka_unit_test(samples_come_in_blocks), cmocka_unit_test(a_decided_pair_stops), cmocka_unit_test(short_kernels_are_batched),
                                        cmocka_unit_test(every_call_fails_in_turn), cmocka_unit_test(verdicts), cmocka_unit_test(rotation),
-                                       cmocka_unit_test(what_is_decided_is_timed_no_further)};
+                                       cmocka_unit_test(what_is_decided_is_timed_no_further),
+                                       cmocka_unit_test(a_search_is_soon_content)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
