@@ -25,6 +25,8 @@ static hone_code submit(search *s, slot *w, slot_state next, hone_err *e) {
     return HONE_OK;
 }
 
+static bool is_unknown(const slot *w) { return w->state == SLOT_NEW || w->state == SLOT_COMPILING; }   // its PTX
+
 static bool no_slot(search *s) { return s->c->evaluator.free_slots(s->c->evaluator.self) == 0; }
 
 // The first slot that the budget of evaluations will not reach.
@@ -36,14 +38,14 @@ static size_t reach(const search *s, const generation *g) {
     return i;
 }
 
-// Full runs start in proposal order, once every earlier candidate's PTX is known: which of two equals runs must not depend on timing. None starts that
-// the budget of evaluations will not reach.
+// Full runs start in proposal order. On a GPU, which must not wait for a slow compilation, those whose PTX is known overtake it (find_twins); else they wait
+// until every earlier candidate's is. None starts that the budget of evaluations will not reach.
 static hone_code submit_full(search *s, generation *g, bool *full, hone_err *e) {
     size_t end = reach(s, g);
     *full = false;
     for (size_t i = g->n_applied; i < end; i++) {
         slot *w = &g->v[i];
-        if (w->state == SLOT_NEW || w->state == SLOT_COMPILING)
+        if (is_unknown(w) && !s->c->ahead)
             return HONE_OK;
         if (w->state != SLOT_COMPILED && w->state != SLOT_CHOSEN)
             continue;
@@ -73,23 +75,60 @@ static void key_of(entry *x, const char *ptx_hash) {
     hone_sha256_hex(both, (size_t)n, x->key);
 }
 
-// Resolves compiled slots against the archive of keys and earlier slots, in order, as far as everything before is known.
-static void find_twins(search *s, generation *g) {
-    for (size_t i = 0; i < g->n; i++) {
-        slot *w = &g->v[i];
-        if (w->state == SLOT_NEW || w->state == SLOT_COMPILING)
+static bool are_twins(const slot *a, const slot *b) { return a->e->key[0] && strcmp(a->e->key, b->e->key) == 0; }
+
+static bool is_started(const slot *w) {
+    bool judged = w->state == SLOT_DONE && w->outcome && w->outcome->verdict != HONE_ERROR;
+    return w->state == SLOT_RUNNING || w->state == SLOT_SCREENING || w->state == SLOT_SCREENED || w->state == SLOT_CHOSEN || judged;
+}
+
+// Whether slot k runs, or ran, what slot i would: any before it, and one after it that overtook it.
+static bool runs_for(const generation *g, size_t k, size_t i) {
+    const slot *w = &g->v[k];
+    return k != i && w->same_as < 0 && are_twins(w, &g->v[i]) && (k < i || is_started(w));
+}
+
+static bool has_twin(const generation *g, size_t i) {
+    for (size_t k = g->n_applied; k < g->n; k++)
+        if (runs_for(g, k, i))
+            return true;
+    return false;
+}
+
+// Of two equals the first proposed is the one that counts, whichever was compiled first: one that overtook its twin hands its outcome over.
+static void hand_over(generation *g, slot *from) {
+    for (slot *w = &g->v[g->n_applied]; w < from; w++)
+        if (w->state == SLOT_WAITING && are_twins(w, from)) {
+            w->outcome = from->outcome;
+            w->screened = from->screened;
+            w->why = from->why;
+            w->state = SLOT_DONE;
+            from->outcome = NULL;
+            from->screened = false;
+            from->why = NULL;
+            from->state = SLOT_WAITING;
             return;
+        }
+}
+
+// Resolves compiled slots against the archive of keys and other slots.
+static void find_twins(search *s, generation *g) {
+    for (size_t i = g->n_applied; i < g->n; i++)
+        if (g->v[i].state == SLOT_DONE && is_started(&g->v[i]))
+            hand_over(g, &g->v[i]);
+    for (size_t i = g->n_applied; i < g->n; i++) {
+        slot *w = &g->v[i];
         uint64_t id;
+        if (is_unknown(w) && !s->c->ahead)
+            return;
         if (w->state != SLOT_COMPILED || !w->e->key[0])
             continue;
         if (hone_map_get(&s->keys, w->e->key, &id)) {
             w->same_as = (int)id;
             w->state = SLOT_DONE;
-            continue;
+        } else if (has_twin(g, i)) {
+            w->state = SLOT_WAITING;
         }
-        for (size_t k = g->n_applied; k < i && w->state == SLOT_COMPILED; k++)
-            if (g->v[k].e->key[0] && g->v[k].same_as < 0 && strcmp(g->v[k].e->key, w->e->key) == 0)
-                w->state = SLOT_WAITING;
     }
 }
 
@@ -115,6 +154,22 @@ static void take(search *s, slot *w, hone_outcome *o) {
     }
 }
 
+// A slot that waited for an equal one: takes its outcome, unless that could not be judged; then it runs itself.
+static void resolve_waiting(search *s, generation *g) {
+    for (size_t i = 0; i < g->n; i++) {
+        slot *w = &g->v[i];
+        uint64_t id;
+        if (w->state != SLOT_WAITING)
+            continue;
+        if (hone_map_get(&s->keys, w->e->key, &id)) {
+            w->same_as = (int)id;
+            w->state = SLOT_DONE;
+        } else if (!has_twin(g, i)) {
+            w->state = SLOT_COMPILED;
+        }
+    }
+}
+
 static bool is_under_way(const slot *w) { return w->state == SLOT_RUNNING || w->state == SLOT_COMPILING || w->state == SLOT_SCREENING; }
 
 static hone_code deliver(search *s, generation *g, hone_outcome *o, hone_err *e) {
@@ -123,6 +178,7 @@ static hone_code deliver(search *s, generation *g, hone_outcome *o, hone_err *e)
         if (!is_under_way(w) || o->id != hone_search_job_id(w->e, w->state))
             continue;
         take(s, w, o);
+        resolve_waiting(s, g);
         return w->screen && w->outcome ? hone_screen_join(w, &w->outcome, e) : HONE_OK;
     }
     hone_outcome_free(o);
@@ -163,25 +219,6 @@ static hone_code apply_slot(search *s, slot *w, hone_err *e) {
     if (c == HONE_OK)
         hone_search_tell(s, live);
     return c;
-}
-
-// A slot that waited for an equal one: takes its outcome, unless that could not be judged; then it runs itself.
-static void resolve_waiting(search *s, generation *g) {
-    for (size_t i = 0; i < g->n; i++) {
-        slot *w = &g->v[i];
-        uint64_t id;
-        if (w->state != SLOT_WAITING)
-            continue;
-        bool twin_open = false;
-        for (size_t k = g->n_applied; k < i; k++)
-            twin_open |= strcmp(g->v[k].e->key, w->e->key) == 0;
-        if (hone_map_get(&s->keys, w->e->key, &id)) {
-            w->same_as = (int)id;
-            w->state = SLOT_DONE;
-        } else if (!twin_open) {
-            w->state = SLOT_COMPILED;
-        }
-    }
 }
 
 // Up to the end of a generation: what is proposed next must not depend on how far the one after it came.
@@ -246,16 +283,12 @@ hone_code hone_window_run_first(search *s, generation *g, hone_err *e) {
 
 // ---- when time is up
 
-// The last result that stands behind nothing but others and evaluations under way; g->n_applied: none.
+// After the last result that came; g->n_applied: there is none.
 static size_t last_result(const generation *g) {
     size_t end = g->n_applied;
-    for (size_t i = g->n_applied; i < g->n; i++) {
-        const slot *w = &g->v[i];
-        if (w->state == SLOT_DONE && w->outcome && w->outcome->verdict == HONE_PASS && !w->row)
+    for (size_t i = g->n_applied; i < g->n; i++)
+        if (g->v[i].state == SLOT_DONE && g->v[i].outcome && g->v[i].outcome->verdict == HONE_PASS && !g->v[i].row)
             end = i + 1;
-        else if (w->state == SLOT_NEW || w->state == SLOT_COMPILING || w->state == SLOT_COMPILED)
-            break;
-    }
     return end;
 }
 
@@ -273,20 +306,32 @@ static hone_code apply_up_to(search *s, generation *g, size_t end, hone_err *e) 
     return HONE_OK;
 }
 
-// What is measured when time is up is not thrown away: evaluations that stand before it get a tenth of the budget more. Nothing is proposed or started any
-// more, so it does not matter to which generation a result belongs.
+static hone_code submit_up_to(search *s, generation *g, size_t end, hone_err *e) {
+    for (size_t i = g->n_applied; i < end && !no_slot(s); i++) {
+        slot *w = &g->v[i];
+        if (w->state == SLOT_NEW)
+            HONE_TRY(submit(s, w, SLOT_COMPILING, e));
+        else if (w->state == SLOT_COMPILED)
+            HONE_TRY(submit(s, w, s->c->screen ? SLOT_SCREENING : SLOT_RUNNING, e));
+    }
+    return HONE_OK;
+}
+
+// What is measured when time is up is not thrown away: what stands before it gets a tenth of the budget more. Nothing is proposed any more, so it does not
+// matter to which generation a result belongs.
 hone_code hone_window_finish(search *s, generation *g, hone_err *e) {
     const double end = 1.1 * s->c->time_s;
     if (s->stop != HONE_STOP_TIME)
         return HONE_OK;
     for (;;) {
         find_twins(s, g);
-        size_t last = last_result(g);
+        const size_t last = last_result(g);
         HONE_TRY(apply_up_to(s, g, last, e));
-        if (g->n_applied >= last || !is_under_way(&g->v[g->n_applied]) || hone_search_elapsed(s) >= end)
+        if (g->n_applied >= last || (s->c->evals && s->evaluations >= s->c->evals) || hone_search_elapsed(s) >= end)
             return HONE_OK;
         if (hone_search_interrupted(s))
             return HONE_E_INTERRUPTED;
+        HONE_TRY(submit_up_to(s, g, last, e));
         hone_outcome *o = NULL;
         hone_code c = hone_search_next_outcome(s, &o, e);
         if (c == HONE_OK)
