@@ -8,7 +8,7 @@ add_library(physicaldriver MODULE EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/tests/fau
 target_link_libraries(physicaldriver PRIVATE m ${CMAKE_DL_LIBS})
 target_compile_definitions(physicaldriver PRIVATE _GNU_SOURCE)
 target_include_directories(physicaldriver PRIVATE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/include)
-set_target_properties(physicaldriver PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fakegpu OUTPUT_NAME physical)
+set_target_properties(physicaldriver PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fakegpu OUTPUT_NAME physical LINK_DEPENDS $<TARGET_FILE:honegpu>)   # made anew with its copy
 add_dependencies(physicaldriver honegpu)
 add_custom_command(TARGET physicaldriver POST_BUILD
   COMMAND ${CMAKE_COMMAND} -E copy_if_different $<TARGET_FILE:honegpu> ${CMAKE_BINARY_DIR}/fakegpu/libhonegpu_physical.so)

@@ -55,7 +55,7 @@ enum {   // ptx_inst.mods2
     PTX_M2_RED = 1u << 17, PTX_M2_GREEN = 1u << 18, PTX_M2_BLUE = 1u << 19, PTX_M2_ALPHA = 1u << 20 /* tld4: of which component */,
     PTX_M2_FORMATTED = 1u << 21 /* sust.p, sured.p */, PTX_M2_TILE = 1u << 22, PTX_M2_BITS1024 = 1u << 23 /* tensormap */,
     PTX_M2_NO_OFFSETS = 1u << 26 /* im2col_no_offs */,
-    PTX_M2_LEVEL = 1u << 24, PTX_M2_GRAD = 1u << 25 /* tex */
+    PTX_M2_LEVEL = 1u << 24, PTX_M2_GRAD = 1u << 25 /* tex */, PTX_M2_OOB = 1u << 27 /* fma */
 };
 
 // The second word of an opcode that has several meanings; 0 when it has one.

@@ -39,6 +39,8 @@ void note(const char *name, const char *family, status s, json_t *detail, const 
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
+    for (char *c = text; (c = strchr(c, '\n'));)   // a driver's log
+        *c = ' ';
     json_t *o = json_pack("{s:s,s:s,s:i,s:s%}", "case", name, "family", family, "status", (int)s, "text", text, strlen(text));
     if (!o)   // a driver's log that is not UTF-8
         o = json_pack("{s:s,s:s,s:i,s:s}", "case", name, "family", family, "status", (int)s, "text", "(text left out)");

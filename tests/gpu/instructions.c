@@ -76,7 +76,7 @@ void case_ptx(size_t i, uint32_t cc, hone_str *o) {
         cc = 90;
     hone_str_addf(o, ".version %s\n.target sm_%u%s\n.address_size 64\n.visible .entry k(.param .u64 in, .param .u64 out, .param .u64 scratch, .param .u64 handles%s)\n%s%s%s",
                   newer ? "8.4" : "8.0", newer ? 90 : cc, c->arch == SM_90A ? "a" : "",
-                  newer ? ", .param .align 64 .b8 tile[128], .param .align 64 .b8 swizzled[128], .param .align 64 .b8 im2col[128], .param .align 64 .b8 target[128]" : "",
+                  newer ? ", .param .align 64 .b8 tile[128], .param .align 64 .b8 swizzled[128], .param .align 64 .b8 im2col[128], .param .align 64 .b8 target[128], .param .align 64 .b8 filled[128]" : "",
                   c->blocks > 1 ? ".explicitcluster .reqnctapercluster 2, 1, 1\n" : "", head, newer ? ".reg .b128 %q<4>;\n" : "");
     preload(o);
     hone_str_addf(o, "\n%s\n\nld.param.u64 %%a5, [out];\ncvta.to.global.u64 %%a5, %%a5;\nmul.wide.u32 %%a6, %%t, %d;\nadd.u64 %%a5, %%a5, %%a6;\n%sret;\n}\n", c->text, 4 * OUT_WORDS,
@@ -149,7 +149,7 @@ static hone_code run_module(const side *s, CUmodule m, const test_case *c, buffe
         CU(objects_refill(&s->objects), "fill surfaces");
     if (c->arch >= 90)
         CU(objects_maps(d->driver->library, b->in, b->scratch, maps), "encode tensor maps");
-    void *params[] = {&b->in, &b->out, &b->scratch, &b->handles, maps[MAP_TILE], maps[MAP_SWIZZLED], maps[MAP_IM2COL], maps[MAP_OUT]};
+    void *params[] = {&b->in, &b->out, &b->scratch, &b->handles, maps[MAP_TILE], maps[MAP_SWIZZLED], maps[MAP_IM2COL], maps[MAP_OUT], maps[MAP_FILLED]};
     for (unsigned i = 0; i < c->launches; i++)
         CU(launch(d, f, c, i, params), "launch");
     CU(d->driver->CtxSynchronize(), "run the kernel");

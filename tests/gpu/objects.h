@@ -11,8 +11,9 @@ enum {
     OBJECT_SURFACES, OBJECT_U8X4 = OBJECT_SURFACES, OBJECT_U32, OBJECT_S16X2, OBJECT_F16X4, OBJECT_F32X2, OBJECT_U32X2, N_OBJECTS
 };
 // Surfaces are 16 x 16 texels. Kernel parameters: MAP_TILE: 8 x 16 of the inputs as 256 rows of 32 words; MAP_SWIZZLED: 32 x 8, swizzle of 128 bytes; MAP_IM2COL: 32 pixels of
-// 4 channels of the inputs as 32 images of 8 x 8, a filter of 3 x 3; MAP_OUT: 8 x 16 of the scratch memory as 64 rows of 32 words.
-enum { MAP_TILE, MAP_SWIZZLED, MAP_IM2COL, MAP_OUT, N_MAPS, MAP_BYTES = 128, SURFACE_SIDE = 16 };
+// 4 channels of the inputs as 32 images of 8 x 8, a filter of 3 x 3; MAP_OUT: 8 x 16 of the scratch memory as 64 rows of 32 words; MAP_FILLED: 8 x 16 of the inputs as 256
+// rows of 64 halves, NaN outside.
+enum { MAP_TILE, MAP_SWIZZLED, MAP_IM2COL, MAP_OUT, MAP_FILLED, N_MAPS, MAP_BYTES = 128, SURFACE_SIDE = 16 };
 
 typedef struct objects {
     void *library;
