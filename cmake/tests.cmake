@@ -8,7 +8,7 @@ add_library(physicaldriver MODULE EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/tests/fau
 target_link_libraries(physicaldriver PRIVATE m ${CMAKE_DL_LIBS})
 target_compile_definitions(physicaldriver PRIVATE _GNU_SOURCE)
 target_include_directories(physicaldriver PRIVATE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/include)
-set_target_properties(physicaldriver PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fakegpu OUTPUT_NAME physical)
+set_target_properties(physicaldriver PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fakegpu OUTPUT_NAME physical LINK_DEPENDS $<TARGET_FILE:honegpu>)   # made anew with its copy
 add_dependencies(physicaldriver honegpu)
 add_custom_command(TARGET physicaldriver POST_BUILD
   COMMAND ${CMAKE_COMMAND} -E copy_if_different $<TARGET_FILE:honegpu> ${CMAKE_BINARY_DIR}/fakegpu/libhonegpu_physical.so)
@@ -59,15 +59,17 @@ endif()
 
 # The virtual GPU against a physical one (`ctest -L gpu`): skipped loudly without one. And against itself through the driver that presents it as
 # physical, so that the program is tried where there is no GPU.
-add_executable(gpu_diff EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/tests/gpu/gpu_diff.c)
+file(GLOB gpu_diff_files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/gpu/*.c)
+add_executable(gpu_diff EXCLUDE_FROM_ALL ${gpu_diff_files})
 target_include_directories(gpu_diff PRIVATE ${CMAKE_SOURCE_DIR}/tests/gpu)
-target_link_libraries(gpu_diff PRIVATE hone_evaluate)
+target_link_libraries(gpu_diff PRIVATE hone_evaluate ${CMAKE_DL_LIBS})
 add_dependencies(gpu_diff honegpu physicaldriver)
 set_property(GLOBAL APPEND PROPERTY hone_test_targets gpu_diff)
 add_test(NAME gpu/diff COMMAND gpu_diff --device cuda:0 --examples ${CMAKE_SOURCE_DIR}/examples --json ${CMAKE_BINARY_DIR}/gpu_diff.json)
 set_tests_properties(gpu/diff PROPERTIES SKIP_RETURN_CODE 77 LABELS gpu ENVIRONMENT ASAN_OPTIONS=detect_leaks=0)   # drivers keep tables until the end
 add_test(NAME diff/gpu_diff COMMAND ${CMAKE_COMMAND} -E env ASAN_OPTIONS=detect_leaks=0 HONE_CUDA_DRIVER=$<TARGET_FILE:physicaldriver> HONE_FAKE_GPU=time=1
          $<TARGET_FILE:gpu_diff> --device cuda:0)
+add_test(NAME diff/gpu_diff_faults COMMAND ${CMAKE_SOURCE_DIR}/tests/gpu/faults.sh $<TARGET_FILE:gpu_diff> $<TARGET_FILE:physicaldriver>)
 
 # Hang, fault, loss, memory, several devices: the paths for hardware, on that driver.
 add_test(NAME cli/gpu_faults COMMAND ${CMAKE_SOURCE_DIR}/tests/fault/gpu.sh $<TARGET_FILE:hone> $<TARGET_FILE:physicaldriver>)

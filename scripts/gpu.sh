@@ -70,9 +70,9 @@ export top hone device log out
 
 step doctor 15 "$hone" doctor --device "$device" --json
 if [ $virtual = no ]; then
-    step diff 50 "$diff" --device "$device" --examples "$top/examples" --json "$out/gpu-diff.json"
+    step diff 60 "$diff" --device "$device" --limit "$(seconds 10)" --budget "$(seconds 55)" --examples "$top/examples" --json "$out/gpu-diff.json"
 fi
-step control 25 "$hone" bench "$top/examples/matmul.cu" "$top/examples/matmul.cu" --device "$device" --no-roofline --json    # a file against itself
+step control 20 "$hone" bench "$top/examples/matmul.cu" "$top/examples/matmul.cu" --device "$device" --no-roofline --json    # a file against itself
 step calibrate 60 python3 "$top/bench/calibrate/run.py" --device "$device" --libdir "$libdir" --out "$out/device.gpu"
 step bench 90 bash -c "bench_examples $(seconds 80)"
 if [ $virtual = no ]; then
@@ -84,7 +84,7 @@ if [ $virtual = no ]; then
 fi
 if [ $virtual = no ]; then
     if python3 -c 'import torch' 2>> "$log"; then
-        step library 40 python3 "$top/bench/library.py" "$out/library.json"
+        step library 35 python3 "$top/bench/library.py" "$out/library.json"
     else
         echo "library      skipped: no PyTorch" | tee -a "$log"
     fi

@@ -77,6 +77,8 @@ static hone_code check_words(const checker *c) {
     }
     if (in->op != PTX_OP_CP && (in->sub == PTX_CP_ASYNC || in->mods2 & PTX_M2_MBARRIER))   // st.async, red.async: both words
         ok = ok && (in->op == PTX_OP_ST || in->op == PTX_OP_RED) && in->sub == PTX_CP_ASYNC && in->mods2 & PTX_M2_MBARRIER && in->n_operands == 3;
+    if (ptx_rule_of(in->op)->group == PTX_G_LD && in->mods2 & PTX_M2_TENSOR)   // prefetch{.const, .param}.tensormap
+        ok = ok && in->op == PTX_OP_PREFETCH && (in->space == PTX_GENERIC || in->space == PTX_CONST || in->space == PTX_PARAM) && !(in->mods2 & PTX_M2_CG_HINT);
     if (in->op == PTX_OP_BAR || in->op == PTX_OP_BARRIER)
         ok = ok && (in->sub != PTX_BAR_RED || in->atom != PTX_ATOM_NONE);
     return ok ? HONE_OK : bad(c, "a required modifier is missing from");
@@ -220,6 +222,8 @@ static hone_code check_operands(const checker *c, const char *rule) {
         r += *r == ' ';
         bool part = at < c->in->n_operands && c->in->operand[at].part;
         if (optional && (at >= c->in->n_operands || (kind == 'Q') != part))
+            continue;
+        if (optional && kind == 's' && c->in->mods2 & PTX_M2_CACHE_HINT && at + 1u == c->in->n_operands)   // the last is the policy
             continue;
         if (at >= c->in->n_operands)
             return bad(c, "too few operands for");

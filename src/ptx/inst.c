@@ -41,6 +41,8 @@ static hone_code set_space(ptx_parser *p, ptx_inst *in, mod_state *s, uint32_t v
 static void set_sub(ptx_inst *in, uint32_t value) {
     if (in->op == PTX_OP_MBARRIER && in->sub == PTX_MB_ARRIVE && value == PTX_MB_EXPECT_TX)
         value = PTX_MB_ARRIVE_EXPECT_TX;
+    else if (in->op == PTX_OP_MBARRIER && in->sub == PTX_MB_ARRIVE_DROP && value == PTX_MB_EXPECT_TX)
+        value = PTX_MB_ARRIVE_DROP_EXPECT_TX;
     in->sub = (uint8_t)value;   // later words refine earlier ones: cp.async.commit_group
 }
 

@@ -198,10 +198,9 @@ static spot spot_of(vg_warp *w, const bulk *o, unsigned lane) {
 
 static void fill(const vg_tensormap *t, uint8_t *row, size_t bytes) {
     memset(row, 0, bytes);
-    const unsigned each = vg_tensor_bytes(t->type);
-    for (size_t i = 0; t->fill_nan && i < bytes; i += each) {   // all bits but the sign: the NaN that arithmetic of 16 and 32 bits gives
-        memset(row + i, 0xff, each);
-        row[i + each - 1] = 0x7f;
+    for (size_t i = 0; t->fill_nan && i + 1 < bytes; i += 2) {   // floats of 16, 32 and 64 bits
+        row[i] = VG_OOB_NAN & 0xff;
+        row[i + 1] = VG_OOB_NAN >> 8;
     }
 }
 

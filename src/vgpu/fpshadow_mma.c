@@ -39,10 +39,11 @@ static void gather(vg_warp *w, const matrix_op *o, const fragment *f, part p, ma
 static void multiply(const matrix_op *o, matrices *x) {
     for (unsigned i = 0; i < o->s.m; i++)
         for (unsigned j = 0; j < o->s.n; j++) {
+            const unsigned jb = column_of_b(o, i, j);
             double sum = x->c[i][j], size = fabs(sum);
             for (unsigned k = 0; k < o->s.k; k++) {
-                sum += x->a[i][k] * x->b[k][j];
-                size += fabs(x->a[i][k] * x->b[k][j]);
+                sum += x->a[i][k] * x->b[k][jb];
+                size += fabs(x->a[i][k] * x->b[k][jb]);
             }
             x->c[i][j] = sum;
             x->size[i][j] = size;

@@ -44,6 +44,7 @@ static state change(state s, unsigned sub, uint32_t n) {
     case PTX_MB_ARRIVE: s.missing -= n; return completed(s);
     case PTX_MB_ARRIVE_DROP: s.missing -= n; s.expected -= n; return completed(s);
     case PTX_MB_ARRIVE_EXPECT_TX: s.tx += (int32_t)n; s.missing -= 1; return completed(s);
+    case PTX_MB_ARRIVE_DROP_EXPECT_TX: s.tx += (int32_t)n; s.missing -= 1; s.expected -= 1; return completed(s);
     case PTX_MB_EXPECT_TX: s.tx += (int32_t)n; return s;
     case PTX_MB_COMPLETE_TX: s.tx -= (int32_t)n; return completed(s);
     default: return s;
@@ -63,11 +64,12 @@ static void order(vg_warp *w, const uint64_t *word, unsigned lane, bool arrives)
 
 // PTX ISA 9.7.13.15.6: pending and expected arrivals are 0 … 2^20 - 1 (init: from 1), the tx-count is -(2^20 - 1) … 2^20 - 1. NULL: all is well.
 static const char *what_is_wrong(const vg_inst *in, state s, uint32_t n) {
-    const bool arrives = in->aux == PTX_MB_ARRIVE || in->aux == PTX_MB_ARRIVE_DROP, expects = in->aux == PTX_MB_ARRIVE_EXPECT_TX || in->aux == PTX_MB_EXPECT_TX;
+    const bool arrives = in->aux == PTX_MB_ARRIVE || in->aux == PTX_MB_ARRIVE_DROP, both = in->aux == PTX_MB_ARRIVE_EXPECT_TX || in->aux == PTX_MB_ARRIVE_DROP_EXPECT_TX;
+    const bool expects = both || in->aux == PTX_MB_EXPECT_TX;
     const int64_t tx = (int64_t)s.tx + (expects ? (int64_t)n : in->aux == PTX_MB_COMPLETE_TX ? -(int64_t)n : 0);
     if (in->aux == PTX_MB_INIT)
         return n == 0 || n > COUNT_MAX ? "initialises an mbarrier with a count of" : NULL;
-    if ((arrives && n > s.missing) || (in->aux == PTX_MB_ARRIVE_EXPECT_TX && s.missing == 0))
+    if ((arrives && n > s.missing) || (both && s.missing == 0))
         return "more arrivals than the mbarrier's phase expects: count";
     if (tx > COUNT_MAX || tx < -COUNT_MAX)
         return "more bytes than the tx-count of an mbarrier can hold: count";
@@ -206,7 +208,7 @@ bool vg_bind_mbarrier(vg_binder *b, const ptx_inst *in, vg_inst *out) {
         out->full = out->masked = invalidate;
         return bind_word(b, in, out, &o[0]);
     case PTX_MB_INIT: case PTX_MB_EXPECT_TX: case PTX_MB_COMPLETE_TX: break;
-    case PTX_MB_ARRIVE: case PTX_MB_ARRIVE_DROP: case PTX_MB_ARRIVE_EXPECT_TX:
+    case PTX_MB_ARRIVE: case PTX_MB_ARRIVE_DROP: case PTX_MB_ARRIVE_EXPECT_TX: case PTX_MB_ARRIVE_DROP_EXPECT_TX:
         if (o->kind != PTX_O_SINK) {
             out->aux2 |= A_DEST;
             out->d = vg_bind_row(b, o, PTX_B64);

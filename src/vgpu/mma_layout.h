@@ -15,6 +15,8 @@ typedef struct matrix_op {
     fragment d, a, b, c;
     shape s;
     bool wmma, satfinite, ands;   // ands: of .b1, else xor
+    bool quads, col_a, col_b;     // mma.m8n8k4 of f16: four products side by side, of which quad q and the one 16 lanes on hold the q-th. Here one below the
+                                  // other, s = (32,8,4): a is (32,4), b (4,32), c and d (32,8)
 } matrix_op;
 
 typedef struct matrix_memory {
@@ -64,9 +66,29 @@ static inline void place_wmma(const fragment *f, unsigned lane, unsigned reg, un
     *col = at % cols;
 }
 
+// PTX ISA 9.7.14.5.1
+static inline void place_quads(const matrix_op *o, const fragment *f, part p, unsigned lane, unsigned i, unsigned *row, unsigned *col) {
+    const unsigned first = lane % 16 / 4 * 8 + lane / 16 * 4, t = lane % 4;
+    if (p == PART_A) {
+        *row = first + (o->col_a ? i : t);
+        *col = o->col_a ? t : i;
+    } else if (p == PART_B) {
+        *row = o->col_b ? i : t;
+        *col = first + (o->col_b ? t : i);
+    } else {
+        *row = first + (f->bits == 16 ? t : (t & 1) + (i & 2));
+        *col = f->bits == 16 ? i : (i & 4) + (t & 2) + (i & 1);
+    }
+}
+
+// Which column of b makes element (i, j) of the product.
+static inline unsigned column_of_b(const matrix_op *o, unsigned i, unsigned j) { return o->quads ? i / 8 * 8 + j : j; }
+
 static inline void place(const matrix_op *o, const fragment *f, part p, unsigned lane, unsigned reg, unsigned elem, unsigned *row, unsigned *col) {
     const unsigned rows = p == PART_B ? o->s.k : o->s.m, cols = p == PART_A ? o->s.k : o->s.n;
-    if (o->wmma)
+    if (o->quads)
+        place_quads(o, f, p, lane, reg * f->elems + elem, row, col);
+    else if (o->wmma)
         place_wmma(f, lane, reg, elem, rows, cols, row, col);
     else
         place_mma(f, p, lane, reg, elem, o->s.m, row, col);

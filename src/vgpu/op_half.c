@@ -3,6 +3,7 @@
 // bf16
 // products that become subnormal) the wide result is rounded to odd first (fp.h).
 #include "vgpu/fp.h"
+#include "vgpu/tensormap.h"
 
 // --- formats: F16 has .ftz, BF16 does not ----------------------------------------------------------------------------------------
 #define LOAD_F16(h) fp_f32_of_f16((h) & 0xffffu)
@@ -63,6 +64,18 @@ TERNARY(fma_f16_relu, F16, fp_relu(fp_fma_f16(a, b, c)))
 TERNARY(fma_f16_ftz_relu, F16Z, fp_relu(fp_fma_f16(a, b, c)))
 TERNARY(fma_bf16, BF16, fp_fma_bf16(a, b, c))
 TERNARY(fma_bf16_relu, BF16, fp_relu(fp_fma_bf16(a, b, c)))
+// .oob: +0 when a factor is the NaN that a tensor copy puts where there is no tensor
+#define OOB_FMA(name)                                                                                                                 \
+    FP_INLINE uint32_t name##_oob_one(uint32_t x, uint32_t y, uint32_t z) {                                                       \
+        const uint32_t outside = fp_lt((x & 0xffffu) ^ VG_OOB_NAN, 1u) | fp_lt((y & 0xffffu) ^ VG_OOB_NAN, 1u);                        \
+        return fp_blend(outside, 0u, name##_one(x, y, z));                                                                            \
+    }                                                                                                                                 \
+    VG_OP3(name##_oob_x1, U32, U32, U32, U32, name##_oob_one(a, b, c))                                                                \
+    VG_OP3(name##_oob_x2, U32, U32, U32, U32, name##_oob_one(a, b, c) | name##_oob_one(a >> 16, b >> 16, c >> 16) << 16)
+OOB_FMA(fma_f16)
+OOB_FMA(fma_f16_relu)
+OOB_FMA(fma_bf16)
+OOB_FMA(fma_bf16_relu)
 BITS(neg_bits, h ^ 0x8000u)
 BITS(neg_f16_ftz, fp_f16_ftz(h) ^ 0x8000u)
 BITS(abs_bits, h & 0x7fffu)
@@ -124,7 +137,7 @@ PICK(max_bf16_xs, pick_xorsign(x, y, BF16_INF, NO, NO))
 PICK(max_bf16_nan_xs, pick_xorsign(x, y, BF16_INF, NO, YES))
 
 // --- the table of arithmetic forms ------------------------------------------------------------------------------------------------
-enum { V_FTZ = 1, V_SAT = 2, V_RELU = 4, V_NAN = 8, V_XS = 16 };
+enum { V_FTZ = 1, V_SAT = 2, V_RELU = 4, V_NAN = 8, V_XS = 16, V_OOB = 32 };
 #define PAIR(op, fmt, variant, name) {PTX_OP_##op, PTX_##fmt, variant, VG_H(name##_x1)}, \
     {PTX_OP_##op, PTX_##fmt##X2, variant, VG_H(name##_x2)}
 static const vg_form g_forms[] = {
@@ -139,6 +152,8 @@ static const vg_form g_forms[] = {
     PAIR(FMA, F16, V_RELU, fma_f16_relu), PAIR(FMA, F16, V_FTZ | V_RELU, fma_f16_ftz_relu),
     PAIR(ADD, BF16, 0, add_bf16), PAIR(SUB, BF16, 0, sub_bf16), PAIR(MUL, BF16, 0, mul_bf16), PAIR(FMA, BF16, 0, fma_bf16),
     PAIR(FMA, BF16, V_RELU, fma_bf16_relu),
+    PAIR(FMA, F16, V_OOB, fma_f16_oob), PAIR(FMA, F16, V_OOB | V_RELU, fma_f16_relu_oob), PAIR(FMA, BF16, V_OOB, fma_bf16_oob),
+    PAIR(FMA, BF16, V_OOB | V_RELU, fma_bf16_relu_oob),
     PAIR(NEG, F16, 0, neg_bits), PAIR(NEG, F16, V_FTZ, neg_f16_ftz), PAIR(NEG, BF16, 0, neg_bits),
     PAIR(ABS, F16, 0, abs_bits), PAIR(ABS, F16, V_FTZ, abs_f16_ftz), PAIR(ABS, BF16, 0, abs_bits),
     PAIR(MIN, F16, 0, min_f16), PAIR(MIN, F16, V_FTZ, min_f16_ftz), PAIR(MIN, F16, V_NAN, min_f16_nan),
@@ -158,7 +173,7 @@ static const vg_form g_forms[] = {
 
 static uint32_t variant_of(const ptx_inst *in) {
     return (in->mods & PTX_M_FTZ ? V_FTZ : 0u) | (in->mods & PTX_M_SAT ? V_SAT : 0u) | (in->mods & PTX_M_RELU ? V_RELU : 0u) |
-           (in->mods & PTX_M_NAN ? V_NAN : 0u) | (in->mods & PTX_M_XORSIGN_ABS ? V_XS : 0u);
+           (in->mods & PTX_M_NAN ? V_NAN : 0u) | (in->mods & PTX_M_XORSIGN_ABS ? V_XS : 0u) | (in->mods2 & PTX_M2_OOB ? V_OOB : 0u);
 }
 
 // --- comparisons ------------------------------------------------------------------------------------------------------------------

@@ -38,9 +38,11 @@ VG_HANDLER(no_effect) { (void)w; (void)in; (void)mask; }
 
 // ---- cp.async: executed when issued. Legal because nothing may look at the destination before the matching wait.
 
+enum { CP_IGNORES = 1 << 14, CP_UNLESS = 1 << 15 };   // aux2: c is a predicate that says to ignore the source, or its negation
 VG_HANDLER(cp_async) {
     const uint64_t *to = (const uint64_t *)(const void *)(w->file + in->a), *from = (const uint64_t *)(const void *)(w->file + in->b);
-    const uint32_t *size = in->c == VG_NO_ROW ? NULL : vg_u32(w, in->c);
+    const uint32_t *size = in->c == VG_NO_ROW || in->aux2 & CP_IGNORES ? NULL : vg_u32(w, in->c);
+    const uint32_t ignored = in->aux2 & CP_IGNORES ? w->pred[in->c] ^ (in->aux2 & CP_UNLESS ? ~0u : 0u) : 0;   // zeros instead
     const unsigned bytes = in->aux;
     uint64_t source[VG_LANES];
     uint32_t offset[VG_LANES] = {0}, reading = 0;
@@ -50,7 +52,7 @@ VG_HANDLER(cp_async) {
         unsigned lane = (unsigned)__builtin_ctz(m);
         source[lane] = from[lane] + (uint64_t)(in->imm >> 32);
         offset[lane] = (narrow ? to32[lane] : (uint32_t)to[lane]) + (uint32_t)in->imm;
-        unsigned n = size ? (size[lane] < bytes ? size[lane] : bytes) : bytes;
+        unsigned n = ignored >> lane & 1 ? 0 : size ? (size[lane] < bytes ? size[lane] : bytes) : bytes;
         uint8_t *d = vg_lane_access(w, in, lane, VG_IN_SHARED, offset[lane], bytes, 's');
         const uint8_t *s = n ? vg_lane_access(w, in, lane, VG_IN_GLOBAL, source[lane], n == bytes ? bytes : 1, 'l') : NULL;
         if (s && n < bytes)
@@ -154,12 +156,11 @@ static bool bind_cp(vg_binder *b, const ptx_inst *in, vg_inst *out) {
         return vg_unsupported(b, in, "address form of cp.async");
     unsigned policy = (in->mods2 & PTX_M2_CACHE_HINT) != 0;
     bool sized = in->n_operands - policy > 3;
-    if (sized && in->operand[3].kind == PTX_O_REG && vg_bind_reg_type(b, &in->operand[3]) == PTX_PRED)
-        return vg_unsupported(b, in, "ignore-src predicate of cp.async");
-    out->c = sized ? vg_bind_row(b, &in->operand[3], PTX_U32) : VG_NO_ROW;
+    const bool ignore = sized && in->operand[3].kind == PTX_O_REG && vg_bind_reg_type(b, &in->operand[3]) == PTX_PRED;
+    out->c = ignore ? vg_bind_pred(b, &in->operand[3]) : sized ? vg_bind_row(b, &in->operand[3], PTX_U32) : VG_NO_ROW;
     out->imm = (int64_t)((uint64_t)from_offset << 32 | (uint32_t)to_offset);
     out->aux = (uint32_t)bytes;
-    out->aux2 = to_wide ? A_WIDE : 0;
+    out->aux2 = (uint16_t)((to_wide ? A_WIDE : 0) | (ignore ? CP_IGNORES | (in->operand[3].negated ? CP_UNLESS : 0) : 0));
     out->full = out->masked = cp_async;
     return true;
 }

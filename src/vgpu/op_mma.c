@@ -73,9 +73,10 @@ static void multiply(const matrix_op *o, matrices *x) {
     const bool exact64 = o->d.type == PTX_F64, integer = is_integer(o->d.type);
     for (unsigned i = 0; i < o->s.m; i++)
         for (unsigned j = 0; j < o->s.n; j++) {
+            const unsigned jb = column_of_b(o, i, j);
             double sum = exact64 ? x->c[i][j] : 0.0;
             for (unsigned k = 0; k < o->s.k; k++)
-                sum = exact64 ? fma(x->a[i][k], x->b[k][j], sum) : sum + x->a[i][k] * x->b[k][j];
+                sum = exact64 ? fma(x->a[i][k], x->b[k][jb], sum) : sum + x->a[i][k] * x->b[k][jb];
             if (!exact64)
                 sum += x->c[i][j];
             x->c[i][j] = integer ? integer_result(sum, o->satfinite) : sum;
@@ -350,9 +351,12 @@ static bool bind_product(vg_binder *b, const ptx_inst *in, vg_inst *out) {
     if (in->shape >= HONE_COUNT(shapes) || !shapes[in->shape].m || in->n_operands != 4 || !legal_types(t) || !legal_shape(in, t[1]) ||
         (in->atom != PTX_ATOM_NONE) != (t[1] == PTX_B1))
         return vg_unsupported(b, in, "this shape and these types");
-    const shape s = shapes[in->shape];
-    if (!wmma && (in->mods2 & PTX_M2_COL_A || !(in->mods2 & PTX_M2_COL_B) || (in->shape == PTX_M8N8K4 && t[0] != PTX_F64) || s.n != 8))
+    const bool quads = !wmma && in->shape == PTX_M8N8K4 && t[1] == PTX_F16;
+    const shape s = quads ? (shape){32, 8, 4} : shapes[in->shape];
+    if (!wmma && !quads && (in->mods2 & PTX_M2_COL_A || !(in->mods2 & PTX_M2_COL_B) || s.n != 8 || (in->shape == PTX_M8N8K4 && t[0] != PTX_F64)))
         return vg_unsupported(b, in, "only .row.col fragments");
+    if (quads && t[0] == PTX_F16 && t[3] != PTX_F16)
+        return vg_unsupported(b, in, "a sum of f16 begins with f16");
     if (wmma && is_sub_byte(t[1]) && ((in->mods2 & PTX_M2_COL_A) || !(in->mods2 & PTX_M2_COL_B)))
         return vg_unsupported(b, in, "only .row.col with elements of less than a byte");
     matrix_op *o = new_data(b, in, out, sizeof *o);
@@ -362,8 +366,11 @@ static bool bind_product(vg_binder *b, const ptx_inst *in, vg_inst *out) {
     o->wmma = wmma;
     o->satfinite = in->mods & PTX_M_SATFINITE;
     o->ands = in->atom == PTX_ATOM_AND;
-    const unsigned ea = wmma ? wmma_elems(t[1], s.m, s.k, true) : s.m * s.k / VG_LANES, eb = wmma ? wmma_elems(t[2], s.k, s.n, true)
-        : s.k * s.n / VG_LANES;
+    o->quads = quads;
+    o->col_a = in->mods2 & PTX_M2_COL_A;
+    o->col_b = in->mods2 & PTX_M2_COL_B;
+    const unsigned ea = wmma ? wmma_elems(t[1], s.m, s.k, true) : s.m * s.k / VG_LANES;
+    const unsigned eb = wmma ? wmma_elems(t[2], s.k, s.n, true) : quads ? ea : s.k * s.n / VG_LANES;
     out->full = out->masked = t[1] == PTX_B1 ? mma_bits : mma;
     if (!bind_fragment(b, in, &in->operand[0], t[0], s.m * s.n / VG_LANES, &o->d) || !bind_fragment(b, in, &in->operand[1], t[1], ea, &o->a) ||
         !bind_fragment(b, in, &in->operand[2], t[2], eb, &o->b) || !bind_fragment(b, in, &in->operand[3], t[3], s.m * s.n / VG_LANES, &o->c))

@@ -150,7 +150,8 @@ double vg_tensor_fmas(const ptx_inst *in) {
     if (in->op == PTX_OP_WGMMA)   // a quarter of m64nNkK
         return in->sub == PTX_WGMMA_MMA_ASYNC ? 16.0 * 8 * (in->shape - PTX_M64 + 1) * in->vec : 0;
     const bool product = in->op == PTX_OP_MMA || (in->op == PTX_OP_WMMA && in->sub == PTX_WMMA_MMA);
-    return product && in->shape < HONE_COUNT(mnk) ? mnk[in->shape] : 0;
+    const unsigned products = in->op == PTX_OP_MMA && in->shape == PTX_M8N8K4 && in->type[1] == PTX_F16 ? 4 : 1;   // of f16: one per quad pair
+    return product && in->shape < HONE_COUNT(mnk) ? mnk[in->shape] * products : 0;
 }
 
 // mma and wmma.mma: slots of the tensor pipe are FP16 multiply-adds; tf32 takes twice, 8-bit types half as long, f64 as long as 16 of them

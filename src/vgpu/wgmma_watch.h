@@ -1,5 +1,5 @@
-// wgmma_watch: registers of wgmma.mma_async instructions between issue and wgmma.wait_group. The products are made when they are issued (op_wgmma.c), so a
-// kernel that looks too early would get the right values here and wrong ones on a device: this finds it. PTX ISA 9.7.15.
+// wgmma_watch: registers of wgmma.mma_async instructions from wgmma.fence to issue and from issue to wgmma.wait_group. The products are made when they are issued (op_wgmma.c), so a
+// kernel that looks too early, or hands a register over without a fence, would get the right values here and wrong ones on a device: this finds it. PTX ISA 9.7.15.
 #ifndef HONE_VGPU_WGMMA_WATCH_H
 #define HONE_VGPU_WGMMA_WATCH_H
 #include "vgpu/decode.h"

@@ -243,6 +243,22 @@ API CUresult cuModuleGetGlobal_v2(CUdeviceptr *p, size_t *bytes, CUmodule m, con
 API CUresult cuFuncGetAttribute(int *v, int a, CUfunction f) { return REAL(cuFuncGetAttribute, v, a, f); }
 API CUresult cuFuncSetAttribute(CUfunction f, int a, int v) { return REAL(cuFuncSetAttribute, f, a, v); }
 
+// ---- images and tensor maps: no faults of their own
+
+#define PASS(name, params, ...) \
+    API CUresult name params { return ((CUresult(*) params)real(#name))(__VA_ARGS__); }
+PASS(cuArray3DCreate_v2, (void **a, const void *d), a, d)
+PASS(cuMemcpy3D_v2, (const void *copy), copy)
+PASS(cuMipmappedArrayCreate, (void **m, const void *d, unsigned levels), m, d, levels)
+PASS(cuMipmappedArrayGetLevel, (void **a, void *m, unsigned level), a, m, level)
+PASS(cuTexObjectCreate, (uint64_t *t, const void *r, const void *d, const void *v), t, r, d, v)
+PASS(cuSurfObjectCreate, (uint64_t *s, const void *r), s, r)
+PASS(cuTensorMapEncodeTiled, (void *map, int type, unsigned rank, void *address, const uint64_t *dims, const uint64_t *strides, const uint32_t *box, const uint32_t *steps, int interleave,
+                              int swizzle, int promotion, int fill), map, type, rank, address, dims, strides, box, steps, interleave, swizzle, promotion, fill)
+PASS(cuTensorMapEncodeIm2col, (void *map, int type, unsigned rank, void *address, const uint64_t *dims, const uint64_t *strides, const int *lower, const int *upper, unsigned channels,
+                               unsigned pixels, const uint32_t *steps, int interleave, int swizzle, int promotion, int fill), map, type, rank, address, dims, strides, lower, upper,
+     channels, pixels, steps, interleave, swizzle, promotion, fill)
+
 // ---- memory
 
 API CUresult cuMemGetInfo_v2(size_t *free_bytes, size_t *total) {

@@ -1,5 +1,5 @@
 // arch: sm_90a
-// Warpgroup matrix products: what happens to their registers before wgmma.wait_group. Labels: see run.c. All matrices are zeros; the kernels only differ in when they
+// Warpgroup matrix products: what happens to their registers before wgmma.wait_group, and before wgmma.fence. Labels: see run.c. All matrices are zeros; the kernels only differ in when they
 // look at what.
 #include <cstdint>
 __device__ inline uint64_t zeros(char *s) {   // a descriptor of zeros without swizzle: rows of 16 bytes, 8 of them side by side
@@ -20,6 +20,9 @@ __device__ inline uint64_t zeros(char *s) {   // a descriptor of zeros without s
 #define MMA_A(d, a) \
     asm volatile("wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 {%0, %1, %2, %3}, {%4, %5, %6, %7}, %8, 1, 1, 1, 0;" \
                  : "+f"((d)[0]), "+f"((d)[1]), "+f"((d)[2]), "+f"((d)[3]) : "r"((a)[0]), "r"((a)[1]), "r"((a)[2]), "r"((a)[3]), "l"(q) : "memory")
+#define MMA_WIDE(d) \
+    asm volatile("wgmma.mma_async.sync.aligned.m64n16k16.f32.bf16.bf16 {%0, %1, %2, %3, %4, %5, %6, %7}, %8, %8, 1, 1, 1, 0, 0;" \
+                 : "+f"((d)[0]), "+f"((d)[1]), "+f"((d)[2]), "+f"((d)[3]), "+f"((d)[4]), "+f"((d)[5]), "+f"((d)[6]), "+f"((d)[7]) : "l"(q) : "memory")
 extern "C" {
 // RUN wgmma_waited 1 128
 __global__ void wgmma_waited(int *out, const int *in, int n) {
@@ -195,5 +198,182 @@ __global__ void wgmma_results_multiplied_early(int *out, const int *in, int n) {
     WAIT(0);
     KEEP(e);
     out[threadIdx.x] = (int)e[0];
+}
+// RUN wgmma_promoted 1 128
+__global__ void wgmma_promoted(int *out, const int *in, int n) {   // sums kept apart, as of 8-bit floats: accumulators are read and start again behind a fence
+    BUFFER;
+    float d[4] = {}, sum[4] = {};
+    for (int k = 0; k < in[2] % 5 + 3; k++) {
+        FENCE();
+        MMA(d);
+        MMA(d);
+        COMMIT();
+        WAIT(0);
+        KEEP(d);
+        for (int i = 0; i < 4; i++)
+            sum[i] += 0.5f * d[i];
+    }
+    out[threadIdx.x] = (int)(sum[0] + sum[1] + sum[2] + sum[3]);
+}
+// RUN wgmma_chain_over_groups 1 128
+__global__ void wgmma_chain_over_groups(int *out, const int *in, int n) {   // one fence; nothing but products of one shape touches the accumulators until the last wait
+    BUFFER;
+    float d[4] = {}, other = (float)in[0];
+    FENCE();
+    for (int k = 0; k < in[1] % 4 + 2; k++) {
+        MMA(d);
+        COMMIT();
+        other = other * 0.5f + (float)k;
+        WAIT(0);
+        MMA(d);
+        COMMIT();
+        WAIT(1);
+    }
+    WAIT(0);
+    KEEP(d);
+    out[threadIdx.x] = (int)(d[3] + other);
+}
+// RUN wgmma_scaled_beside 1 128
+__global__ void wgmma_scaled_beside(int *out, const int *in, int n) {   // as in attention: one accumulator is scaled while the other's product runs
+    BUFFER;
+    float d[4] = {}, e[4] = {};
+    for (int k = 0; k < in[1] % 4 + 2; k++) {
+        FENCE();
+        MMA(e);
+        COMMIT();
+        for (int i = 0; i < 4; i++)
+            d[i] *= 0.25f;
+        KEEP(d);
+        WAIT(0);
+        KEEP(e);
+        unsigned a[4] = {__float_as_uint(e[0] + 1), __float_as_uint(e[1]), __float_as_uint(e[2] * d[1]), __float_as_uint(e[3])};
+        asm volatile("" : "+r"(a[0]), "+r"(a[1]), "+r"(a[2]), "+r"(a[3])::"memory");
+        FENCE();
+        MMA_A(d, a);
+        COMMIT();
+        WAIT(0);
+        KEEP(d);
+    }
+    out[threadIdx.x] = (int)d[0];
+}
+// RUN wgmma_factors_ahead 1 128
+__global__ void wgmma_factors_ahead(int *out, const int *in, int n) {   // the next factors are made while the product of these runs
+    BUFFER;
+    float d[4] = {};
+    unsigned a[2][4] = {{(unsigned)in[0] & 1, 0, 0, 0}, {0, 0, 0, 0}};
+    for (int k = 0; k < 4; k++) {
+        FENCE();
+        MMA_A(d, a[k & 1]);
+        COMMIT();
+        if (k > 0)
+            WAIT(1);
+        for (int i = 0; i < 4; i++)
+            a[(k + 1) & 1][i] = (unsigned)in[i] >> 30;
+        asm volatile("" : "+r"(a[(k + 1) & 1][0]), "+r"(a[(k + 1) & 1][1]), "+r"(a[(k + 1) & 1][2]), "+r"(a[(k + 1) & 1][3])::"memory");
+        WAIT(0);
+    }
+    KEEP(d);
+    out[threadIdx.x] = (int)d[0];
+}
+// RUN wgmma_two_shapes 1 128
+__global__ void wgmma_two_shapes(int *out, const int *in, int n) {   // the same accumulators in products of two shapes, behind a fence
+    BUFFER;
+    float d[8] = {};
+    FENCE();
+    MMA(d);
+    FENCE();
+    MMA_WIDE(d);
+    MMA_WIDE(d);
+    COMMIT();
+    WAIT(0);
+    KEEP(d);
+    out[threadIdx.x] = (int)(d[0] + d[7]);
+}
+// RUN wgmma_without_fence 1 128
+__global__ void wgmma_without_fence(int *out, const int *in, int n) {
+    BUFFER;
+    float d[4] = {};
+    MMA(d); // EXPECT wgmma.unfenced
+    COMMIT();
+    WAIT(0);
+    KEEP(d);
+    out[threadIdx.x] = (int)d[0];
+}
+// RUN wgmma_scaled_without_fence 1 128
+__global__ void wgmma_scaled_without_fence(int *out, const int *in, int n) {
+    BUFFER;
+    float d[4] = {};
+    FENCE();
+    MMA(d);
+    COMMIT();
+    WAIT(0);
+    KEEP(d);
+    for (int i = 0; i < 4; i++)
+        d[i] *= 0.25f;
+    KEEP(d);
+    MMA(d); // EXPECT wgmma.unfenced
+    COMMIT();
+    WAIT(0);
+    KEEP(d);
+    out[threadIdx.x] = (int)d[0];
+}
+// RUN wgmma_read_without_fence 1 128
+__global__ void wgmma_read_without_fence(int *out, const int *in, int n) {   // only read, but no fence orders the product behind that
+    BUFFER;
+    float d[4] = {};
+    FENCE();
+    MMA(d);
+    COMMIT();
+    WAIT(0);
+    KEEP(d);
+    out[threadIdx.x] = (int)d[2];
+    MMA(d); // EXPECT wgmma.unfenced
+    COMMIT();
+    WAIT(0);
+    KEEP(d);
+    out[threadIdx.x] += (int)d[0];
+}
+// RUN wgmma_fenced_too_early 1 128
+__global__ void wgmma_fenced_too_early(int *out, const int *in, int n) {
+    BUFFER;
+    float d[4] = {};
+    FENCE();
+    d[1] = (float)in[threadIdx.x];
+    KEEP(d);
+    d[1] *= 2;
+    KEEP(d);
+    MMA(d); // EXPECT wgmma.unfenced
+    COMMIT();
+    WAIT(0);
+    KEEP(d);
+    out[threadIdx.x] = (int)d[0];
+}
+// RUN wgmma_factor_without_fence 1 128
+__global__ void wgmma_factor_without_fence(int *out, const int *in, int n) {   // every product but the first gets factors made since the fence
+    BUFFER;
+    float d[4] = {};
+    unsigned a[4] = {};
+    FENCE();
+    for (int k = 0; k < 3; k++) {
+        a[2] += (unsigned)in[k] >> 30;
+        asm volatile("" : "+r"(a[2])::"memory");
+        MMA_A(d, a); // EXPECT wgmma.unfenced
+        COMMIT();
+        WAIT(0);
+    }
+    KEEP(d);
+    out[threadIdx.x] = (int)d[0];
+}
+// RUN wgmma_two_shapes_without_fence 1 128
+__global__ void wgmma_two_shapes_without_fence(int *out, const int *in, int n) {
+    BUFFER;
+    float d[8] = {};
+    FENCE();
+    MMA(d);
+    MMA_WIDE(d); // EXPECT wgmma.unfenced
+    COMMIT();
+    WAIT(0);
+    KEEP(d);
+    out[threadIdx.x] = (int)(d[0] + d[7]);
 }
 }

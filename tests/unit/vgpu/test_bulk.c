@@ -149,7 +149,7 @@ static void tile_with_swizzles(void **s) {
     }
 }
 
-// Five dimensions with element strides; f32 outside is NaN.
+// Five dimensions with element strides; f32 outside is the NaN that fma.oob knows, twice.
 static void five_dimensions(void **s) {
     (void)s;
     const uint64_t dims[5] = {4, 3, 3, 2, 2}, strides[4] = {16, 48, 144, 288};
@@ -163,7 +163,7 @@ static void five_dimensions(void **s) {
     const uint32_t *out = out_of(&f);
     for (uint32_t i = 0; i < 64; i++) {
         const uint32_t x = i % 4, y = 1 + i / 4 % 2 * 2, z = i / 8 % 2, u = i / 16 % 2, v = i / 32;
-        assert_int_equal(out[i], y < 3 ? 1000 + x + 4 * y + 12 * z + 36 * u + 72 * v : 0x7fffffff);
+        assert_int_equal(out[i], y < 3 ? 1000 + x + 4 * y + 12 * z + 36 * u + 72 * v : 0x7ff77ff7);
     }
     fx_free(&f);
 }

@@ -72,6 +72,37 @@ static void bf16_fma_sees_tiny_addends(void **s) {
         assert_int_equal(t.d[i], i % 3 == 0 ? 0x3fc2 : i % 3 == 1 ? 0x3fc1 : 0x3fc2);
 }
 
+// .oob: +0 where a factor is the NaN of a tensor's outside, whatever the rest; else the plain form, lane by lane.
+static void oob_factors_make_zero(void **s) {
+    (void)s;
+    static alu plain, oob;
+    static const uint64_t with_oob[] = {0x7ff7, 0xfff7, 0x7ff6, 0x7ff8, 0x7fff, 0x7eff, 0x3c00, 0xbc00, 0xc000, 0x7c00, 0, 0x8000, 0x7ff73c00, 0x3c007ff7, 0xbc007ff7, 0x7ff77ff7};
+    static const char *const types[] = {"f16", "bf16", "f16x2", "bf16x2"};
+    for (size_t t = 0; t < 2 * HONE_COUNT(types); t++) {
+        const char *type = types[t / 2], *relu = t % 2 ? ".relu" : "";
+        const bool pair = strchr(type, 'x') != NULL;
+        char line[96];
+        alu_fill(&plain, with_oob, HONE_COUNT(with_oob), 23);
+        oob = plain;
+        snprintf(line, sizeof line, "fma.rn%s.%s %s;", relu, type, pair ? "%d, %a, %b, %c" : "%hd, %ha, %hb, %hc");
+        alu_run(&plain, line, pair ? 'd' : 'h');
+        snprintf(line, sizeof line, "fma.rn.oob%s.%s %s;", relu, type, pair ? "%d, %a, %b, %c" : "%hd, %ha, %hb, %hc");
+        alu_run(&oob, line, pair ? 'd' : 'h');
+        unsigned zeros = 0;
+        for (unsigned i = 0; i < oob.n; i++) {
+            uint32_t want = (uint32_t)plain.d[i];
+            for (unsigned half = 0; half < (pair ? 32 : 16); half += 16)
+                if ((uint16_t)(oob.a[i] >> half) == 0x7ff7 || (uint16_t)(oob.b[i] >> half) == 0x7ff7) {
+                    want &= ~(0xffffu << half);
+                    zeros++;
+                }
+            if (oob.d[i] != want)
+                ALU_FAIL(&oob, i, line, want);
+        }
+        assert_true(zeros > 50);
+    }
+}
+
 static void modifiers(void **s) {
     (void)s;
     static alu t;
@@ -108,6 +139,6 @@ static void modifiers(void **s) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(f16_rounds_once), cmocka_unit_test(bf16_rounds_once),
-        cmocka_unit_test(bf16_fma_sees_tiny_addends), cmocka_unit_test(modifiers)};
+        cmocka_unit_test(bf16_fma_sees_tiny_addends), cmocka_unit_test(oob_factors_make_zero), cmocka_unit_test(modifiers)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

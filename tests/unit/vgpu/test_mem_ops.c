@@ -116,6 +116,40 @@ static void async_copies_arrive(void **state) {
         assert_int_equal(out[t], t % 4 < 2 ? 1000 + t : 0);
 }
 
+// A predicate that is true: nothing is read, zeros arrive. Lane 63 of the second would read outside.
+static void async_copies_ignore_their_source(void **state) {
+    (void)state;
+    uint32_t out[64];
+    run_body("and.b32 %x, %t, 3;\nsetp.eq.u32 %p1, %x, 2;\ncp.async.ca.shared.global [%a], [%o], 4, %p1;\ncp.async.wait_all;\n" BAR "ld.shared.u32 %y, [%a];\nst.global.u32 [%o], %y;\n",
+             out, NULL);
+    for (uint32_t t = 0; t < 64; t++)
+        assert_int_equal(out[t], t % 4 == 2 ? 0 : 1000 + t);
+    run_body("setp.lt.u32 %p1, %t, 63;\ncp.async.ca.shared.global [%a], [%o+4], 4, !%p1;\ncp.async.wait_all;\n" BAR "ld.shared.u32 %y, [%a];\nst.global.u32 [%o], %y;\n", out, NULL);
+    for (uint32_t t = 0; t < 64; t++)
+        assert_int_equal(out[t], t < 63 ? 1001 + t : 0);
+}
+
+static void atomics_take_a_policy(void **state) {
+    (void)state;
+    uint32_t out[64];
+    run_body("createpolicy.fractional.L2::evict_last.b64 %q;\natom.global.add.L2::cache_hint.u32 %x, [%o], 5, %q;\natom.global.cas.L2::cache_hint.b32 %y, [%o], 1008, %t, %q;\n"
+             "red.global.add.L2::cache_hint.u32 [%o], %x, %q;\n", out, NULL);
+    for (uint32_t t = 0; t < 64; t++)
+        assert_int_equal(out[t], (t == 3 ? 3 : 1005 + t) + 1000 + t);
+}
+
+// Of two arrivals one also expects 16 bytes and drops out: the first phase needs both and the bytes, the second one arrival.
+static void mbarrier_drop_expects_bytes(void **state) {
+    (void)state;
+    uint32_t out[64];
+    run_body("@!%p0 bra E;\nmbarrier.init.shared.b64 [%s], 2;\nmbarrier.arrive_drop.expect_tx.shared.b64 %q, [%s], 16;\nmbarrier.pending_count.b64 %x, %q;\n"
+             "mbarrier.arrive.shared.b64 %l, [%s];\nmbarrier.pending_count.b64 %y, %l;\nmbarrier.test_wait.parity.shared.b64 %p1, [%s], 0;\n"
+             "mbarrier.complete_tx.relaxed.cta.shared::cta.b64 [%s], 16;\nmbarrier.test_wait.parity.shared.b64 %p2, [%s], 0;\nmbarrier.arrive.shared.b64 %l, [%s];\n"
+             "mbarrier.test_wait.parity.shared.b64 %p3, [%s], 1;\nmad.lo.u32 %x, %x, 10, %y;\n@%p1 add.u32 %x, %x, 100;\n@%p2 add.u32 %x, %x, 1000;\n@%p3 add.u32 %x, %x, 10000;\n"
+             "st.global.u32 [%o], %x;\nE:\n", out, NULL);
+    assert_int_equal(out[0], 11021);
+}
+
 static void mbarrier_waits_for_all(void **state) {
     (void)state;
     uint32_t out[64];
@@ -128,6 +162,7 @@ static void mbarrier_waits_for_all(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(atomics_compute), cmocka_unit_test(shared_stores_land), cmocka_unit_test(local_memory_belongs_to_a_thread),
-                                       cmocka_unit_test(async_copies_arrive), cmocka_unit_test(mbarrier_waits_for_all)};
+                                       cmocka_unit_test(async_copies_arrive), cmocka_unit_test(async_copies_ignore_their_source), cmocka_unit_test(atomics_take_a_policy),
+                                       cmocka_unit_test(mbarrier_drop_expects_bytes), cmocka_unit_test(mbarrier_waits_for_all)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

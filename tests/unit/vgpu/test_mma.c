@@ -1,12 +1,13 @@
 // Matrix instructions: mma.sync fragments as the PTX ISA lays them out, ldmatrix/stmatrix/movmatrix, wmma round trips.
 #include "exec_fixture.h"
+#include "small_float.h"
 
 static uint32_t half_bits(int v) {   // small integers as f16
     static const uint16_t table[] = {0, 0x3c00, 0x4000, 0x4200, 0x4400, 0x4500, 0x4600, 0x4700, 0x4800};
     return (uint32_t)table[v < 0 ? -v : v] | (v < 0 ? 0x8000u : 0);
 }
-static int a_of(int r, int c) { return (r * 3 + c * 5) % 9 - 4; }
-static int b_of(int r, int c) { return (r * 2 + c * 7) % 7 - 3; }
+static int a_of(int r, int c) { return (r * 4 + c * 5) % 9 - 4; }
+static int b_of(int r, int c) { return (r * 2 + c * 5) % 7 - 3; }
 
 // m16n8k16 with registers filled here by the tables of PTX ISA 9.7.14.5.8, one lane at a time
 static void mma_f16(void **s) {
@@ -39,6 +40,67 @@ static void mma_f16(void **s) {
             assert_int_equal((int)d[l * 4 + i], want);
         }
     fx_free(&f);
+}
+
+// mma.m8n8k4 of f16: four products, the q-th by lanes 4q … 4q+3 and 16 further on. Fragments by the tables of PTX ISA 9.7.14.5.1, for every element of every matrix:
+// which lane holds it and where. In: 2 words of a, 2 of b; out 8 words.
+static unsigned quad_lane(unsigned q, bool high, unsigned t) { return 4 * q + 16 * high + t; }
+static void quads(const char *layouts, bool wide_d, bool wide_c, bool col_a, bool col_b) {
+    char text[2048];
+    fixture f;
+    snprintf(text, sizeof text, PTX_HEAD ".visible .entry k(.param .u64 p, .param .u64 q, .param .u64 o)\n{\n.reg .b32 %%r<40>; .reg .b64 %%d<9>;\n"
+             "mov.u32 %%r1, %%tid.x; ld.param.u64 %%d1, [p]; ld.param.u64 %%d2, [q]; ld.param.u64 %%d3, [o]; mul.wide.u32 %%d4, %%r1, 16; mul.wide.u32 %%d5, %%r1, 32;\n"
+             "add.s64 %%d1, %%d1, %%d4; add.s64 %%d2, %%d2, %%d5; add.s64 %%d3, %%d3, %%d5; ld.global.v4.u32 {%%r2,%%r3,%%r4,%%r5}, [%%d1];\n"
+             "ld.global.v4.u32 {%%r10,%%r11,%%r12,%%r13}, [%%d2]; ld.global.v4.u32 {%%r14,%%r15,%%r16,%%r17}, [%%d2+16];\n"
+             "mov.u32 %%r24, 0; mov.u32 %%r25, 0; mov.u32 %%r26, 0; mov.u32 %%r27, 0;\n"
+             "mma.sync.aligned.m8n8k4.%s.%s.f16.f16.%s {%%r20,%%r21,%%r22,%%r23%s}, {%%r2,%%r3}, {%%r4,%%r5}, {%%r10,%%r11,%%r12,%%r13%s};\n"
+             "st.global.v4.u32 [%%d3], {%%r20,%%r21,%%r22,%%r23}; st.global.v4.u32 [%%d3+16], {%%r24,%%r25,%%r26,%%r27}; ret;\n}\n", layouts, wide_d ? "f32" : "f16",
+             wide_c ? "f32" : "f16", wide_d ? ",%r24,%r25,%r26,%r27" : "", wide_c ? ",%r14,%r15,%r16,%r17" : "");
+    fx_load(&f, text);
+    uint32_t *in = fx_buffer(&f, NULL, 32 * 16), *c = fx_buffer(&f, NULL, 32 * 32), *d = fx_buffer(&f, NULL, 32 * 32);
+    for (unsigned q = 0; q < 4; q++)
+        for (unsigned r = 0; r < 8; r++)
+            for (unsigned k = 0; k < 4; k++) {   // a (8,4) and b (4,8): r is a's row, b's column
+                const unsigned la = quad_lane(q, r >= 4, col_a ? k : r % 4), ia = col_a ? r % 4 : k, lb = quad_lane(q, r >= 4, col_b ? r % 4 : k), ib = col_b ? k : r % 4;
+                in[4 * la + ia / 2] |= half_bits(a_of((int)(r + 8 * q), (int)k)) << 16 * (ia % 2);
+                in[4 * lb + 2 + ib / 2] |= half_bits(b_of((int)k, (int)(r + 3 * q))) << 16 * (ib % 2);
+            }
+    for (unsigned pass = 0; pass < 2; pass++) {   // fills c, then looks at d
+        if (pass)
+            assert_int_equal(fx_launch(&f, 1, 32, NULL, 0, NULL), 0);
+        for (unsigned q = 0; q < 4; q++)
+            for (unsigned r = 0; r < 8; r++)
+                for (unsigned j = 0; j < 8; j++) {
+                    const int c0 = (int)(r * 2 + j + q) % 9 - 4;
+                    const bool wide = pass ? wide_d : wide_c;
+                    // f32: rows 0, 1 alternate with the lane's lowest bit, columns 0, 2 with the next
+                    const unsigned lane = quad_lane(q, r >= 4, wide ? r % 2 + j % 4 / 2 * 2 : r % 4), i = wide ? r % 4 / 2 * 2 + j / 4 * 4 + j % 2 : j;
+                    int want = c0;
+                    for (unsigned k = 0; k < 4; k++)
+                        want += a_of((int)(r + 8 * q), (int)k) * b_of((int)k, (int)(j + 3 * q));
+                    const float first = (float)c0;
+                    uint32_t x = 0;
+                    memcpy(&x, &first, 4);
+                    if (!pass)
+                        c[8 * lane + (wide ? i : i / 2)] |= wide ? x : half_bits(c0) << 16 * (i % 2);
+                    else if (wide) {
+                        float got;
+                        memcpy(&got, &d[8 * lane + i], 4);
+                        assert_int_equal((int)got, want);
+                    } else
+                        assert_int_equal((int)small_value(&SMALL_F16, d[8 * lane + i / 2] >> 16 * (i % 2) & 0xffff), want);
+                }
+    }
+    fx_free(&f);
+}
+static void mma_quads(void **s) {
+    (void)s;
+    static const char *const layouts[] = {"row.row", "row.col", "col.row", "col.col"};
+    for (unsigned l = 0; l < 4; l++) {
+        quads(layouts[l], false, false, l / 2, l % 2);
+        quads(layouts[l], true, true, l / 2, l % 2);
+        quads(layouts[l], true, false, l / 2, l % 2);
+    }
 }
 
 // ldmatrix.x2.trans of two 8×8 matrices, and stmatrix of what movmatrix makes of the first
@@ -95,6 +157,6 @@ static void wmma_f16(void **s) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(mma_f16), cmocka_unit_test(matrix_loads), cmocka_unit_test(wmma_f16)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(mma_f16), cmocka_unit_test(mma_quads), cmocka_unit_test(matrix_loads), cmocka_unit_test(wmma_f16)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,11 +14,11 @@ typedef struct shape {
 static unsigned k_of(const shape *s) { return K_BYTES / s->bytes; }
 static bool whole(const shape *s) { return strcmp(s->d, "s32") == 0; }
 static int a_of(const shape *s, unsigned i, unsigned k) {
-    const int v = (int)((i * 3 + k * 5) % 9) - 4;
+    const int v = (int)((i * 4 + k * 5) % 9) - 4;
     return strcmp(s->a, "u8") == 0 ? v + 250 : v;
 }
 static int b_of(const shape *s, unsigned k, unsigned j) {
-    const int v = (int)((k * 2 + j * 7) % 7) - 3;
+    const int v = (int)((k * 2 + j * 5) % 7) - 3;
     return strcmp(s->b, "u8") == 0 ? v + 3 : v;
 }
 
