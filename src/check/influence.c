@@ -15,8 +15,36 @@ static bool all_equal(const hone_plan_buffer *b, const uint8_t *v) {
     return true;
 }
 
+// Whole numbers that are declared to be all equal may be an extent, a stride or a first free place, so that another value may lead the task's own kernels astray: they are tried on
+// the baseline one after the other, and where none runs the input stays. Only where the device stops accesses outside buffers, and never zero for something else, which may be a step.
+static bool is_whole_constant(const hone_judge *j, const hone_plan_buffer *b, const uint8_t *v) {
+    const hone_init_kind k = b->arg->init.kind;
+    return j->c.runner.guard_bytes == 0 && !hone_dtype_is_float(b->arg->type) && (k == HONE_INIT_CONST || k == HONE_INIT_ZEROS || k == HONE_INIT_INT) && all_equal(b, v);
+}
+
+enum { WHOLE_ATTEMPTS = 3 };
+static double other_whole(hone_dtype t, double x, unsigned attempt) {
+    static const double from_zero[WHOLE_ATTEMPTS] = {16, 4, 1};      // the larger first: an offset keeps its alignment
+    if (t == HONE_BOOL)
+        return x == 0;
+    if (x == 0)
+        return from_zero[attempt];
+    return attempt == 0 && fabs(x) >= 2 ? trunc(x / 2) : attempt == 1 && fabs(x) >= 3 ? x - copysign(1, x) : x + copysign(1, x);
+}
+
+// About half of the places get the other value, the last one always.
+static void alter_whole(const hone_plan_buffer *b, uint64_t seed, unsigned attempt, const uint8_t *from, uint8_t *v) {
+    memcpy(v, from, b->bytes);
+    for (size_t i = 0; i < b->n_elems; i++) {
+        uint32_t r[4];
+        hone_philox(seed, 0x1f1f, i, r);
+        if (r[0] & 1 || i + 1 == b->n_elems)
+            hone_dtype_set(b->arg->type, v, i, other_whole(b->arg->type, hone_dtype_get(b->arg->type, from, i), attempt));
+    }
+}
+
 // Values that no seed changes: constants are multiplied by numbers around 1 (zeros become numbers around 0), of others each place gets the value of
-// some place. Whole numbers that are all equal may be an extent or a first free place, so they stay. false: it stays.
+// some place. Whole numbers that are all equal: is_whole_constant. false: it stays.
 static bool alter_fixed(const hone_plan_buffer *b, uint64_t seed, const uint8_t *from, uint8_t *v) {
     const size_t size = hone_dtype_bytes(b->arg->type);
     const bool constant = all_equal(b, from);
@@ -34,12 +62,16 @@ static bool alter_fixed(const hone_plan_buffer *b, uint64_t seed, const uint8_t 
     return true;
 }
 
-static hone_code alter(const judge_size *s, const judge_case *k, hone_influence *f, hone_err *e) {
-    const uint64_t seed = k->seed + 0x9e3779b9u;
+static uint64_t other_seed(const judge_case *k) { return k->seed + 0x9e3779b9u; }
+
+static hone_code alter(const hone_judge *j, const judge_case *k, hone_influence *f, hone_err *e) {
+    const judge_size *s = &j->sizes[k->size];
+    const uint64_t seed = other_seed(k);
     HONE_TRY(hone_inputs_fill(s->base, k->input, seed, &f->altered, e));
     for (size_t i = 0; i < s->base->n_buffers; i++) {
         const hone_plan_buffer *b = &s->base->buffers[i];
-        if (!f->altered[i] || memcmp(f->altered[i], k->inputs[i], b->bytes) != 0 || alter_fixed(b, seed, k->inputs[i], f->altered[i]))
+        if (!f->altered[i] || memcmp(f->altered[i], k->inputs[i], b->bytes) != 0 || is_whole_constant(j, b, k->inputs[i]) ||
+            alter_fixed(b, seed, k->inputs[i], f->altered[i]))
             continue;
         hone_free(f->altered[i]);
         f->altered[i] = NULL;
@@ -86,6 +118,18 @@ static hone_code observe(hone_judge *j, const judge_case *k, hone_influence *f, 
     return c;
 }
 
+// The first of the other values with which the baseline runs and gives other outputs. A baseline that stops with some of them looks at the input.
+static hone_code observe_whole(hone_judge *j, const judge_case *k, hone_influence *f, size_t input, uint8_t **inputs, hone_err *e) {
+    bool stopped = false;
+    for (unsigned attempt = 0; attempt < WHOLE_ATTEMPTS && !f->outputs[input]; attempt++) {
+        alter_whole(&j->sizes[k->size].base->buffers[input], other_seed(k), attempt, k->inputs[input], f->altered[input]);
+        HONE_TRY(observe(j, k, f, input, inputs, e));
+        stopped |= !f->ran[input];
+    }
+    f->ran[input] &= !stopped;
+    return HONE_OK;
+}
+
 // The largest size that is little work; of those that are all much work the cheapest.
 static judge_case *choose_case(hone_judge *j) {
     size_t size = 0;
@@ -108,10 +152,10 @@ hone_code hone_influence_find(hone_judge *j, hone_err *e) {
     f->outputs = hone_calloc(n + 1, sizeof *f->outputs);
     f->moves = hone_calloc(n + 1, sizeof *f->moves);
     f->ran = hone_calloc(n + 1, sizeof *f->ran);
-    hone_code c = inputs && f->outputs && f->moves && f->ran ? alter(&j->sizes[k->size], k, f, e) : hone_fail(e, HONE_E_NOMEM, 0, "out of memory for inputs");
+    hone_code c = inputs && f->outputs && f->moves && f->ran ? alter(j, k, f, e) : hone_fail(e, HONE_E_NOMEM, 0, "out of memory for inputs");
     for (size_t i = 0; c == HONE_OK && i < n; i++)
         if (is_input(f, i))
-            c = observe(j, k, f, i, inputs, e);
+            c = is_whole_constant(j, &j->sizes[k->size].base->buffers[i], k->inputs[i]) ? observe_whole(j, k, f, i, inputs, e) : observe(j, k, f, i, inputs, e);
     hone_free(inputs);
     if (c == HONE_OK)
         f->k = k;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALL_VARIANTS_BELOW = 1 << 20, VARIANTS_ABOVE = 2 };
+enum { ALL_VARIANTS_BELOW = 1 << 20, MIXED_ABOVE = 3 };
 static const double SMALL = 1 << 17, HEAVY = 1 << 22;   // hone_plan_work of a size: some tenths of a second on the virtual GPU
 
 static int by_bytes(const void *a, const void *b) {
@@ -82,11 +82,46 @@ static void add_case(hone_judge *j, size_t size, unsigned nth, hone_input input)
     j->cases[j->n_cases++] = (judge_case){.size = size, .input = input, .seed = seed, .first_of_size = !nth, .brief = !j->needs_truth || (nth && j->sizes[size].heavy)};
 }
 
-// The distributions after the task's own, in the order in which a size takes them. A size that has few of them begins at another one for every seed, so that none is never
-// seen there.
-static hone_input nth_variant(const hone_judge *j, size_t size, unsigned nth, bool few) {
-    const unsigned others = HONE_INPUT_COUNT - 1, from = few ? (unsigned)((j->c.seed + size) % others) : 0;
-    return nth ? (hone_input)(1 + (from + nth - 1) % others) : HONE_INPUT_TASK;
+static bool varies(const hone_judge *j, size_t size, hone_input input) {
+    return input == HONE_INPUT_TASK || (!only_task_inputs(j->c.task) && variant_applies(j->sizes[size].base, input));
+}
+
+static bool is_large(const judge_size *s) { return s->base->total_bytes > ALL_VARIANTS_BELOW || s->heavy; }
+static bool has_once(const hone_judge *j, size_t size) { return j->sizes[size].heavy && !j->sizes[0].heavy; }
+
+static bool rounds(const hone_plan *p) {
+    for (size_t i = 0; i < p->n_buffers; i++)
+        if (hone_is_output(&p->buffers[i]) && hone_dtype_is_float(p->buffers[i].arg->type))
+            return true;
+    return false;
+}
+
+// Where outputs cannot be told apart by kind (a floating-point sum over everything), the largest numbers of a mixture hide what happens to the others. There the distributions take turns over the large
+// sizes that are not heavy, so that each comes alone at one of them; where each begins differs by seed.
+static void add_turns(hone_judge *j, size_t size, unsigned done, unsigned most) {
+    size_t n = 0, nth = 0, turn = (size_t)(j->c.seed % HONE_INPUT_COUNT);
+    for (size_t s = 0; s < j->n_sizes; s++) {
+        nth = s == size ? n : nth;
+        n += is_large(&j->sizes[s]) && !has_once(j, s);
+    }
+    for (hone_input v = HONE_INPUT_TASK + 1; v < HONE_INPUT_MIXED && done < most; v++)
+        if (varies(j, size, v) && turn++ % n == nth)
+            add_case(j, size, done++, v);
+}
+
+// What a size gets whose runs are too long for a case of each distribution: the task's own and the mixture of all, in further seeds until every distribution has had its place (three at most).
+// A heavy size beside lighter ones, which have all distributions, has the mixture alone.
+static void add_mixed(hone_judge *j, size_t size, unsigned most) {
+    const hone_mixture m = hone_input_mixture(j->sizes[size].base);
+    const bool mixes = varies(j, size, HONE_INPUT_MIXED), once = has_once(j, size);
+    unsigned done = 0;
+    if (!once || !mixes)
+        add_case(j, size, done++, HONE_INPUT_TASK);
+    const unsigned fillings = !mixes ? 0 : once ? 1 : (unsigned)((m.kinds + m.at_once - 1) / m.at_once);
+    for (unsigned i = 0; i < fillings && i < MIXED_ABOVE && done < most; i++)
+        add_case(j, size, done++, HONE_INPUT_MIXED);
+    if (!m.apart && !once && rounds(j->sizes[size].base))
+        add_turns(j, size, done, most);
 }
 
 // Per size: the task's own distribution first, then the others that apply; never fewer than two cases, so that an answer to earlier inputs
@@ -97,20 +132,15 @@ static hone_code make_cases(hone_judge *j, hone_err *e) {
         return hone_fail(e, HONE_E_NOMEM, 0, "out of memory for test cases");
     j->needs_truth = needs_truth(j, j->sizes[0].base);
     for (size_t s = 0; s < j->n_sizes; s++) {
-        unsigned most = j->sizes[s].base->total_bytes > ALL_VARIANTS_BELOW || j->sizes[s].heavy ? VARIANTS_ABOVE : HONE_INPUT_COUNT, done = 0;
-        const bool once = j->sizes[s].heavy && !j->sizes[0].heavy;
-        if (j->c.variants && j->c.variants < most)
-            most = j->c.variants;
-        if (once)
-            most = 1;
-        const bool few = most < HONE_INPUT_COUNT;
-        for (unsigned n = 0; n < HONE_INPUT_COUNT && done < most; n++) {
-            const hone_input v = nth_variant(j, s, n, few);
-            if (v != HONE_INPUT_TASK && (only_task_inputs(j->c.task) || !variant_applies(j->sizes[s].base, v)))
-                continue;
-            add_case(j, s, done++, v);
-        }
-        for (; done < (only_task_inputs(j->c.task) ? 3 : 2) && j->c.variants != 1 && !once; done++)
+        const unsigned most = j->c.variants ? j->c.variants : HONE_INPUT_COUNT;
+        const size_t before = j->n_cases;
+        if (is_large(&j->sizes[s]))
+            add_mixed(j, s, most);
+        else
+            for (hone_input v = HONE_INPUT_TASK; v < HONE_INPUT_MIXED && j->n_cases - before < most; v++)
+                if (varies(j, s, v))
+                    add_case(j, s, (unsigned)(j->n_cases - before), v);
+        for (unsigned done = (unsigned)(j->n_cases - before); done < (only_task_inputs(j->c.task) ? 3 : 2) && j->c.variants != 1 && !has_once(j, s); done++)
             add_case(j, s, done, HONE_INPUT_TASK);
     }
     return HONE_OK;

@@ -176,6 +176,14 @@ static void note_cap(hone_stage_run *x, const hone_pair *p) {
                           p->capped, p->n, p->clock_mhz_lo, p->clock_mhz_hi);
 }
 
+static void tell_outside_events(hone_stage_run *x, const hone_pair *p) {
+    if (x->job->candidate_text && hone_pair_leaves_events(p))
+        hone_findings_add(&x->r->findings, HONE_F_TIME_OUTSIDE_EVENTS, NULL, 0,
+                          json_pack("{s:f,s:f}", "event_to_wall", p->event_to_wall, "reference", p->reference_event_to_wall),
+                          "its events tell %.0f %% of the time that its launches take by the host's clock (the reference's %.0f %%): work runs outside of them",
+                          100 * p->event_to_wall, 100 * p->reference_event_to_wall);
+}
+
 // One mode of L2. The candidate's outputs are those of the form that was timed, replays of graphs included.
 static hone_code pair_mode(hone_stage_run *x, size_t i, const hone_arm *candidate, bool warm, hone_claim *t, hone_err *e) {
     hone_session *s = x->s;
@@ -205,6 +213,7 @@ static hone_code pair_mode(hone_stage_run *x, size_t i, const hone_arm *candidat
                               json_pack("{s:f,s:f}", "time_us", pair.b.mid, "floor_us", floor_us),
                               "takes %.3f µs, but writing the outputs alone takes %.3f µs at the memory's peak rate", pair.b.mid, floor_us);
         note_cap(x, &pair);
+        tell_outside_events(x, &pair);
         json_t *entry = hone_pair_json(&pair, true);
         if (entry)
             json_object_set_new(entry, "sizes", sizes_json(x->plans[i]->sizes));

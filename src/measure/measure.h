@@ -54,11 +54,15 @@ typedef struct hone_pair {
     hone_interval ratio;             // a/b: speedup of b over a
     bool has_clock_mhz; double clock_mhz_lo, clock_mhz_hi;
     bool has_temperature_c; unsigned temperature_c;
-    double event_to_wall;            // event time / wall time over the longest stretch; 0 when not measured
+    double event_to_wall;            // event time / wall time over the longest stretch, of arm b or of a alone; 0 when not measured
+    double reference_event_to_wall;  // the same of arm a, asked where b's is low; else 0
 } hone_pair;
 // Arm b may be NULL: only a is timed (b_us empty, ratio absent). errors: HONE_E_DEVICE with the launch that failed.
 hone_code hone_measure_pair(const hone_arm *a, const hone_arm *b, const hone_pair_config *c, hone_pair *out, hone_err *e);
 void hone_pair_free(hone_pair *p);
+// Whether arm b's events tell so little of the time that its launches take by the host's clock, and a's do not, that work must run outside of them.
+#define HONE_LEAST_EVENT_TO_WALL 0.9
+bool hone_pair_leaves_events(const hone_pair *p);
 json_t *hone_pair_json(const hone_pair *p, bool with_samples);   // NULL when out of memory
 typedef enum hone_speed { HONE_FAST, HONE_SLOW, HONE_SAME, HONE_AMBIGUOUS } hone_speed;
 const char *hone_speed_name(hone_speed s);                       // "FAST" …

@@ -344,13 +344,11 @@ static void summarise(const hone_pair_config *c, bool paired, hone_pair *out) {
     out->ratio = (hone_interval){exp(l.lo), exp(l.mid), exp(l.hi)};
 }
 
-// Event time against wall time over one long stretch of arm a: a clock that lies shows here (trust.md: within 3 %). 20 ms by the device's clock; where that takes
-// far longer by the host's (a clock that runs slow, an emulated device), as many runs as STRETCH_S sends.
+// Event time against wall time over one long stretch of an arm, up to where the device is idle: a clock that lies and work that runs outside of the events show here. 20 ms by the
+// device's clock; where that takes far longer by the host's (a clock that runs slow, an emulated device), as many runs as STRETCH_S sends.
 static const double STRETCH_S = 0.5;
-static hone_code compare_with_wall(timer *t, const hone_arm *a, hone_pair *out, hone_err *e) {
-    if (t->device->info.is_virtual)
-        return HONE_OK;
-    unsigned sets = a->bound->w->n_sets, runs = (unsigned)(20e3 / (out->a.mid > 1 ? out->a.mid : 1)) + 1;
+static hone_code one_stretch(timer *t, const hone_arm *a, double run_us, double *ratio, hone_err *e) {
+    unsigned sets = a->bound->w->n_sets, runs = (unsigned)(20e3 / (run_us > 1 ? run_us : 1)) + 1;
     runs = runs > 4000 ? 4000 : runs;
     CU(t, t->drv->CtxSynchronize(), "prepare a timed stretch");
     double from = hone_now_s(&t->cfg->clock);
@@ -359,11 +357,39 @@ static hone_code compare_with_wall(timer *t, const hone_arm *a, hone_pair *out, 
         HONE_TRY(hone_program_launch(a->program, a->bound->plan, hone_bound_set(a->bound, i % sets), t->stream, NULL, e));
     CU(t, t->drv->EventRecord(t->to, t->stream), "record an event");
     CU(t, t->drv->EventSynchronize(t->to), "finish a timed stretch");
+    CU(t, t->drv->CtxSynchronize(), "wait for what runs outside of a timed stretch");
     double wall = hone_now_s(&t->cfg->clock) - from;
     float ms = 0;
     CU(t, t->drv->EventElapsedTime(&ms, t->from, t->to), "read the time between two events");
-    out->event_to_wall = wall > 0 ? (double)ms * 1e-3 / wall : 0;
+    *ratio = wall > 0 ? (double)ms * 1e-3 / wall : 0;
     return HONE_OK;
+}
+
+// A host that was kept from its work makes a short stretch look long, a lie makes all of them: the best of those that fit into RETRY_S counts.
+static const double RETRY_S = 0.1;
+enum { MOST_STRETCHES = 10 };
+static hone_code stretches(timer *t, const hone_arm *a, double run_us, double *best, hone_err *e) {
+    const double from = hone_now_s(&t->cfg->clock);
+    for (unsigned i = 0; i == 0 || (i < MOST_STRETCHES && *best < HONE_LEAST_EVENT_TO_WALL && hone_now_s(&t->cfg->clock) - from < RETRY_S); i++) {
+        double ratio = 0;
+        HONE_TRY(one_stretch(t, a, run_us, &ratio, e));
+        *best = ratio > *best ? ratio : *best;
+    }
+    return HONE_OK;
+}
+
+// What the reference shows on this device is asked only where arm b looks odd.
+static hone_code compare_with_wall(timer *t, const hone_arm *a, const hone_arm *b, hone_pair *out, hone_err *e) {
+    if (t->device->info.is_virtual)
+        return HONE_OK;
+    HONE_TRY(stretches(t, b ? b : a, b ? out->b.mid : out->a.mid, &out->event_to_wall, e));
+    if (b && out->event_to_wall < HONE_LEAST_EVENT_TO_WALL)
+        HONE_TRY(stretches(t, a, out->a.mid, &out->reference_event_to_wall, e));
+    return HONE_OK;
+}
+
+bool hone_pair_leaves_events(const hone_pair *p) {
+    return p->reference_event_to_wall > 0 && p->event_to_wall < HONE_LEAST_EVENT_TO_WALL * fmin(1, p->reference_event_to_wall);
 }
 
 // The outputs of set 0 as the timed form leaves them: the same graph, the same batch, L2 as it was for the samples.
@@ -395,7 +421,7 @@ static hone_code measure(timer *t, const hone_arm *a, const hone_arm *b, hone_pa
     HONE_TRY(t->lost ? take_first(t, out) : b ? collect_pairs(t, a, b, wanted, cap, visit, out, e) : collect_single(t, a, cap, out, e));
     summarise(t->cfg, b != NULL, out);
     if (!out->raced_out)
-        HONE_TRY(compare_with_wall(t, b ? b : a, out, e));
+        HONE_TRY(compare_with_wall(t, a, b, out, e));
     return t->cfg->leave_outputs && !out->raced_out ? leave_outputs(t, b ? b : a, e) : HONE_OK;
 }
 

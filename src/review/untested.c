@@ -90,7 +90,7 @@ static void distributions(json_t *list, const hone_task *t, hone_str *s) {
         bool any = false;
         if (a->role != HONE_IN && a->role != HONE_INOUT)
             continue;
-        for (int k = HONE_INPUT_TASK + 1; k < HONE_INPUT_COUNT; k++) {
+        for (int k = HONE_INPUT_TASK + 1; k < HONE_INPUT_MIXED; k++) {
             if (is_tried(a, (hone_input)k))
                 continue;
             if (!any)

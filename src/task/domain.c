@@ -4,7 +4,7 @@
 #include <math.h>
 
 static const char *const input_names[HONE_INPUT_COUNT] = {"task", "normal", "tiny", "large", "one-hot", "small-int", "clustered",
-                                                             "lowest", "highest"};
+                                                             "lowest", "highest", "mixed"};
 const char *hone_input_name(hone_input k) { return input_names[k]; }
 
 static bool constant(const hone_expr *x, const hone_env *env, double *v) {
@@ -67,6 +67,13 @@ bool domain_small_ints(const domain *d, int64_t *lo, int64_t *hi) {
     return *lo < *hi;
 }
 
+static bool applies_some(const hone_arg *a) {
+    for (hone_input k = HONE_INPUT_TASK + 1; k < HONE_INPUT_MIXED; k++)
+        if (hone_input_applies(a, k))
+            return true;
+    return false;
+}
+
 bool hone_input_applies(const hone_arg *a, hone_input k) {
     if (k == HONE_INPUT_TASK)
         return true;
@@ -74,6 +81,8 @@ bool hone_input_applies(const hone_arg *a, hone_input k) {
         return false;
     domain d = domain_of(a, NULL);
     int64_t lo, hi;
+    if (k == HONE_INPUT_MIXED)
+        return d.kind != DOMAIN_FIXED && applies_some(a);
     switch (d.kind) {
     case DOMAIN_SIGNED: return k != HONE_INPUT_LOWEST && k != HONE_INPUT_HIGHEST;
     case DOMAIN_RANGE:

@@ -20,6 +20,7 @@ typedef struct gen {
     int64_t lo, hi;          // whole numbers, both included
     uint64_t row;            // one_hot: length of a row; csr: mean_row
     uint64_t n, columns;     // elements
+    uint64_t origin;         // csr: the row that the pointers begin at
 } gen;
 
 // ---- choosing a generator
@@ -319,6 +320,10 @@ static int64_t csr_front(const gen *g, uint64_t i) {
 
 static int64_t csr_back(const gen *g, uint64_t i) { return (int64_t)((g->n - 1) * g->row) - csr_front(g, g->n - 1 - i); }
 
+static int64_t csr_kind(const gen *g, uint64_t i) {
+    return g->kind == GEN_CSR ? csr(g, i) : g->kind == GEN_CSR_SKEWED ? csr_skewed(g, i) : g->kind == GEN_CSR_FRONT ? csr_front(g, i) : csr_back(g, i);
+}
+
 static uint32_t fmix32(uint32_t h) {   // source: MurmurHash3
     h ^= h >> 16;
     h *= 0x85ebca6bu;
@@ -344,10 +349,10 @@ static int64_t whole_at(const gen *g, uint64_t i, bool *whole) {
     case GEN_CLUSTERS: return clusters(g, i);
     case GEN_PERMUTATION: return (int64_t)permute(g, i);
     case GEN_IOTA: return (int64_t)i;
-    case GEN_CSR: return csr(g, i);
-    case GEN_CSR_SKEWED: return csr_skewed(g, i);
-    case GEN_CSR_FRONT: return csr_front(g, i);
-    case GEN_CSR_BACK: return csr_back(g, i);
+    case GEN_CSR:
+    case GEN_CSR_SKEWED:
+    case GEN_CSR_FRONT:
+    case GEN_CSR_BACK: return csr_kind(g, i - g->origin) + (int64_t)(g->origin * g->row);
     case GEN_HASH: return (int64_t)fmix32((uint32_t)i);
     default: *whole = false; return 0;
     }
@@ -447,6 +452,48 @@ static fill_key key_of(const char *name, hone_input k, uint64_t seed) {
     return (fill_key){(uint32_t)h, (uint32_t)(h >> 32)};
 }
 
+static hone_code choose(const chooser *c, hone_input k, uint64_t seed, gen *g) {
+    if (!hone_input_applies(c->b->arg, k))
+        k = HONE_INPUT_TASK;
+    *g = (gen){.type = c->b->arg->type, .key = key_of(c->b->arg->name, k, seed), .n = c->b->n_elems};
+    HONE_TRY(choose_task(c, g));
+    choose_variant(c, k, g);
+    return HONE_OK;
+}
+
+static void fill_with(const gen *g, size_t first, size_t n, void *dst) {
+    if (is_fast(g))
+        fill_blocks(g, first, n, dst);
+    else
+        fill_slowly(g, first, n, dst);
+}
+
+// Row pointers of a part are row pointers by themselves, after the entries of the rows before: every part keeps the mean. The last pointer is its part's end.
+static gen part_of(const gen *g, const mixed_layout *l, const mixed_part *part) {
+    gen own = *g;
+    if (g->kind != GEN_CSR && g->kind != GEN_CSR_SKEWED && g->kind != GEN_CSR_FRONT && g->kind != GEN_CSR_BACK)
+        return own;
+    own.origin = part->from;
+    own.n = (part->to < l->extent ? part->to : l->extent - 1) - part->from + 1;
+    return own;
+}
+
+static hone_code fill_mixed(const chooser *c, uint64_t seed, size_t first, size_t n, void *dst) {
+    const mixed_layout l = mixed_layout_of(c->p, c->b, seed);
+    const size_t size = hone_dtype_bytes(c->b->arg->type);
+    gen kinds[HONE_INPUT_COUNT];
+    for (size_t k = 0; k < l.n_kinds; k++)
+        HONE_TRY(choose(c, l.kinds[k], seed, &kinds[k]));
+    for (size_t at = first; at < first + n;) {
+        const mixed_part part = mixed_part_at(&l, at);
+        const gen g = part_of(&kinds[part.kind], &l, &part);
+        const size_t end = part.end < first + n ? (size_t)part.end : first + n;
+        fill_with(&g, at, end - at, (char *)dst + (at - first) * size);
+        at = end;
+    }
+    return HONE_OK;
+}
+
 hone_code hone_fill_range(const hone_plan *p, size_t buffer, hone_input k, uint64_t seed, size_t first, size_t n, void *dst, hone_err *e) {
     const hone_plan_buffer *b = &p->buffers[buffer];
     if (first > b->n_elems || n > b->n_elems - first)
@@ -455,17 +502,13 @@ hone_code hone_fill_range(const hone_plan *p, size_t buffer, hone_input k, uint6
         memset(dst, 0, n * hone_dtype_bytes(b->arg->type));
         return HONE_OK;
     }
-    if (!hone_input_applies(b->arg, k))
-        k = HONE_INPUT_TASK;
     hone_env env = {p->sizes->v, p->sizes->n, NULL};   // initialisers do not depend on tune parameters
     chooser c = {p, b, &env, e};
-    gen g = {.type = b->arg->type, .key = key_of(b->arg->name, k, seed), .n = b->n_elems};
-    HONE_TRY(choose_task(&c, &g));
-    choose_variant(&c, k, &g);
-    if (is_fast(&g))
-        fill_blocks(&g, first, n, dst);
-    else
-        fill_slowly(&g, first, n, dst);
+    gen g;
+    if (k == HONE_INPUT_MIXED && hone_input_applies(b->arg, k))
+        return fill_mixed(&c, seed, first, n, dst);
+    HONE_TRY(choose(&c, k, seed, &g));
+    fill_with(&g, first, n, dst);
     return HONE_OK;
 }
 

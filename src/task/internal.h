@@ -132,6 +132,12 @@ typedef struct domain { domain_kind kind; bool known; double lo, hi; } domain;
 domain domain_of_type(hone_dtype t);
 domain domain_of(const hone_arg *a, const hone_env *env);            // env NULL: only constants are known
 bool domain_small_ints(const domain *d, int64_t *lo, int64_t *hi);   // those that SMALL_INT uses; false when there are not two of them
+// ---- mixed.c: where the kinds of a mixed filling lie in a buffer
+typedef struct mixed_layout { hone_input kinds[HONE_INPUT_COUNT]; size_t n_kinds, first, extent, inner, parts; } mixed_layout;
+typedef struct mixed_part { size_t kind; uint64_t from, to, end; } mixed_part;    // kinds[kind] at places from <= x < to; the element after the run of its elements
+size_t mixed_kinds(const hone_plan *p, hone_input out[HONE_INPUT_COUNT]);
+mixed_layout mixed_layout_of(const hone_plan *p, const hone_plan_buffer *b, uint64_t seed);
+mixed_part mixed_part_at(const mixed_layout *l, uint64_t i);                       // of element i
 // ---- input data: fill_fast.c makes blocks of pseudo-random numbers, fill.c decides what they mean
 enum { FILL_BLOCK = 256 };               // elements; blocks start at multiples of it, so that any range gives the same data
 typedef struct fill_key { uint32_t k1, k2; } fill_key;

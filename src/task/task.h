@@ -136,11 +136,15 @@ double hone_plan_work(const hone_plan *p);
 typedef enum hone_input {                // how to fill, beside the task's own distribution
     HONE_INPUT_TASK, HONE_INPUT_NORMAL, HONE_INPUT_TINY /* ×1e-3 */, HONE_INPUT_LARGE /* ×64; of a range, its ends */, HONE_INPUT_ONE_HOT, HONE_INPUT_SMALL_INT,
     HONE_INPUT_CLUSTERED /* integers: Zipf and groups of close ones; floats: few large among small */, HONE_INPUT_LOWEST /* integers: all the lowest; csr: full rows last */,
-    HONE_INPUT_HIGHEST /* integers: all the highest; csr: full rows first */, HONE_INPUT_COUNT
+    HONE_INPUT_HIGHEST /* integers: all the highest; csr: full rows first */, HONE_INPUT_MIXED /* all those before, each in a part of the buffer */, HONE_INPUT_COUNT
 } hone_input;
 const char *hone_input_name(hone_input k);
 // Whether the variant keeps the buffer's declared domain (index(n) stays an index, csr stays csr …); HONE_INPUT_TASK is always fine.
 bool hone_input_applies(const hone_arg *arg, hone_input k);
+// What a mixed filling is made of: the task's own distribution and those that apply to some input. at_once: how many of them find a place in one filling, the others coming
+// with the next seeds. apart: elements of the outputs can be told by kind, since some input is mixed along an axis that an output has as well.
+typedef struct hone_mixture { size_t kinds, at_once; bool apart; } hone_mixture;
+hone_mixture hone_input_mixture(const hone_plan *p);
 // Whether contents of the declared domain are still of it after a change: its elements in another order; some of them left out or repeated; zeros added;
 // all of them multiplied by a factor below or above 1.
 typedef enum hone_closure { HONE_CLOSED_ORDER, HONE_CLOSED_CHOICE, HONE_CLOSED_ZERO, HONE_CLOSED_SMALLER, HONE_CLOSED_LARGER } hone_closure;

@@ -50,11 +50,75 @@ static void shuffle_load(vg_warp *w, const vg_inst *in, uint32_t mask, shuffle *
     check_members(w, in, VG_ROW(U32, (uint32_t)in->imm), mask);
 }
 
+static bool all_are(const uint32_t *row, uint32_t value) {
+    uint32_t differ = 0;
+    for (unsigned l = 0; l < VG_LANES; l++)
+        differ |= row[l] ^ value;
+    return !differ;
+}
+
+// As reductions and broadcasts have it: all lanes run and are named, in one segment of 32, at the same distance. The compiler keeps these numbers in registers, so they are looked at in every run.
+// Rows then move as blocks. v is a copy of the source; lanes without a source lane keep their own value.
+static bool is_plain(const vg_warp *w, const vg_inst *in, uint32_t mask, uint32_t clamp) {
+    const uint32_t *b = VG_ROW(U32, in->b);
+    return mask == ~0u && all_are(VG_ROW(U32, in->c), clamp) && all_are(VG_ROW(U32, (uint32_t)in->imm), ~0u) && all_are(b, b[0]);
+}
+
+typedef uint32_t eight __attribute__((vector_size(32), aligned(4), may_alias));
+
+VG_HANDLER(plain_bfly) {
+    const uint32_t *v = VG_ROW(U32, in->a), b = VG_ROW(U32, in->b)[0] & 31u;
+    uint32_t *rd = VG_ROW(U32, in->d);
+    eight x[VG_LANES / 8];
+    for (unsigned k = 0; k < VG_LANES / 8; k++)
+        x[k] = *(const eight *)(v + 8 * (k ^ b / 8));
+    for (unsigned k = 0; k < VG_LANES / 8; k++) {
+        if (b & 1)
+            x[k] = __builtin_shufflevector(x[k], x[k], 1, 0, 3, 2, 5, 4, 7, 6);
+        if (b & 2)
+            x[k] = __builtin_shufflevector(x[k], x[k], 2, 3, 0, 1, 6, 7, 4, 5);
+        if (b & 4)
+            x[k] = __builtin_shufflevector(x[k], x[k], 4, 5, 6, 7, 0, 1, 2, 3);
+        *(eight *)(rd + 8 * k) = x[k];
+    }
+    vg_pred_write(w, in->aux, ~0u, mask);
+}
+
+VG_HANDLER(plain_down) {
+    const uint32_t b = VG_ROW(U32, in->b)[0] & 31u;
+    uint32_t v[VG_LANES], *rd = VG_ROW(U32, in->d);
+    copy_row(v, VG_ROW(U32, in->a));
+    memcpy(rd, v, VG_LANES * sizeof *rd);
+    memcpy(rd, v + b, (VG_LANES - b) * sizeof *rd);
+    vg_pred_write(w, in->aux, ~0u >> b, mask);
+}
+
+VG_HANDLER(plain_up) {
+    const uint32_t b = VG_ROW(U32, in->b)[0] & 31u;
+    uint32_t v[VG_LANES], *rd = VG_ROW(U32, in->d);
+    copy_row(v, VG_ROW(U32, in->a));
+    memcpy(rd, v, VG_LANES * sizeof *rd);
+    memcpy(rd + b, v, (VG_LANES - b) * sizeof *rd);
+    vg_pred_write(w, in->aux, ~0u << b, mask);
+}
+
+VG_HANDLER(plain_idx) {
+    const uint32_t x = VG_ROW(U32, in->a)[VG_ROW(U32, in->b)[0] & 31u];
+    uint32_t *rd = VG_ROW(U32, in->d);
+    for (unsigned l = 0; l < VG_LANES; l++)
+        rd[l] = x;
+    vg_pred_write(w, in->aux, ~0u, mask);
+}
+
 // Source lane j and validity per PTX ISA 9.7.9.6; an invalid source is the lane itself.
-#define SHUFFLE(name, compute_j, is_valid)                                                                      \
+#define SHUFFLE(name, plain, plain_clamp, compute_j, is_valid)                                                  \
     VG_HANDLER(name) {                                                                                          \
         shuffle s;                                                                                              \
         int32_t valid[32];                                                                                      \
+        if (is_plain(w, in, mask, plain_clamp)) {                                                               \
+            plain(w, in, mask);                                                                                 \
+            return;                                                                                             \
+        }                                                                                                       \
         shuffle_load(w, in, mask, &s);                                                                          \
         uint32_t *rd = VG_ROW(U32, in->d);                                                                      \
         for (unsigned l = 0; l < VG_LANES; l++) {                                                               \
@@ -69,10 +133,10 @@ static void shuffle_load(vg_warp *w, const vg_inst *in, uint32_t mask, shuffle *
         }                                                                                                       \
         vg_pred_write(w, in->aux, vg_mask_of(valid), mask);                                                     \
     }
-SHUFFLE(shfl_up, lane - b, j >= last)
-SHUFFLE(shfl_down, lane + b, j <= last)
-SHUFFLE(shfl_bfly, lane ^ b, j <= last)
-SHUFFLE(shfl_idx, first | (b & ~segment), j <= last)
+SHUFFLE(shfl_up, plain_up, 0, lane - b, j >= last)
+SHUFFLE(shfl_down, plain_down, 31, lane + b, j <= last)
+SHUFFLE(shfl_bfly, plain_bfly, 31, lane ^ b, j <= last)
+SHUFFLE(shfl_idx, plain_idx, 31, first | (b & ~segment), j <= last)
 
 static bool bind_shfl(vg_binder *b, const ptx_inst *in, vg_inst *out) {
     static const vg_handler by_mode[] = {[PTX_SHFL_UP] = shfl_up, [PTX_SHFL_DOWN] = shfl_down, [PTX_SHFL_BFLY] = shfl_bfly,

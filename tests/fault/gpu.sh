@@ -24,6 +24,9 @@ on "fail=cuCtxSynchronize:3:hang:odd once=$marks/hung" "a hang ends the evaluati
 [ -e "$marks/hung" ] || { echo "FAIL the hang was not made"; failed=1; }
 on "fail=cuCtxSynchronize:2:700:odd once=$marks/fault" "an illegal address replaces the worker" 3 "run\.fault" "$timed" -- bench --no-roofline --cache cold task.cu odd.cu even.cu -d cuda:0
 on "memory=20000" "out of memory says what was needed" 4 "not enough memory" "'x'" "of 20000 bytes are free" "hint" -- bench --no-roofline --cache cold task.cu -d cuda:0
+on "beside=0.5:odd" "work outside of the events" 3 "time\.outside-events: .* tell 50 % .*the reference's 100 %" "$timed" -- bench --no-roofline --cache cold task.cu odd.cu even.cu -d cuda:0
+on "beside=0.03:odd" "a share that the host's own delays explain" 0 "!outside-events" -- bench --no-roofline --cache cold task.cu odd.cu -d cuda:0
+on "beside=0.5:scale" "the baseline's own events on an odd device refuse nobody" 0 "!outside-events" "$timed" -- bench --no-roofline --cache cold task.cu even.cu -d cuda:0
 touch "$marks/gone"
 on "lost=$marks/gone" "a device that is lost from the start" 4 CUDA_ERROR_DEVICE_UNAVAILABLE -- bench --no-roofline --cache cold task.cu -d cuda:0
 on "fail=cuCtxSynchronize:2:46:odd once=$marks/last lost=$marks/last" "a device that is lost on the way" 4 "the device 'cuda:0' is lost" hint -- bench --no-roofline --cache cold task.cu odd.cu even.cu -d cuda:0

@@ -10,6 +10,7 @@
 //   noise=SHARE        of a launch's time, at random; default 0.001
 //   bias=SHARE         of a program's time, the same at every launch of it: what the model does not know
 //   power=SHARE        what a launch takes differs by its block size, up to this share: HONE_FAKE_WATTS tells the fake NVML, beside 300 W
+//   beside=SHARE:KERNEL   of what launches of this kernel take, so much runs after the events around them
 //   gapless=1          the device's clock moves by work alone: how busy the host is does not show in times
 //   memory=BYTES       of a device; more is CUDA_ERROR_OUT_OF_MEMORY
 //   l2=BYTES           of its L2 cache: hone overwrites and rotates over multiples of it
@@ -36,8 +37,9 @@ struct CUevent_st { double at_s; };
 static struct {
     void *library;
     int devices;
-    char other[64], fail_call[64], fail_kernel[64], once[256], lost[256];
-    double fixed_us, scale, noise, bias, power;
+    char other[64], fail_call[64], fail_kernel[64], beside_kernel[64], once[256], lost[256];
+    double fixed_us, scale, noise, bias, power, beside, tail_s;
+    CUfunction beside_function;
     size_t memory, used, l2, sms;
     long fail_at, seen, launches;
     int fail_with, poisoned, current;
@@ -64,6 +66,8 @@ static void set(const char *key, const char *value) {
         gpu.bias = atof(value);
     else if (!strcmp(key, "power"))
         gpu.power = atof(value);
+    else if (!strcmp(key, "beside"))
+        sscanf(value, "%lf:%63s", &gpu.beside, gpu.beside_kernel);
     else if (!strcmp(key, "gapless"))
         gpu.gapless = atoi(value);
     else if (!strcmp(key, "memory"))
@@ -235,7 +239,10 @@ API CUresult cuModuleGetFunction(CUfunction *f, CUmodule m, const char *name) {
     ENTER;
     if (gpu.fail_kernel[0] && strstr(name, gpu.fail_kernel))
         gpu.armed = true;
-    return REAL(cuModuleGetFunction, f, m, name);
+    CUresult r = REAL(cuModuleGetFunction, f, m, name);
+    if (gpu.beside_kernel[0] && strstr(name, gpu.beside_kernel))
+        gpu.beside_function = *f;
+    return r;
 }
 API CUresult cuModuleGetGlobal_v2(CUdeviceptr *p, size_t *bytes, CUmodule m, const char *name) {
     return REAL(cuModuleGetGlobal_v2, p, bytes, m, name);
@@ -308,6 +315,8 @@ static void wait_until(double at_s) {
 }
 
 static CUresult idle(void) {
+    works_for(gpu.tail_s * 1e6);
+    gpu.tail_s = 0;
     wait_until(gpu.busy_until_s);
     return CUDA_SUCCESS;
 }
@@ -354,9 +363,10 @@ static void draws(double watts) {
 
 static double watts_of(unsigned threads) { return 300 * (1 + gpu.power * unit(threads)); }
 
-static CUresult launched(CUresult r) {
-    double us = r != CUDA_SUCCESS ? 0 : gpu.fixed_us > 0 ? gpu.fixed_us : modelled_us();
-    works_for(us * (1 + gpu.noise * unit((uint64_t)++gpu.launches)));
+static CUresult launched(CUresult r, CUfunction f) {
+    double us = r != CUDA_SUCCESS ? 0 : gpu.fixed_us > 0 ? gpu.fixed_us : modelled_us(), beside = gpu.beside_function && f == gpu.beside_function ? gpu.beside : 0;
+    works_for(us * (1 - beside) * (1 + gpu.noise * unit((uint64_t)++gpu.launches)));
+    gpu.tail_s += us * beside * 1e-6;
     return r;
 }
 
@@ -369,11 +379,11 @@ API CUresult cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz,
         return REAL(cuLaunchKernel, f, gx, gy, gz, bx, by, bz, smem, q, params, extra);
     }
     draws(watts_of(bx * by * bz));
-    return launched(EMULATED(REAL(cuLaunchKernel, f, gx, gy, gz, bx, by, bz, smem, q, params, extra)));
+    return launched(EMULATED(REAL(cuLaunchKernel, f, gx, gy, gz, bx, by, bz, smem, q, params, extra)), f);
 }
 API CUresult cuLaunchKernelEx(const CUlaunchConfig *c, CUfunction f, void **params, void **extra) {
     ENTER;
-    return launched(EMULATED(REAL(cuLaunchKernelEx, c, f, params, extra)));
+    return launched(EMULATED(REAL(cuLaunchKernelEx, c, f, params, extra)), f);
 }
 API CUresult cuMemcpyHtoD_v2(CUdeviceptr d, const void *s, size_t n) {
     ENTER;

@@ -213,6 +213,132 @@ static void test_variants(void **s) {
     done(&d);
 }
 
+// Two inputs and an output of a product; A's kinds change by its rows, B's by its columns, w's by its only axis.
+#define PRODUCT "#pragma hone size M=%d N=400 K=30\n#pragma hone in A float[M][K] ~ normal(0, 1)\n#pragma hone in B float[K][N] ~ normal(0, 1)\n" \
+    "#pragma hone in w int32[K] ~ index(N)\n#pragma hone out C float[M][N]\n#pragma hone launch k<<<1,1>>>(A, B, w, C)\n" \
+    "__global__ void k(const float *A, const float *B, const int *w, float *C) {}\n"
+
+static hone_plan *product(int rows, hone_task **t) {
+    char text[1024];
+    hone_err e = {0};
+    hone_plan *p;
+    snprintf(text, sizeof text, PRODUCT, rows);
+    assert_int_equal(hone_task_parse("t.cu", text, strlen(text), t, NULL, &e), HONE_OK);
+    assert_int_equal(hone_plan_make(*t, &(*t)->sizes[0], NULL, &p, &e), HONE_OK);
+    return p;
+}
+
+// All pure fillings of a buffer, one after the other.
+static float *pure_fillings(const hone_plan *p, size_t buffer, uint64_t seed) {
+    const size_t n = p->buffers[buffer].n_elems;
+    hone_err e = {0};
+    float *v = hone_calloc(n * HONE_INPUT_MIXED, sizeof *v);
+    for (hone_input k = HONE_INPUT_TASK; k < HONE_INPUT_MIXED; k++)
+        assert_int_equal(hone_fill(p, buffer, k, seed, v + n * k, &e), HONE_OK);
+    return v;
+}
+
+// Which of them the elements first, first + step, … are equal to; HONE_INPUT_COUNT: none.
+static hone_input kind_at(const float *pure, size_t all, const float *v, size_t first, size_t n, size_t step) {
+    for (hone_input k = HONE_INPUT_TASK; k < HONE_INPUT_MIXED; k++) {
+        bool same = true;
+        for (size_t i = 0; i < n; i++)
+            same &= pure[all * k + first + i * step] == v[first + i * step];
+        if (same)
+            return k;
+    }
+    return HONE_INPUT_COUNT;
+}
+
+static void test_mixed_axes(void **s) {
+    (void)s;
+    hone_task *t;
+    hone_plan *p = product(400, &t);
+    hone_err e = {0};
+    float *A = hone_calloc(400 * 30, sizeof *A), *B = hone_calloc(400 * 30, sizeof *B), part[77];
+    const hone_mixture m = hone_input_mixture(p);
+    assert_true(m.apart && m.kinds == 9 && m.at_once == 9);      // those of w's are among them; A has its own there
+    for (uint64_t seed = 1; seed <= 2; seed++) {
+        unsigned rows = 0, columns = 0;
+        float *pure_a = pure_fillings(p, 0, seed), *pure_b = pure_fillings(p, 1, seed);
+        assert_int_equal(hone_fill(p, 0, HONE_INPUT_MIXED, seed, A, &e), HONE_OK);
+        assert_int_equal(hone_fill(p, 1, HONE_INPUT_MIXED, seed, B, &e), HONE_OK);
+        for (size_t i = 0; i < 400; i++) {
+            const hone_input a = kind_at(pure_a, 12000, A, i * 30, 30, 1), b = kind_at(pure_b, 12000, B, i, 30, 400);
+            assert_true(a < HONE_INPUT_MIXED && b < HONE_INPUT_MIXED);
+            rows |= 1u << a;
+            columns |= 1u << b;
+        }
+        assert_int_equal(rows, 0x7f);
+        assert_int_equal(columns, 0x7f);
+        assert_int_equal(hone_fill_range(p, 1, HONE_INPUT_MIXED, seed, 3000, 77, part, &e), HONE_OK);
+        assert_memory_equal(part, B + 3000, sizeof part);
+        hone_free(pure_a);
+        hone_free(pure_b);
+    }
+    hone_free(A);
+    hone_free(B);
+    hone_plan_free(p);
+    hone_task_free(t);
+}
+
+// Four rows have four kinds; the next seeds go on with the others.
+static void test_mixed_few_rows(void **s) {
+    (void)s;
+    hone_task *t;
+    hone_plan *p = product(4, &t);
+    hone_err e = {0};
+    float A[120];
+    unsigned seen = 0;
+    assert_int_equal(hone_input_mixture(p).at_once, 4);
+    for (uint64_t seed = 11; seed < 14; seed++) {
+        assert_int_equal(hone_fill(p, 0, HONE_INPUT_MIXED, seed, A, &e), HONE_OK);
+        float *pure = pure_fillings(p, 0, seed);
+        for (size_t i = 0; i < 4; i++)
+            seen |= 1u << kind_at(pure, 120, A, i * 30, 30, 1);
+        hone_free(pure);
+    }
+    assert_int_equal(seen, 0x7f);
+    hone_plan_free(p);
+    hone_task_free(t);
+}
+
+// Row pointers remain row pointers, every part keeps the mean, and rows of all kinds are among them.
+static void test_mixed_csr(void **s) {
+    (void)s;
+    for (uint64_t seed = 1; seed < 9; seed++) {
+        data d;
+        hone_err e = {0};
+        unsigned full = 0, empty = 0, plain = 0;
+        assert_int_equal(fill("in a int32[m+1] ~ csr(64, 5)", HONE_INPUT_MIXED, seed, &d, &e), HONE_OK);
+        assert_true(d.v[0] == 0 && d.v[1000] == 5000);
+        for (size_t i = 0; i < 1000; i++) {
+            const double len = d.v[i + 1] - d.v[i];
+            assert_true(len >= 0 && len <= 64);
+            full += len >= 60;
+            empty += len == 0;
+            plain += len > 0 && len < 10;
+        }
+        assert_true(full > 30 && empty > 400 && plain > 200);
+        done(&d);
+    }
+}
+
+static void test_mixed_domains(void **s) {
+    (void)s;
+    double mean, sd, lo, hi;
+    data d = filled("in a int32[n] ~ int(-100, 999)", HONE_INPUT_MIXED);
+    moments(&d, &mean, &sd, &lo, &hi);
+    assert_true(lo == -100 && hi == 999);
+    done(&d);
+    d = filled("in a int32[n] ~ permutation", HONE_INPUT_MIXED);      // has no other kinds: the task's
+    assert_false(hone_input_applies(d.p->buffers[0].arg, HONE_INPUT_MIXED));
+    moments(&d, &mean, &sd, &lo, &hi);
+    assert_true(lo == 0 && hi == N - 1 && fabs(mean * 2 - (N - 1)) < 1e-6);
+    assert_false(hone_input_mixture(d.p).apart);                      // the output has another extent
+    done(&d);
+}
+
 static bool applies(const char *decl, hone_input k) {
     data d = filled(decl, HONE_INPUT_TASK);
     bool a = hone_input_applies(d.p->buffers[0].arg, k);
@@ -363,7 +489,8 @@ static void test_narrow_floats(void **s) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_distributions), cmocka_unit_test(test_exact_kinds), cmocka_unit_test(test_csr),    cmocka_unit_test(test_variants),
+        cmocka_unit_test(test_distributions), cmocka_unit_test(test_exact_kinds), cmocka_unit_test(test_csr),    cmocka_unit_test(test_variants), cmocka_unit_test(test_mixed_axes), cmocka_unit_test(test_mixed_few_rows),
+        cmocka_unit_test(test_mixed_csr), cmocka_unit_test(test_mixed_domains),
         cmocka_unit_test(test_applies), cmocka_unit_test(test_closed),       cmocka_unit_test(test_determinism), cmocka_unit_test(test_limits), cmocka_unit_test(test_types),
         cmocka_unit_test(test_narrow_floats),
     };

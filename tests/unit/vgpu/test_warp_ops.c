@@ -16,6 +16,7 @@ static void expect(const char *line, char take, uint64_t (*want)(unsigned lane, 
 static uint64_t up3(unsigned l, unsigned b) { return 100 + b + (l >= 3 ? l - 3 : l); }
 static uint64_t down(unsigned l, unsigned b) { return 100 + b + (l + 5 < 32 ? l + 5 : l); }
 static uint64_t down8(unsigned l, unsigned b) { return 100 + b + ((l & 7) + 2 < 8 ? l + 2 : l); }
+static uint64_t seventh(unsigned l, unsigned b) { (void)l; return 107 + b; }
 static uint64_t bfly(unsigned l, unsigned b) { return 100 + b + (l ^ 9); }
 static uint64_t idx(unsigned l, unsigned b) { return 100 + b + ((b + l) * 7) % 5; }
 static uint64_t idx16(unsigned l, unsigned b) { return 100 + b + (l & 16) + 3; }
@@ -32,6 +33,7 @@ static void shuffles(void **s) {
     expect("shfl.sync.bfly.b32 %d, %a, 9, 31, 0xffffffff;", 'd', bfly);
     expect("shfl.sync.idx.b32 %d, %a, %b, 31, -1;", 'd', idx);
     expect("shfl.sync.idx.b32 %d, %a, 3, 0x101f, -1;", 'd', idx16);
+    expect("shfl.sync.idx.b32 %d, %a, 7, 31, -1;", 'd', seventh);
     expect("mov.b32 %d, %a; shfl.sync.bfly.b32 %d, %d, 9, 31, -1;", 'd', bfly);   // in place
 }
 static uint32_t ballot_of(unsigned base, unsigned bit) {
