@@ -117,11 +117,11 @@ static uint32_t number_of(vg_race_global *g, const access *x) {
     uint32_t *last = &g->last[(x->site ^ x->warp * 7u ^ (x->base >> 2) * 2654435761u >> 20) % LAST];
     if (*last) {
         const access old = access_at(g, ref_of(*last, 0));
-        if (old.site == x->site && same_access(&old, x))
+        if (old.what == x->what && same_access(&old, x))
             return *last;
     }
     const uint32_t when = moment_of(g, x), at = x->flags & SCATTERED ? when : shape_of(g, x, when);
-    if (at == NO_PART || !hone_vec_push(&g->accesses, ((record){at, x->site, x->flags, x->warp})))
+    if (at == NO_PART || !hone_vec_push(&g->accesses, ((record){.at = at, .what = x->what})))
         return 0;
     return *last = g->first_access + (uint32_t)g->accesses.n - 1;
 }

@@ -13,12 +13,13 @@ enum { WRITES = 1, STRONG = 2, VOLATILE = 4, OF_BLOCK = 8 /* scope .cta */, ONE_
        SCATTERED = 32 /* the granule names the lane */ };
 
 enum { SITES = 1 << 21 };   // the last stands for all further instructions of a program, of which findings do not say where they are
+#define ACCESS_WHAT union { struct { uint32_t site : 21, flags : 6, warp : 5; }; uint32_t what; }   /* what: as one word, to copy */
 // An access as it is compared and judged. Kept in parts, since most of it is the same for many: when it was, for all warps of a block that stand at one
 // clock and epoch; where it was, which scattered ones do not say; and the rest.
-typedef struct access { uint32_t block, clock, epoch, base; int32_t step; uint32_t site : 21, flags : 6, warp : 5; } access;
+typedef struct access { uint32_t block, clock, epoch, base; int32_t step; ACCESS_WHAT; } access;
 typedef struct moment { uint32_t block, clock, epoch; } moment;
 typedef struct shape { uint32_t moment, base; int32_t step; } shape;
-typedef struct record { uint32_t at, site : 21, flags : 6, warp : 5; } record;   // at: its shape, or the moment of a SCATTERED one
+typedef struct record { uint32_t at; ACCESS_WHAT; } record;   // at: its shape, or the moment of a SCATTERED one
 typedef struct state { uint8_t n, shared, mask[LIST]; uint32_t access[LIST]; } state;   // shared: bytes read by two blocks or more
 typedef struct pair { uint32_t low, high; } pair;
 typedef struct memo { uint32_t from, access, to; uint8_t bytes; } memo;   // granule `from` after `access`
@@ -48,7 +49,7 @@ static inline access access_at(const vg_race_global *g, uint32_t ref) {
     const record *r = record_at(g, ref);
     const shape *s = r->flags & SCATTERED ? NULL : &g->shapes.v[r->at];
     const moment *m = &g->moments.v[s ? s->moment : r->at];
-    return (access){m->block, m->clock, m->epoch, s ? s->base : 0, s ? s->step : 0, r->site, r->flags, r->warp};
+    return (access){.block = m->block, .clock = m->clock, .epoch = m->epoch, .base = s ? s->base : 0, .step = s ? s->step : 0, .what = r->what};
 }
 static inline const state *state_at(const vg_race_global *g, uint32_t x) { return &g->states.v[(x & INDEX) - g->first_state]; }
 static inline const pair *pair_at(const vg_race_global *g, uint32_t x) { return &g->pairs.v[(x & INDEX) - g->first_pair]; }
