@@ -14,6 +14,9 @@ target_link_libraries(hone_vgpu_core PUBLIC hone_options PkgConfig::ZSTD)   # fa
 target_compile_options(hone_vgpu_core PRIVATE -fno-strict-aliasing)
 file(GLOB vgpu_fpshadow CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/vgpu/fpshadow*.c)
 set_source_files_properties(${vgpu_fpshadow} PROPERTIES COMPILE_OPTIONS "$<$<NOT:$<CONFIG:Check>>:-O3>;-fno-trapping-math")
+# each watched access of memory goes through these
+file(GLOB vgpu_races CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/vgpu/race*.c)
+set_source_files_properties(${vgpu_races} PROPERTIES COMPILE_OPTIONS "$<$<NOT:$<CONFIG:Check>>:-O3>")
 set(vgpu_objects $<TARGET_OBJECTS:hone_vgpu_core>)
 
 set(isa_flags_baseline)

@@ -252,6 +252,27 @@ ALWAYS void get_run(vg_warp *w, const vg_inst *in, uint8_t *to, uint32_t mask, u
             store_raw(to + (l - first) * E * V + e * E, get_lane(w, in, e, l, E), E);
 }
 
+// `width` (8 or 16) words of one row of a VG_PLANE, side by side or all from one place. As vectors, whose number is all that is left to decide: a loop
+// of `width` steps takes longer than what it copies.
+ALWAYS void put_words(uint8_t *to, const uint8_t *from, unsigned width, bool apart) {
+    v8u32 *row = __builtin_assume_aligned(to, sizeof *row);
+    if (apart) {
+        memcpy(&row[0], from, sizeof *row);
+        if (width > 8)
+            memcpy(&row[1], from + sizeof *row, sizeof *row);
+        return;
+    }
+    const uint32_t x = load_part(from, 4);
+    row[0] = (v8u32){x, x, x, x, x, x, x, x};
+    if (width > 8)
+        row[1] = row[0];
+}
+ALWAYS void get_words(uint8_t *to, const uint8_t *from, unsigned width) {
+    memcpy(to, from, sizeof(v8u32));
+    if (width > 8)
+        memcpy(to + sizeof(v8u32), from + sizeof(v8u32), sizeof(v8u32));
+}
+
 // Elements at scattered places: lane l's at from + offset l (offsets of 64 bits or of 32). Usual registers leave nothing to decide per lane.
 ALWAYS uint64_t offset_at(const void *off, bool wide, unsigned l) { return wide ? ((const uint64_t *)off)[l] : ((const uint32_t *)off)[l]; }
 ALWAYS void put_gathered(vg_warp *w, const vg_inst *in, uintptr_t from, const void *off, bool wide, uint32_t mask, unsigned E, unsigned V) {

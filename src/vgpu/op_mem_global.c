@@ -211,16 +211,11 @@ ALWAYS bool load_plane(vg_warp *w, const vg_inst *in, const vg_tag *t, unsigned 
         return false;
     const vg_near *near = &w->near[in->flags % HONE_COUNT(w->near)];
     const size_t bytes = t->stride ? t->width * 4 : 4;
-    uint8_t *to = __builtin_assume_aligned(w->file + in->d, 64);
     uint64_t at = t->base + (uint64_t)in->imm - near->base;
     for (unsigned l = 0; l < VG_LANES; l += t->width, at += t->jump) {
         if (at >= near->bytes || bytes > near->bytes - at || at & 3)   // allocations begin at multiples of more
             return false;
-        if (t->stride)
-            memcpy(to + 4 * l, near->host + at, bytes);
-        else
-            for (unsigned k = 0; k < t->width; k++)
-                ((u32a *)(void *)to)[l + k] = *(const u32a *)(const void *)(near->host + at);
+        put_words(w->file + in->d + 4 * l, near->host + at, t->width, t->stride != 0);
     }
     return true;
 }
@@ -235,7 +230,7 @@ ALWAYS bool store_plane(vg_warp *w, const vg_inst *in, const vg_tag *t, unsigned
         good = at < a->bytes && bytes <= a->bytes - at && !(at & 3);
     at = first - (a ? a->base : 0);
     for (unsigned l = 0; good && l < VG_LANES; l += t->width, at += t->jump) {
-        memcpy(a->host + at, w->file + in->d + 4 * l, bytes);
+        get_words(a->host + at, w->file + in->d + 4 * l, t->width);
         vg_alloc_mark(a, at, bytes);
     }
     return good;

@@ -170,13 +170,9 @@ ALWAYS bool load_plane(vg_warp *w, const vg_inst *in, unsigned E, unsigned V) {
     const uint32_t stride = (uint32_t)t->stride;
     if (E != 4 || V != 1 || !(t->flags & VG_PLANE) || in->aux2 & A_REG64 || w->count || (stride & ~4u) || !plane_fits(w, in, t, stride ? t->width * 4 : 4, true))
         return false;
-    const uint8_t *from = w->block->shared;
-    uint32_t *to = __builtin_assume_aligned(w->file + in->d, 64), at = (uint32_t)t->base + (uint32_t)in->imm;
-    const unsigned width = t->width;
-    const uint32_t jump = (uint32_t)t->jump;           // before the row is written, which may be the address's own
-    for (unsigned l = 0; l < VG_LANES; l += width, at += jump)
-        for (unsigned k = 0; k < width; k++)
-            to[l + k] = load_part(from + at + k * stride, 4);
+    uint32_t at = (uint32_t)t->base + (uint32_t)in->imm;
+    for (unsigned l = 0; l < VG_LANES; l += t->width, at += (uint32_t)t->jump)
+        put_words(w->file + in->d + 4 * l, w->block->shared + at, t->width, stride != 0);
     return true;
 }
 ALWAYS bool store_plane(vg_warp *w, const vg_inst *in, unsigned E, unsigned V) {
@@ -185,7 +181,7 @@ ALWAYS bool store_plane(vg_warp *w, const vg_inst *in, unsigned E, unsigned V) {
         return false;
     uint32_t at = (uint32_t)t->base + (uint32_t)in->imm;
     for (unsigned l = 0; l < VG_LANES; l += t->width, at += (uint32_t)t->jump) {
-        memcpy(w->block->shared + at, w->file + in->d + 4 * l, t->width * 4);
+        get_words(w->block->shared + at, w->file + in->d + 4 * l, t->width);
         if (w->block->shared_shadow)
             vg_bits_set(w->block->shared_shadow->bits, at, t->width * 4);
     }

@@ -36,9 +36,11 @@ void vg_race_free(vg_race *r) {
 }
 
 void vg_race_begin(vg_race *r, uint64_t block) {
-    uint32_t base = 0;
-    for (uint32_t i = 0; i < r->n_warps; i++)
+    uint32_t base = 0, epoch = 0;                      // the same for all warps, so that their records share what they say of the moment
+    for (uint32_t i = 0; i < r->n_warps; i++) {
         base = r->warps[i].now.v[i] > base ? r->warps[i].now.v[i] : base;
+        epoch = r->warps[i].epoch > epoch ? r->warps[i].epoch : epoch;
+    }
     for (uint32_t i = 0; i < r->n_warps; i++) {
         race_warp *s = &r->warps[i];
         for (uint32_t k = 0; k < VG_RACE_WARPS; k++)
@@ -47,7 +49,8 @@ void vg_race_begin(vg_race *r, uint64_t block) {
         s->fence_block = s->fence_device = (vg_clocks){0};
         s->fenced = s->fenced_device = false;
         s->pending.n = 0;
-        s->full = s->epoch++;
+        s->full = epoch;
+        s->epoch = epoch + 1;
     }
     r->block = (uint32_t)block;
     r->knowledge = NULL;

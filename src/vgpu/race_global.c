@@ -6,7 +6,7 @@
 //                                                        101 | number     a state that another read of any byte adds nothing to
 //
 // An access is one record for a whole warp: a lane's bytes follow from a base and a step, or the granule names the lane. 32 lanes in a row cost
-// 24 bytes beside their granules, and a warp that meets 16 equal granules looks once. Numbers go on from launch to launch: whatever
+// 20 bytes beside their granules, scattered ones 8, and a warp that meets 16 equal granules looks once. Numbers go on from launch to launch: whatever
 // is below a launch's first counts as empty, nothing is cleared.
 #include "vgpu/access.h"
 #include "vgpu/race_records.h"
@@ -28,6 +28,8 @@ void vg_race_global_free(vg_race_global *g) {
     if (!g)
         return;
     hone_vec_free(&g->accesses);
+    hone_vec_free(&g->shapes);
+    hone_vec_free(&g->moments);
     hone_vec_free(&g->states);
     hone_vec_free(&g->pairs);
     hone_vec_free(&g->late);
@@ -36,7 +38,10 @@ void vg_race_global_free(vg_race_global *g) {
 }
 
 vg_sync *race_global_objects(vg_race_global *g) { return g->objects; }
-size_t vg_race_global_bytes(const vg_race_global *g) { return g->accesses.cap * sizeof(access) + g->states.cap * sizeof(state) + g->pairs.cap * sizeof(pair); }
+size_t vg_race_global_bytes(const vg_race_global *g) {
+    return g->accesses.cap * sizeof(record) + g->shapes.cap * sizeof(shape) + g->moments.cap * sizeof(moment) + g->states.cap * sizeof(state) +
+           g->pairs.cap * sizeof(pair);
+}
 
 void race_global_flush(vg_race_global *g) {
     if (g && g->late.n)
@@ -59,6 +64,8 @@ void vg_race_global_end(vg_race_global *g) {
     g->first_state += (uint32_t)g->states.n;
     g->first_pair += (uint32_t)g->pairs.n;
     hone_vec_free(&g->accesses);
+    hone_vec_free(&g->shapes);
+    hone_vec_free(&g->moments);
     hone_vec_free(&g->states);
     hone_vec_free(&g->pairs);
     g->late.n = 0;
@@ -92,13 +99,29 @@ static bool same_access(const access *a, const access *b) {
            a->flags == b->flags;
 }
 
+enum { NO_PART = UINT32_MAX };
+// The parts of x, NO_PART without memory.
+static uint32_t moment_of(vg_race_global *g, const access *x) {
+    uint32_t *last = &g->moment[(x->clock ^ x->epoch * 7u) % MOMENTS];
+    const moment *old = *last < g->moments.n ? &g->moments.v[*last] : NULL;
+    if (old && old->block == x->block && old->clock == x->clock && old->epoch == x->epoch)
+        return *last;
+    return hone_vec_push(&g->moments, ((moment){x->block, x->clock, x->epoch})) ? *last = (uint32_t)g->moments.n - 1 : NO_PART;
+}
+static uint32_t shape_of(vg_race_global *g, const access *x, uint32_t when) {
+    return when != NO_PART && hone_vec_push(&g->shapes, ((shape){when, x->base, x->step})) ? (uint32_t)g->shapes.n - 1 : NO_PART;
+}
+
 // The number of x; 0 without memory. The same access again, as in a loop, keeps its number.
 static uint32_t number_of(vg_race_global *g, const access *x) {
     uint32_t *last = &g->last[(x->site ^ x->warp * 7u ^ (x->base >> 2) * 2654435761u >> 20) % LAST];
-    const access *old = *last ? access_at(g, ref_of(*last, 0)) : NULL;
-    if (old && same_access(old, x) && old->site == x->site)
-        return *last;
-    if (!hone_vec_push(&g->accesses, *x))
+    if (*last) {
+        const access old = access_at(g, ref_of(*last, 0));
+        if (old.what == x->what && same_access(&old, x))
+            return *last;
+    }
+    const uint32_t when = moment_of(g, x), at = x->flags & SCATTERED ? when : shape_of(g, x, when);
+    if (at == NO_PART || !hone_vec_push(&g->accesses, ((record){.at = at, .what = x->what})))
         return 0;
     return *last = g->first_access + (uint32_t)g->accesses.n - 1;
 }
@@ -119,12 +142,12 @@ static uint8_t read_by_two(const vg_race_global *g, const state *s) {
     uint8_t by_two = 0;
     for (unsigned i = 0; i < s->n; i++)
         for (unsigned k = i + 1; k < s->n; k++) {
-            const access *a = access_at(g, s->access[i]), *b = access_at(g, s->access[k]);
-            if (!((a->flags | b->flags) & WRITES) && a->block != b->block)
+            const access a = access_at(g, s->access[i]), b = access_at(g, s->access[k]);
+            if (!((a.flags | b.flags) & WRITES) && a.block != b.block)
                 by_two |= s->mask[i] & s->mask[k];
         }
     for (unsigned i = 0; i < s->n; i++)
-        if (access_at(g, s->access[i])->flags & WRITES)
+        if (record_at(g, s->access[i])->flags & WRITES)
             by_two &= (uint8_t)~s->mask[i];
     return by_two;
 }
@@ -169,7 +192,7 @@ static uint32_t lanes_at(const access *p, unsigned lane_named, uint32_t at) {
 static bool is_ordered(vg_warp *w, uint32_t ref, const access *x, unsigned lane, uint32_t at, uint8_t bytes, bool *local) {
     vg_race *r = w->block->race;
     const race_warp *s = race_warp_of(w);
-    const access *p = access_at(r->global, ref);
+    const access whole = access_at(r->global, ref), *p = &whole;
     if (p->block != x->block)
         return vg_sync_knows(r->global->objects, r->knowledge, &s->now, p->block, p->warp, p->clock);
     if (p->warp != x->warp)
@@ -197,7 +220,7 @@ static bool may_conflict(const race_warp *s, const access *p, const access *x) {
 
 static void report(vg_warp *w, const vg_inst *in, uint32_t ref, const access *x, unsigned lane_named, const vg_alloc *a, uint32_t at, uint8_t bytes, char kind) {
     char where[120];
-    const access *p = access_at(w->block->race->global, ref);
+    const access whole = access_at(w->block->race->global, ref), *p = &whole;
     const uint32_t byte = at + (uint32_t)__builtin_ctz(bytes);
     const size_t offset = (size_t)byte;
     const uint32_t mine = lanes_at(x, lane_named, byte), theirs = lanes_at(p, lane_of(ref), byte), others = theirs & ~(mine & -mine);
@@ -245,7 +268,7 @@ static bool look(vg_warp *w, const vg_inst *in, const state *s, const access *x,
     vg_race_global *g = w->block->race->global;
     const race_warp *rw = race_warp_of(w);
     for (unsigned i = 0; i < s->n; i++) {
-        const access *p = access_at(g, s->access[i]);
+        const access whole = access_at(g, s->access[i]), *p = &whole;
         const uint8_t both = s->mask[i] & bytes;
         if (!both || !may_conflict(rw, p, x) || s->access[i] >> 7 >= g->row_first || is_ordered(w, s->access[i], x, lane, (uint32_t)at, both, local))
             continue;   // lanes of one instruction on one place: vg_race_disagree
@@ -269,7 +292,7 @@ static void remove_at(state *s, unsigned i) {
 // Which entry goes when the list is full: the oldest read, else the oldest.
 static unsigned victim(const vg_race_global *g, const state *s) {
     for (unsigned i = 0; i < s->n; i++)
-        if (!(access_at(g, s->access[i])->flags & WRITES))
+        if (!(record_at(g, s->access[i])->flags & WRITES))
             return i;
     return 0;
 }
@@ -277,7 +300,7 @@ static unsigned victim(const vg_race_global *g, const state *s) {
 // Does x make the entry of p superfluous for the bytes they share?
 static bool replaces(vg_warp *w, uint32_t ref, const access *x, unsigned lane, uint32_t at, uint8_t bytes) {
     bool local = false;
-    const access *p = access_at(w->block->race->global, ref);
+    const access whole = access_at(w->block->race->global, ref), *p = &whole;
     if (x->flags & WRITES)
         return !(p->flags & WRITES) || !(x->flags & STRONG) || p->flags & STRONG;   // an update does not hide the plain write below it
     return !(p->flags & WRITES) && p->block == x->block && is_ordered(w, ref, x, lane, at, bytes, &local);
@@ -308,7 +331,7 @@ static bool read_enough(vg_warp *w, const state *s, const access *x, unsigned la
     unsigned n = 0;
     bool local = false;
     for (unsigned i = 0; i < s->n && !(x->flags & WRITES); i++) {
-        const access *p = access_at(w->block->race->global, s->access[i]);
+        const access whole = access_at(w->block->race->global, s->access[i]), *p = &whole;
         n += !(p->flags & WRITES) && p->block == x->block && p->warp != x->warp && (s->mask[i] & bytes) == bytes && !is_ordered(w, s->access[i], x, lane, at, bytes, &local);
     }
     return n >= READERS;
@@ -319,8 +342,12 @@ static bool says_enough(const vg_race_global *g, const vg_race *r, uint32_t old,
     static const uint8_t covers[] = {0, 0x0f, 0xf0, 0xff};
     if (!is_live(g, old))
         return false;
-    if (!(old & STATE))
-        return (bytes & ~covers[old & BOTH]) == 0 && lane_of(old) == lane && same_access(access_at(g, old), x);
+    if (!(old & STATE)) {
+        if (bytes & ~covers[old & BOTH] || lane_of(old) != lane)
+            return false;
+        const access one = access_at(g, old);
+        return same_access(&one, x);
+    }
     if (!is_state(old) || x->flags & WRITES || r->knowledge)
         return false;
     return old & SHARED || (state_at(g, old)->shared & bytes) == bytes;   // mostly without a look at the state, which is far away

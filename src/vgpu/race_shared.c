@@ -75,31 +75,37 @@ void race_cells_flush(race_cells *c) {
     s->w = NULL;
 }
 
-static void note_read(cell *c, const record *x) {
+// The record of x by a thread. x itself keeps no thread: a field written just before the whole is read holds the processor up.
+static inline void put_record(record *to, const record *x, uint16_t thread) {
+    *to = *x;
+    to->thread = thread;
+}
+
+static inline void note_read(cell *c, const record *x, uint16_t thread) {
     record *r = c->reader;
-    if (r[0].thread == x->thread && r[0].mask) {
+    if (r[0].thread == thread && r[0].mask) {
         const bool same = r[0].clock == x->clock && r[0].epoch == x->epoch;
         const uint8_t mask = (uint8_t)((same ? r[0].mask : 0) | x->mask);
-        r[0] = *x;
+        put_record(&r[0], x, thread);
         r[0].mask = mask;
         return;
     }
-    if (r[0].thread / VG_LANES == x->thread / VG_LANES) {
+    if (r[0].thread / VG_LANES == thread / VG_LANES) {
         r[1] = r[0];
     } else {
         r[2] = r[0];
         r[1].mask = 0;
     }
-    r[0] = *x;
+    put_record(&r[0], x, thread);
 }
 
-static void note_write(cell *c, const record *x) {
+static inline void note_write(cell *c, const record *x, uint16_t thread) {
     record *k = c->writer;
     if (k[0].mask & ~x->mask || (k[0].mask && x->strong && !k[0].strong))   // an update does not hide the plain write below it
         k[1] = k[0];
     else if (!x->strong && !(k[1].mask & ~x->mask))
         k[1].mask = 0;
-    k[0] = *x;
+    put_record(&k[0], x, thread);
     for (unsigned i = 0; i < 3; i++)
         c->reader[i].mask &= (uint8_t)~x->mask;
 }
@@ -153,9 +159,9 @@ void vg_race_access(vg_warp *w, const vg_inst *in, unsigned lane, size_t offset,
         if (v.has_found)
             break;
         if (kind == 'l')
-            note_read(c, &x);
+            note_read(c, &x, x.thread);
         else
-            note_write(c, &x);
+            note_write(c, &x, x.thread);
         at = end;
     }
     if (v.has_found) {
@@ -209,29 +215,47 @@ static bool all_settled(const vg_race *r, const race_warp *s, uint32_t index, co
     return settled;
 }
 
+enum { NOWHERE = UINT32_MAX };
+static void load_row(vg_warp *w, const vg_inst *in, const record *x, const uint32_t offset[VG_LANES], uint32_t mask, unsigned bytes) {
+    const vg_race *r = w->block->race;
+    const race_warp *s = race_warp_of(w);
+    uint32_t settled = NOWHERE;                        // the place of the lane before, whose writers are before all lanes
+    for (uint32_t m = mask; m; m &= m - 1) {
+        const unsigned l = (unsigned)__builtin_ctz(m);
+        const uint32_t next = m & (m - 1), third = next & (next - 1), thread = w->index * VG_LANES + l, at = offset[l];
+        bool for_all = at == settled;
+        if (!for_all && !load_settled(r, s, thread, at, bytes, &for_all)) {
+            vg_race_access(w, in, l, at, bytes, 'l');
+            continue;
+        }
+        settled = for_all ? at : NOWHERE;
+        if (for_all && third && offset[__builtin_ctz(next)] == at && offset[__builtin_ctz(third)] == at)
+            continue;                                  // of those who read one place only the last two are kept
+        for (cell *c = &r->cells->cells[at / CELL], *end = c + bytes / CELL; c < end; c++)
+            note_read(c, x, (uint16_t)thread);
+    }
+}
+
+static void store_row(const vg_warp *w, const record *x, const uint32_t offset[VG_LANES], uint32_t mask, unsigned bytes) {
+    for (uint32_t m = mask; m; m &= m - 1) {
+        const unsigned l = (unsigned)__builtin_ctz(m);
+        for (cell *c = &w->block->race->cells->cells[offset[l] / CELL], *end = c + bytes / CELL; c < end; c++)
+            note_write(c, x, (uint16_t)(w->index * VG_LANES + l));
+    }
+}
+
 bool vg_race_shared_row(vg_warp *w, const vg_inst *in, const uint32_t offset[VG_LANES], uint32_t mask, unsigned bytes, char kind) {
     vg_race *r = w->block->race;
     if (!r->cells || !in->src || r->async || bytes % CELL || race_is_strong(in->src))
         return false;
     race_cells_flush(r->cells);
     const race_warp *s = race_warp_of(w);
+    const record x = {.clock = s->now.v[w->index], .epoch = s->epoch, .site = race_site(w, in), .mask = (1u << CELL) - 1};
     if (kind == 's' && !all_settled(r, s, w->index, offset, mask, bytes))
         return false;
-    record x = {.clock = s->now.v[w->index], .epoch = s->epoch, .site = race_site(w, in), .mask = (1u << CELL) - 1};
-    for (uint32_t m = mask; m; m &= m - 1) {
-        const unsigned l = (unsigned)__builtin_ctz(m);
-        const uint32_t next = m & (m - 1), third = next & (next - 1);
-        const uint32_t thread = w->index * VG_LANES + l;
-        bool for_all = false;
-        if (kind == 'l' && !load_settled(r, s, thread, offset[l], bytes, &for_all)) {
-            vg_race_access(w, in, l, offset[l], bytes, kind);
-            continue;
-        }
-        if (for_all && third && offset[__builtin_ctz(next)] == offset[l] && offset[__builtin_ctz(third)] == offset[l])
-            continue;                                  // of those who read one place only the last two are kept
-        x.thread = (uint16_t)thread;
-        for (cell *c = &r->cells->cells[offset[l] / CELL], *end = c + bytes / CELL; c < end; c++)
-            kind == 's' ? note_write(c, &x) : note_read(c, &x);
-    }
+    if (kind == 's')
+        store_row(w, &x, offset, mask, bytes);
+    else
+        load_row(w, in, &x, offset, mask, bytes);
     return true;
 }

@@ -12,7 +12,7 @@ void race_drop_granules(vg_alloc *a, void *self) {
 
 // Which records are kept, a bit each, and how many of them are before each word of bits.
 typedef struct kept { uint64_t *bits; uint32_t *before; size_t words; } kept;
-typedef struct sweep { vg_race_global *g; kept accesses, states, pairs; } sweep;
+typedef struct sweep { vg_race_global *g; kept accesses, shapes, moments, states, pairs; } sweep;
 
 static bool kept_new(kept *k, size_t n) {
     k->words = n / 64 + 1;
@@ -35,7 +35,14 @@ static uint32_t new_number(const kept *k, size_t i) {
     return 1 + k->before[i / 64] + (uint32_t)__builtin_popcountll(k->bits[i / 64] & ((1ull << i % 64) - 1));
 }
 
-static void keep_access(sweep *s, uint32_t ref) { keep(&s->accesses, (ref >> 7) - s->g->first_access); }
+static void keep_access(sweep *s, uint32_t ref) {
+    const record *r = record_at(s->g, ref);
+    if (!keep(&s->accesses, (ref >> 7) - s->g->first_access))
+        return;
+    if (!(r->flags & SCATTERED))
+        keep(&s->shapes, r->at);
+    keep(&s->moments, r->flags & SCATTERED ? r->at : s->g->shapes.v[r->at].moment);
+}
 static void keep_cell(sweep *s, uint32_t x) {
     const vg_race_global *g = s->g;
     if (!is_live(g, x))
@@ -88,9 +95,25 @@ static void move_allocation(vg_alloc *a, void *self) {
             a->granules[i] = moved_cell(self, a->granules[i]);
 }
 
-static void move_records(sweep *s) {
+// Of parts that have no number from launch to launch, but a place.
+static uint32_t moved_part(const kept *k, uint32_t at) { return new_number(k, at) - 1; }
+
+static void move_accesses(sweep *s) {
     vg_race_global *g = s->g;
     g->accesses.n = compact(&s->accesses, g->accesses.v, g->accesses.n, sizeof *g->accesses.v);
+    g->shapes.n = compact(&s->shapes, g->shapes.v, g->shapes.n, sizeof *g->shapes.v);
+    g->moments.n = compact(&s->moments, g->moments.v, g->moments.n, sizeof *g->moments.v);
+    for (size_t i = 0; i < g->shapes.n; i++)
+        g->shapes.v[i].moment = moved_part(&s->moments, g->shapes.v[i].moment);
+    for (size_t i = 0; i < g->accesses.n; i++) {
+        record *r = &g->accesses.v[i];
+        r->at = moved_part(r->flags & SCATTERED ? &s->moments : &s->shapes, r->at);
+    }
+}
+
+static void move_records(sweep *s) {
+    vg_race_global *g = s->g;
+    move_accesses(s);
     g->states.n = compact(&s->states, g->states.v, g->states.n, sizeof *g->states.v);
     g->pairs.n = compact(&s->pairs, g->pairs.v, g->pairs.n, sizeof *g->pairs.v);
     for (size_t i = 0; i < g->states.n; i++)
@@ -103,19 +126,22 @@ static void move_records(sweep *s) {
 
 void race_sweep(vg_race_global *g) {
     sweep s = {.g = g};
-    const bool ok = kept_new(&s.accesses, g->accesses.n) && kept_new(&s.states, g->states.n) && kept_new(&s.pairs, g->pairs.n);
+    const bool ok = kept_new(&s.accesses, g->accesses.n) && kept_new(&s.shapes, g->shapes.n) && kept_new(&s.moments, g->moments.n) &&
+                    kept_new(&s.states, g->states.n) && kept_new(&s.pairs, g->pairs.n);
     if (ok) {
         vg_memory_each(g->launch->ctx->memory, keep_allocation, &s);
         move_records(&s);
     }
     if (!ok || g->accesses.n >= ACCESSES_MAX / 2) {   // no memory, or no numbers: forget everything, as at the start of a launch
         vg_memory_each(g->launch->ctx->memory, race_drop_granules, NULL);
-        g->accesses.n = g->states.n = g->pairs.n = 0;
+        g->accesses.n = g->shapes.n = g->moments.n = g->states.n = g->pairs.n = 0;
     }
     g->first_access = g->first_state = g->first_pair = 1;
     memset(g->last, 0, sizeof g->last);
     memset(g->memo, 0, sizeof g->memo);
     kept_free(&s.accesses);
+    kept_free(&s.shapes);
+    kept_free(&s.moments);
     kept_free(&s.states);
     kept_free(&s.pairs);
     const size_t n = race_record_bytes(g);
