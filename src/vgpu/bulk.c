@@ -196,6 +196,19 @@ static spot spot_of(vg_warp *w, const bulk *o, unsigned lane) {
     return s;
 }
 
+// The copy engine begins at a multiple of 16 bytes, inside the tensor or not: anything else is an illegal instruction on an H100, for loads and stores alike.
+static bool starts_badly(vg_warp *w, const vg_inst *in, unsigned lane, const vg_tensormap *t, const spot *at) {
+    const int64_t bytes = (int64_t)at->c[0] * vg_tensor_bytes(t->type);
+    if (bytes % 16 == 0)
+        return false;
+    if (!vg_tolerant(w)) {
+        vg_report(w, in, lane, "memory.misaligned", t->address + (uint64_t)bytes, 16, false, "the first coordinate of a tensor copy, %d, is %lld bytes into a row, which is not a multiple of 16",
+                  at->c[0], (long long)bytes);
+        vg_fault(w, VG_CU_ILLEGAL_INSTRUCTION);
+    }
+    return true;
+}
+
 static void fill(const vg_tensormap *t, uint8_t *row, size_t bytes) {
     memset(row, 0, bytes);
     for (size_t i = 0; t->fill_nan && i + 1 < bytes; i += 2) {   // floats of 16, 32 and 64 bits
@@ -230,7 +243,7 @@ static void tensor_to_shared(vg_warp *w, const vg_inst *in, const bulk *o, unsig
         return;
     const vg_tensor_box b = vg_tensor_box_of(&t);
     const spot c = spot_of(w, o, lane);
-    if (!land(w, in, o, lane, (size_t)b.rows * b.pitch, 128, &l))
+    if (starts_badly(w, in, lane, &t, &c) || !land(w, in, o, lane, (size_t)b.rows * b.pitch, 128, &l))
         return;
     for (uint32_t i = 0; i < b.rows; i++) {
         if (!fetch_row(w, in, lane, &t, &b, &c, i, row))
@@ -279,6 +292,8 @@ static void tensor_to_global(vg_warp *w, const vg_inst *in, const bulk *o, unsig
         return;
     const vg_tensor_box b = vg_tensor_box_of(&t);
     const spot c = spot_of(w, o, lane);
+    if (starts_badly(w, in, lane, &t, &c))
+        return;
     for (uint32_t i = 0; i < b.rows; i++)
         if (!store_row(w, in, o, lane, &t, &b, &c, i, from))
             return;

@@ -177,7 +177,7 @@ void vg_fs_wmma_memory(vg_warp *w, const vg_inst *in, uint32_t mask) {
         for (unsigned reg = 0; reg < o->f.regs; reg++) {
             vg_fs_word x = {0, 0, VG_FS_NONE};
             for (unsigned e = 0; e < o->f.elems; e++) {
-                place_wmma(&o->f, l, reg, e, o->rows, o->cols, &r, &c);
+                place_wmma(&o->f, o->p, l, reg, e, o->rows, o->cols, &r, &c);
                 const uint64_t at = base[l] + (o->column_major ? c * stride[l] + r : r * stride[l] + c) * (o->f.bits / 8);
                 if (store)
                     store_element(w, o, l, reg, e, at);

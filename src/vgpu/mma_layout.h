@@ -59,11 +59,26 @@ static inline void place_mma(const fragment *f, part p, unsigned lane, unsigned 
     }
 }
 
-static inline void place_wmma(const fragment *f, unsigned lane, unsigned reg, unsigned elem, unsigned rows, unsigned cols, unsigned *row,
-    unsigned *col) {
-    const unsigned piece = rows * cols / VG_LANES, at = lane * piece + (reg * f->elems + elem) % piece;
-    *row = at / cols;
-    *col = at % cols;
+// Element i of a lane of a wmma fragment. PTX leaves the place open; this is the one that an H100 has and that assembled wmma.load and wmma.store address: products of 8 columns
+// side by side, as mma.sync has them. `outer` is the dimension that is not k: of a rows, of b columns. Of a, and of b when the product is made transposed (m8n32), outer goes
+// on by 8 before k does, within blocks of 16; of b otherwise k goes first. f16 factors come twice (four times where outer is 8): i is taken modulo the lane's share.
+static inline void place_wmma_input(unsigned i, unsigned e, unsigned lane, bool outer_first, unsigned size, unsigned k, unsigned *outer, unsigned *at) {
+    const unsigned group = lane / 4, t = lane % 4, reg = i % (size * k / VG_LANES) / e, steps = k / (4 * e);
+    const unsigned in_block = reg % (2 * steps), step = outer_first && size > 8 ? in_block / 2 : reg % steps;
+    *outer = group + (outer_first && size > 8 ? reg / (2 * steps) * 16 + in_block % 2 * 8 : reg / steps * 8);
+    *at = step * 4 * e + t * e + i % e;
+}
+
+static inline void place_wmma(const fragment *f, part p, unsigned lane, unsigned reg, unsigned elem, unsigned rows, unsigned cols, unsigned *row, unsigned *col) {
+    const unsigned i = reg * f->elems + elem, along = lane / 4 + i / 2 * 8, across = lane % 4 * 2 + i % 2;
+    if (p == PART_A)
+        place_wmma_input(i, f->elems, lane, true, rows, cols, row, col);
+    else if (p == PART_B)
+        place_wmma_input(i, f->elems, lane, cols == 32, cols, rows, col, row);
+    else if (cols == 32)   // transposed
+        *row = across, *col = along;
+    else
+        *row = rows == 32 ? along : lane / 4 + i / 2 % 2 * 8, *col = across + (rows == 32 ? 0 : i / 4 * 8);
 }
 
 // PTX ISA 9.7.14.5.1
@@ -89,7 +104,7 @@ static inline void place(const matrix_op *o, const fragment *f, part p, unsigned
     if (o->quads)
         place_quads(o, f, p, lane, reg * f->elems + elem, row, col);
     else if (o->wmma)
-        place_wmma(f, lane, reg, elem, rows, cols, row, col);
+        place_wmma(f, p, lane, reg, elem, rows, cols, row, col);
     else
         place_mma(f, p, lane, reg, elem, o->s.m, row, col);
 }

@@ -35,10 +35,12 @@ UPDATE(add_f64, vg_bits_f64(f64(old) + f64(b)))
 // 16-bit floats: a binary32 sum of two of them rounds to 16 bits as the exact sum would (24 ≥ 2·11 + 2 bits).
 static uint32_t add_half(uint32_t a, uint32_t b) { return fp_f16_of_f32(fp_f32_of_f16(a & 0xffff) + fp_f32_of_f16(b & 0xffff)); }
 static uint32_t add_bhalf(uint32_t a, uint32_t b) { return fp_bf16_of_f32(fp_f32_of_bf16(a & 0xffff) + fp_f32_of_bf16(b & 0xffff)); }
-static uint32_t pick_half(uint32_t a, uint32_t b, bool less, bool brain) {   // min and max: a NaN operand loses
+static uint32_t pick_half(uint32_t a, uint32_t b, bool less, bool brain) {   // min and max: a NaN operand loses, -0 is less than +0 (as seen on an H100)
     float x = brain ? fp_f32_of_bf16(a & 0xffff) : fp_f32_of_f16(a & 0xffff), y = brain ? fp_f32_of_bf16(b & 0xffff) : fp_f32_of_f16(b & 0xffff);
     if (x != x && y != y)
         return 0x7fff;
+    if (x == 0 && y == 0)
+        return (less ? a | b : a & b) & 0xffff;
     return (x != x || (less ? y < x : y > x) ? b : a) & 0xffff;
 }
 #define EACH_HALF(name, f) UPDATE(name, f((uint32_t)old, (uint32_t)b) | (uint64_t)f((uint32_t)old >> 16, (uint32_t)b >> 16) << 16)

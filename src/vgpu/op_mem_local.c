@@ -67,7 +67,7 @@ ALWAYS void load_param_at(vg_warp *w, const vg_inst *in, uint32_t mask, unsigned
     _Alignas(32) uint64_t tmp[VG_LANES], addr[VG_LANES];
     const uint64_t *r = wide_row(w, in, tmp);
     for (unsigned l = 0; l < VG_LANES; l++)
-        addr[l] = (r[l] + (uint64_t)in->imm) & (VG_WINDOW_BYTES - 1);
+        addr[l] = r[l] + (uint64_t)in->imm;   // a generic address is out of bounds: hardware reads something else there
     load_slow(w, in, addr, mask, VG_IN_PARAM, E, V);
 }
 

@@ -7,8 +7,8 @@
 // accumulator's type. Tensor cores keep fewer bits of the sum (they align and truncate products), so hardware differs from this in the
 // last places. f64 uses one fused multiply-add per k; integers wrap, or saturate with .satfinite.
 //
-// Fragments of mma.sync, ldmatrix and stmatrix are those of the PTX ISA; those of wmma are opaque by definition, and here simply the
-// matrix in row-major order cut into 32 equal pieces (repeated when the fragment is larger than a piece).
+// Fragments of mma.sync, ldmatrix and stmatrix are those of the PTX ISA; those of wmma, which it leaves open, are an
+// H100's (place_wmma).
 #include "vgpu/access.h"
 #include "vgpu/cvt_any.h"
 #include "vgpu/mma_layout.h"
@@ -258,7 +258,7 @@ static void move_fragment(vg_warp *w, const vg_inst *in, const matrix_memory *o,
         const uint64_t stride = o->stride == VG_NO_ROW ? (o->column_major ? o->rows : o->cols) : vg_u32(w, o->stride)[l];
         for (unsigned reg = 0; reg < o->f.regs; reg++)
             for (unsigned e = 0; e < o->f.elems; e++) {
-                place_wmma(&o->f, l, reg, e, o->rows, o->cols, &r, &c);
+                place_wmma(&o->f, o->p, l, reg, e, o->rows, o->cols, &r, &c);
                 const uint64_t at = o->column_major ? c * stride + r : r * stride + c;
                 uint64_t v = store ? get_bits(w, &o->f, l, reg, e) : 0;
                 uint8_t *p = vg_lane_access(w, in, l, (vg_where)o->where, base + at * bits / 8, bytes, store ? 's' : 'l');
@@ -420,6 +420,7 @@ static bool bind_wmma_memory(vg_binder *b, const ptx_inst *in, vg_inst *out) {
     matrix_memory *o = new_data(b, in, out, sizeof *o);
     if (!o)
         return false;
+    o->p = is_a ? PART_A : is_b ? PART_B : PART_CD;
     o->rows = is_b ? s.k : s.m;
     o->cols = is_a ? s.k : s.n;
     o->column_major = column;

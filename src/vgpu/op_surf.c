@@ -1,4 +1,5 @@
 // Surfaces: suld.b, sust.b and sust.p, sured.b and sured.p. Boundaries as the instruction says: .trap is a finding and a fault.
+#include "vgpu/cvt_any.h"
 #include "vgpu/exec.h"
 #include "vgpu/fp.h"
 #include "vgpu/tex_form.h"
@@ -69,7 +70,7 @@ VG_HANDLER(sust) {
     }
 }
 
-// ---- formatted stores: a value per channel, converted to the surface's format; integers that do not fit saturate
+// ---- formatted stores: a value per channel, converted to the surface's format; integers that do not fit saturate, floats are rounded towards zero
 
 static int64_t between(int64_t x, int64_t low, int64_t high) { return x < low ? low : x > high ? high : x; }
 
@@ -79,7 +80,7 @@ static uint32_t to_texel(vg_texel k, uint32_t bits) {
     case VG_TEXEL_U16: return bits > 0xffff ? 0xffff : bits;
     case VG_TEXEL_S8: return (uint32_t)between((int32_t)bits, INT8_MIN, INT8_MAX);
     case VG_TEXEL_S16: return (uint32_t)between((int32_t)bits, INT16_MIN, INT16_MAX);
-    case VG_TEXEL_F16: return fp_f16_of_f32(vg_f32_of(bits));
+    case VG_TEXEL_F16: return (uint32_t)cvt_any(bits, PTX_F32, PTX_F16, &(cvt_rules){.rnd = PTX_RZ});   // an H100's; PTX does not say
     default: return bits;
     }
 }

@@ -111,13 +111,12 @@ VG_HANDLER(query) {
         vg_u32(w, in->d)[__builtin_ctz(m)] = result[__builtin_ctz(m)];
 }
 
-VG_HANDLER(istypep) {   // samplers are part of texture objects: nothing is one of its own
+// An assembled istypep asks for one bit, which addresses of .texref, .samplerref and .surfref variables have and handles of objects do not.
+VG_HANDLER(istypep) {
+    const unsigned bit = in->src->sub == PTX_IS_TEXREF ? 61 : in->src->sub == PTX_IS_SAMPLERREF ? 62 : 63;
     uint32_t hit = 0;
-    for (uint32_t m = mask; m; m &= m - 1) {
-        const vg_texture *t = vg_texture_of(w->block->launch->ctx->textures, vg_u64(w, in->a)[__builtin_ctz(m)]);
-        const bool is = t && in->src->sub != PTX_IS_SAMPLERREF && t->surface == (in->src->sub == PTX_IS_SURFREF);
-        hit |= is ? m & -m : 0;
-    }
+    for (uint32_t m = mask; m; m &= m - 1)
+        hit |= vg_u64(w, in->a)[__builtin_ctz(m)] >> bit & 1 ? m & -m : 0;
     vg_pred_write(w, in->d, hit, mask);
 }
 

@@ -107,7 +107,7 @@ int objects_read(const objects *o, unsigned which, uint32_t *out) {
 int objects_maps(void *library, uint64_t in, uint64_t scratch, unsigned char (*maps)[MAP_BYTES]) {
     enum { WORD = 2, HALF = 6, PLAIN = 0, SWIZZLE_128 = 3, NAN_OUTSIDE = 1 };
     void *const data = (void *)(uintptr_t)in, *const target = (void *)(uintptr_t)scratch;
-    const uint64_t rows[2] = {32, 256}, out_rows[2] = {32, 64}, halves[2] = {64, 256}, row_bytes[1] = {128}, images[4] = {4, 8, 8, 32}, image_bytes[3] = {16, 128, 1024};
+    const uint64_t rows[2] = {32, 256}, out_rows[2] = {32, 64}, halves[2] = {61, 256}, row_bytes[1] = {128}, images[4] = {4, 8, 8, 32}, image_bytes[3] = {16, 128, 1024};
     const uint32_t narrow[2] = {8, 16}, wide[2] = {32, 8}, one[4] = {1, 1, 1, 1};
     const int low[2] = {-1, -1}, high[2] = {-1, -1};
     int r = CALL(library, cuTensorMapEncodeTiled, maps[MAP_TILE], WORD, 2, data, rows, row_bytes, narrow, one, 0, PLAIN, 0, 0);

@@ -12,7 +12,7 @@ enum {
 };
 // Surfaces are 16 x 16 texels. Kernel parameters: MAP_TILE: 8 x 16 of the inputs as 256 rows of 32 words; MAP_SWIZZLED: 32 x 8, swizzle of 128 bytes; MAP_IM2COL: 32 pixels of
 // 4 channels of the inputs as 32 images of 8 x 8, a filter of 3 x 3; MAP_OUT: 8 x 16 of the scratch memory as 64 rows of 32 words; MAP_FILLED: 8 x 16 of the inputs as 256
-// rows of 64 halves, NaN outside.
+// rows of 64 halves of which 61 belong to it, NaN outside.
 enum { MAP_TILE, MAP_SWIZZLED, MAP_IM2COL, MAP_OUT, MAP_FILLED, N_MAPS, MAP_BYTES = 128, SURFACE_SIDE = 16 };
 
 typedef struct objects {

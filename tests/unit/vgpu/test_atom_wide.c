@@ -98,6 +98,25 @@ static void vectors_compute(void **state) {
     assert_int_equal(done, 64);   // the forms of PTX 8.1
 }
 
+// -0 is less than +0, whichever of them lies in memory.
+static void zeros_have_an_order(void **state) {
+    (void)state;
+    for (unsigned k = 3; k < HONE_COUNT(g_forms); k++)
+        for (unsigned op = 1; op < 3; op++) {
+            char text[600];
+            const uint32_t data[4] = {0x80000000, 0x00008000, 0x00008000, 0x80000000};   // memory, then the operand
+            fixture f;
+            snprintf(text, sizeof text, HEAD ".visible .entry k(.param .u64 out)\n{\n.reg .b32 %%b<4>;\n.reg .b64 %%o;\nld.param.u64 %%o, [out];\nld.global.v2.b32 {%%b0, %%b1}, [%%o+8];\n"
+                                          "red.global.%s.noftz.v2.%s [%%o], {%%b0, %%b1};\nret;\n}\n", g_ops[op], g_forms[k].type);
+            fx_load(&f, text);
+            const uint32_t *host = fx_buffer(&f, data, sizeof data);
+            assert_int_equal(fx_launch(&f, 1, 1, NULL, 0, NULL), 0);
+            assert_int_equal(host[0], op == 1 ? 0x80008000 : 0);
+            assert_int_equal(host[1], op == 1 ? 0x80008000 : 0);
+            fx_free(&f);
+        }
+}
+
 static void a_misaligned_vector_is_found(void **state) {
     (void)state;
     static const char text[] = HEAD ".visible .entry k(.param .u64 out)\n{\n.reg .f32 %f;\n.reg .b64 %o;\nld.param.u64 %o, [out];\nmov.f32 %f, 0f3F800000;\n"
@@ -179,7 +198,7 @@ static void sixteen_bytes_of_many_blocks(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(vectors_compute), cmocka_unit_test(a_misaligned_vector_is_found), cmocka_unit_test(vectors_of_many_blocks),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(vectors_compute), cmocka_unit_test(zeros_have_an_order), cmocka_unit_test(a_misaligned_vector_is_found), cmocka_unit_test(vectors_of_many_blocks),
                                        cmocka_unit_test(sixteen_bytes), cmocka_unit_test(sixteen_bytes_of_many_blocks)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

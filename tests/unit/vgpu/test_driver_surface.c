@@ -103,12 +103,30 @@ static void level_is(float level) {
     if (fabsf(out[0].f - 10 * level) > 10.0f / 256)   // blended in steps of 1/256
         fail_msg("%g, expected level %g", (double)out[0].f, (double)level);
 }
+// Half the longer axis of the ellipse that two steps span, by turning around it.
+static float longer_axis(double xu, double xv, double yu, double yv) {
+    double most = 0;
+    for (int i = 0; i < 4096; i++) {
+        const double c = cos(i * 3.14159265358979 / 4096), s = sin(i * 3.14159265358979 / 4096);
+        most = fmax(most, hypot(c * xu + s * yu, c * xv + s * yv));
+    }
+    return (float)most;
+}
+static void given_levels_are_cut_to_256ths(void **state) {
+    (void)state;
+    const CUtexObject t = mipmapped((CUarray3DDesc){16, 0, 0, FLOAT, 1, 0});
+    for (int i = 0; i < 256; i += 5) {
+        floats(KERNEL("tex.level.1d.v4.f32.f32 {%r0, %r1, %r2, %r3}, [%o, {%a}], %b;" STORE), t, 0.5f, 1 + ((float)i + 0.75f) / 256, 0, 0);
+        if (out[0].f != 10 + 10 * (float)i / 256)
+            fail_msg("%d/256 and a bit: %.9g", i, (double)out[0].f);
+    }
+}
 static void derivatives_choose_the_level(void **state) {
     (void)state;
     CUtexObject t = mipmapped((CUarray3DDesc){16, 0, 0, FLOAT, 1, 0});
     static const char one[] = KERNEL("tex.grad.1d.v4.f32.f32 {%r0, %r1, %r2, %r3}, [%o, {%a}], {%b}, {%c};" STORE);
-    for (int i = 1; i < 200; i++) {   // the longer of two steps, in texels of the first level
-        const float x = (float)i * 0.003f, y = (float)((i * 37) % 101) * 0.004f, most = 16 * (x > y ? x : y);
+    for (int i = 1; i < 200; i++) {   // in texels of the first level
+        const float x = (float)i * 0.003f, y = (float)((i * 37) % 101) * 0.004f, most = 16 * hypotf(x, y);
         floats(one, t, 0.5f, x, -y, 0);
         level_is(most < 1 ? 0 : most > 8 ? 3 : log2f(most));
     }
@@ -117,9 +135,11 @@ static void derivatives_choose_the_level(void **state) {
     t = mipmapped((CUarray3DDesc){16, 8, 0, FLOAT, 1, 0});
     static const char two[] = KERNEL("tex.grad.2d.v4.f32.f32 {%r0, %r1, %r2, %r3}, [%o, {%a, %a}], {%b, %c}, {%d, %d};" STORE);
     floats(two, t, 0.5f, 3.0f / 16, 4.0f / 8, 0.01f);   // 5 texels
-    level_is(log2f(5));
-    floats(two, t, 0.5f, 0.01f, 0.01f, 0.25f);          // sqrt(4² + 2²)
-    level_is(log2f(sqrtf(20)));
+    level_is(log2f(longer_axis(3, 4, 0.16, 0.08)));
+    floats(two, t, 0.5f, 0.01f, 0.01f, 0.25f);          // 4 and 2
+    level_is(log2f(longer_axis(0.16, 0.08, 4, 2)));
+    floats(two, t, 0.5f, 2.0f / 16, -3.0f / 8, 0.25f);  // (2, -3) and (4, 2): neither of them, nor their sum
+    level_is(log2f(longer_axis(2, -3, 4, 2)));
     t = mipmapped((CUarray3DDesc){16, 16, 6, FLOAT, 1, CU_ARRAY_CUBEMAP});
     static const char cube[] = KERNEL("tex.grad.cube.v4.f32.f32 {%r0, %r1, %r2, %r3}, [%o, {%a, %b, %b, %b}], {%d, %c, %b, %b}, {%b, %b, %b, %b};" STORE);
     floats(cube, t, 2, 0, 1, 0);    // t = -y/2 moves by 1/2, a quarter of the face: 4 texels
@@ -145,10 +165,15 @@ static void queries_tell_what_the_object_is(void **state) {
     const CUsurfObject s = surface(array((CUarray3DDesc){8, 0, 0, S16, 1, CU_ARRAY_SURFACE}, words, 2));
     floats(KERNEL("suq.width.b32 %r0, [%o]; suq.channel_data_type.b32 %r1, [%o]; suq.channel_order.b32 %r2, [%o]; suq.height.b32 %r3, [%o];" STORE), s, 0, 0, 0, 0);
     assert_memory_equal(out, ((uint32_t[]){8, 0x10d8, 0x10b0, 0}), 16);
+    // handles have none of the bits that addresses of declared textures (61), samplers (62) and surfaces (63) carry
+    floats(KERNEL("mov.b64 %o, 0x2000000000000001; istypep.texref %q0, %o; istypep.surfref %q1, %o; istypep.samplerref %q2, %o; selp.b32 %r0, 1, 0, %q0; selp.b32 %r1, 1, 0, %q1;\n"
+                  "selp.b32 %r2, 1, 0, %q2; mov.b64 %o, 0xc000000000000000; istypep.surfref %q0, %o; istypep.samplerref %q1, %o; istypep.texref %q2, %o;\n"
+                  "selp.b32 %r3, 1, 0, %q0; @%q1 add.u32 %r3, %r3, 2; @%q2 add.u32 %r3, %r3, 4;" STORE), s, 0, 0, 0, 0);
+    assert_memory_equal(out, ((uint32_t[]){1, 0, 0, 3}), 16);
     static const char is[] = KERNEL("istypep.texref %q0, %o; istypep.surfref %q1, %o; istypep.samplerref %q2, %o; selp.b32 %r0, 1, 0, %q0; selp.b32 %r1, 1, 0, %q1;\n"
                                     "selp.b32 %r2, 1, 0, %q2; mov.b32 %i, 0; tex.a2d.v4.f32.f32 {%r4, %r5, %r6, %r7}|%q3, [%o, {%i, %a, %a, %a}]; selp.b32 %r3, 1, 0, %q3;" STORE);
     floats(is, texture(a, CLAMP, 0), 0.5f, 0, 0, 0);   // and its texels are resident
-    assert_memory_equal(out, ((uint32_t[]){1, 0, 0, 1}), 16);
+    assert_memory_equal(out, ((uint32_t[]){0, 0, 0, 1}), 16);
 }
 
 static uint32_t as_texel(unsigned format, uint32_t v) {   // worked out in binary64
@@ -183,6 +208,12 @@ static void formatted_stores_convert(void **state) {
     OK(run(KERNEL("sust.p.1d.f32.clamp [%o, {%i}], %b;"), surface(a), (word){.i = 99}, (word){.f = -2.5f}, (word){.i = 0}, (word){.i = 0}, 1));
     OK(cuMemcpyAtoH_v2(half, a, 0, 8));
     assert_int_equal(half[3], 0xc100);   // -2.5
+    static const struct { float from; uint16_t to; } cut[] = {{1.0009f, 0x3c00}, {-1.9999f, 0xbfff}, {65535, 0x7bff}, {-1e9f, 0xfbff}, {INFINITY, 0x7c00}, {5.9e-8f, 0}, {1.1e-7f, 1}};
+    for (size_t i = 0; i < HONE_COUNT(cut); i++) {   // towards zero, as an H100 does
+        OK(run(KERNEL("sust.p.1d.f32.clamp [%o, {%i}], %b;"), surface(a), (word){.i = 2}, (word){.f = cut[i].from}, (word){.i = 0}, (word){.i = 0}, 1));
+        OK(cuMemcpyAtoH_v2(half, a, 0, 8));
+        assert_int_equal(half[2], cut[i].to);
+    }
     OK(run(KERNEL("sust.p.1d.f32.zero [%o, {%i}], %b;"), surface(a), (word){.i = 1 << 30}, (word){.f = 1}, (word){.i = 0}, (word){.i = 0}, 1));
 }
 
@@ -252,6 +283,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(gathers_take_the_four_texels_of_a_mixture, open_context, close_context),
         cmocka_unit_test_setup_teardown(derivatives_choose_the_level, open_context, close_context),
+        cmocka_unit_test_setup_teardown(given_levels_are_cut_to_256ths, open_context, close_context),
         cmocka_unit_test_setup_teardown(queries_tell_what_the_object_is, open_context, close_context),
         cmocka_unit_test_setup_teardown(formatted_stores_convert, open_context, close_context),
         cmocka_unit_test_setup_teardown(reductions_are_atomic, open_context, close_context),

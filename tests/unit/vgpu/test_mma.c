@@ -156,7 +156,76 @@ static void wmma_f16(void **s) {
     fx_free(&f);
 }
 
+// Where an H100 has the elements of a fragment: of a 32-bit register the first element's row and column; registers from `share` on repeat. The matrix counts its elements.
+typedef struct layout { const char *what, *shape, *type; unsigned regs, share, bits, cols; uint8_t row[8], col[8]; bool down; } layout;   // down: a register's next element is below
+static const layout g_layouts[] = {   // of lane 4g + t: + g rows and + (elements of a register) t columns; down: the other way round
+    {"load.a.sync.aligned.row", "m16n16k16", "f16", 8, 4, 16, 16, {0, 8, 0, 8}, {0, 0, 8, 8}, false},
+    {"load.b.sync.aligned.row", "m16n16k16", "f16", 8, 4, 16, 16, {0, 8, 0, 8}, {0, 0, 8, 8}, true},
+    {"load.a.sync.aligned.row", "m32n8k16", "bf16", 8, 8, 16, 16, {0, 8, 0, 8, 16, 24, 16, 24}, {0, 0, 8, 8, 0, 0, 8, 8}, false},
+    {"load.b.sync.aligned.row", "m32n8k16", "f16", 8, 2, 16, 8, {0, 8}, {0, 0}, true},
+    {"load.a.sync.aligned.row", "m8n32k16", "f16", 8, 2, 16, 16, {0, 0}, {0, 8}, false},
+    {"load.b.sync.aligned.row", "m8n32k16", "bf16", 8, 8, 16, 32, {0, 0, 8, 8, 0, 0, 8, 8}, {0, 8, 0, 8, 16, 24, 16, 24}, true},
+    {"load.a.sync.aligned.row", "m16n16k8", "tf32", 4, 4, 32, 8, {0, 8, 0, 8}, {0, 0, 4, 4}, false},
+    {"load.b.sync.aligned.row", "m16n16k8", "tf32", 4, 4, 32, 16, {0, 4, 0, 4}, {0, 0, 8, 8}, true},
+    {"load.b.sync.aligned.row", "m16n16k16", "s8", 2, 2, 8, 16, {0, 0}, {0, 8}, true},
+    {"load.c.sync.aligned.row", "m16n16k16", "f16", 4, 4, 16, 16, {0, 8, 0, 8}, {0, 0, 8, 8}, false},
+    {"load.c.sync.aligned.row", "m8n32k16", "f16", 4, 4, 16, 32, {0, 0, 0, 0}, {0, 8, 16, 24}, true}};
+static void wmma_layouts(void **state) {
+    (void)state;
+    for (size_t i = 0; i < HONE_COUNT(g_layouts); i++) {
+        const layout *y = &g_layouts[i];
+        static const char *const lists[] = {[2] = "{%r1,%r2}", [4] = "{%r1,%r2,%r3,%r4}", [8] = "{%r1,%r2,%r3,%r4,%r5,%r6,%r7,%r8}"};
+        const unsigned elems = 32 / y->bits, bytes = y->bits / 8;
+        char text[1200];
+        uint8_t from[512 * 4] = {0};
+        fixture f;
+        snprintf(text, sizeof text, PTX_HEAD ".visible .entry k(.param .u64 p0, .param .u64 p1)\n{\n.reg .b32 %%r<10>; .reg .b64 %%d<4>;\nld.param.u64 %%d1, [p0]; ld.param.u64 %%d2, [p1];\n"
+                 "wmma.%s.%s.global.%s %s, [%%d1], %u;\nmov.u32 %%r9, %%tid.x; mul.wide.u32 %%d3, %%r9, 32; add.s64 %%d2, %%d2, %%d3; st.global.v2.u32 [%%d2], {%%r1, %%r2};\n"
+                 "%s st.global.v4.u32 [%%d2+16], {%%r5, %%r6, %%r7, %%r8}; ret;\n}\n", y->what, y->shape, y->type, lists[y->regs], y->cols,
+                 y->regs > 2 ? "st.global.v2.u32 [%d2+8], {%r3, %r4};" : "");
+        for (unsigned k = 0; k < 512; k++)
+            memcpy(from + k * bytes, &(uint32_t){k}, bytes);
+        fx_load(&f, text);
+        fx_buffer(&f, from, sizeof from);
+        const uint32_t *got = fx_buffer(&f, NULL, 32 * 32);
+        assert_int_equal(fx_launch(&f, 1, 32, NULL, 0, NULL), 0);
+        for (unsigned l = 0; l < 32; l++)
+            for (unsigned k = 0; k < y->regs * elems; k++) {
+                const unsigned reg = k / elems, r = reg % y->share, e = k % elems, along = l % 4 * elems + e, across = l / 4;
+                const unsigned row = y->row[r] + (y->down ? along : across), col = y->col[r] + (y->down ? across : along);
+                const uint32_t want = (row * y->cols + col) & (uint32_t)((1ull << y->bits) - 1), is = got[8 * l + reg] >> e * y->bits & (uint32_t)((1ull << y->bits) - 1);
+                if (is != want)
+                    fail_msg("%s.%s.%s lane %u register %u element %u: %u, expected %u", y->what, y->shape, y->type, l, reg, e, is, want);
+            }
+        fx_free(&f);
+    }
+}
+
+// Accumulators of 32 bits, two neighbours of a row a time, m8n32 of a column.
+static void wmma_accumulators(void **state) {
+    (void)state;
+    static const struct { const char *shape; unsigned cols; uint8_t row[4], col[4]; bool down; } t[] = {
+        {"m16n16k16", 16, {0, 8, 0, 8}, {0, 0, 8, 8}, false}, {"m32n8k16", 8, {0, 8, 16, 24}, {0, 0, 0, 0}, false}, {"m8n32k16", 32, {0, 0, 0, 0}, {0, 8, 16, 24}, true}};
+    for (size_t i = 0; i < HONE_COUNT(t); i++) {
+        char text[1500];
+        fixture f;
+        snprintf(text, sizeof text, PTX_HEAD ".visible .entry k(.param .u64 p0)\n{\n.reg .b32 %%r<10>; .reg .b64 %%d<4>;\nld.param.u64 %%d1, [p0]; mov.u32 %%r9, %%tid.x; shl.b32 %%r1, %%r9, 3;\n"
+                 "add.u32 %%r2, %%r1, 1; add.u32 %%r3, %%r1, 2; add.u32 %%r4, %%r1, 3; add.u32 %%r5, %%r1, 4; add.u32 %%r6, %%r1, 5; add.u32 %%r7, %%r1, 6; add.u32 %%r8, %%r1, 7;\n"
+                 "wmma.store.d.sync.aligned.row.%s.global.s32 [%%d1], {%%r1,%%r2,%%r3,%%r4,%%r5,%%r6,%%r7,%%r8}, %u; ret;\n}\n", t[i].shape, t[i].cols);
+        fx_load(&f, text);
+        const uint32_t *got = fx_buffer(&f, NULL, 1024);
+        assert_int_equal(fx_launch(&f, 1, 32, NULL, 0, NULL), 0);
+        for (unsigned k = 0; k < 256; k++) {
+            const unsigned l = k / 8, r = k % 8 / 2, along = l % 4 * 2 + k % 2, across = l / 4;
+            const unsigned row = t[i].row[r] + (t[i].down ? along : across), col = t[i].col[r] + (t[i].down ? across : along);
+            assert_int_equal(got[row * t[i].cols + col], k);
+        }
+        fx_free(&f);
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(mma_f16), cmocka_unit_test(mma_quads), cmocka_unit_test(matrix_loads), cmocka_unit_test(wmma_f16)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(mma_f16), cmocka_unit_test(mma_quads), cmocka_unit_test(matrix_loads), cmocka_unit_test(wmma_f16), cmocka_unit_test(wmma_layouts),
+        cmocka_unit_test(wmma_accumulators)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

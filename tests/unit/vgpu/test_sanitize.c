@@ -45,6 +45,30 @@ static uint32_t findings_of(unsigned i, uint32_t flags, uint64_t seed, honeVgpuF
     return n;
 }
 
+// ld.param takes an address of the parameters' own space; a generic one reads something else on hardware.
+static void generic_addresses_are_no_parameters(void **state) {
+    (void)state;
+    static const struct { const char *body; uint32_t fault; } t[] = {
+        {"mov.b64 %q3, out; ld.param.u64 %q4, [%q3]; cvta.param.u64 %q3, %q3; ld.u64 %q5, [%q3]; sub.u64 %q4, %q4, %q5; st.global.u64 [%q0], %q4;\n", 0},
+        {"mov.b64 %q3, out; cvta.param.u64 %q3, %q3; ld.param.u64 %q4, [%q3]; st.global.u64 [%q0], %q4;\n", 700}};
+    for (size_t i = 0; i < HONE_COUNT(t); i++) {
+        fixture x;
+        char text[4096];
+        honeVgpuFinding f[4];
+        const uint32_t ones[4] = {1, 1, 1, 1};
+        snprintf(text, sizeof text, "%s%sret;\n}\n", g_head, t[i].body);
+        fx_load(&x, text);
+        const uint32_t *out = fx_buffer(&x, ones, sizeof ones);
+        assert_int_equal(fx_launch(&x, 1, 1, &(fx_options){.flags = HONE_VGPU_CHECK, .threads = 1}, 0, NULL), t[i].fault);
+        assert_int_equal(fx_findings(&x, f, 4), t[i].fault ? 1 : 0);
+        if (t[i].fault)
+            assert_string_equal(f[0].kind, "memory.out-of-bounds");
+        else
+            assert_int_equal(out[0] | out[1], 0);   // both loads give the same
+        fx_free(&x);
+    }
+}
+
 static void each_mistake_is_found_and_nothing_else(void **state) {
     (void)state;
     honeVgpuFinding f[16];
@@ -99,7 +123,7 @@ static void completing_a_barrier_repeats_nothing(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(each_mistake_is_found_and_nothing_else), cmocka_unit_test(nothing_is_watched_when_off),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(each_mistake_is_found_and_nothing_else), cmocka_unit_test(generic_addresses_are_no_parameters), cmocka_unit_test(nothing_is_watched_when_off),
                                        cmocka_unit_test(both_blocks_are_named), cmocka_unit_test(completing_a_barrier_repeats_nothing)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

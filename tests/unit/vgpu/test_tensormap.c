@@ -48,7 +48,7 @@ static void fields_are_replaced(void **state) {
     "@%q tensormap.replace.tile.global_stride" f ".b1024.b64 [" at "], 1, 160; @%q tensormap.replace.tile.box_dim" f ".b1024.b32 [" at "], 0, 8;\n" \
     "@%q tensormap.replace.tile.box_dim" f ".b1024.b32 [" at "], 1, 3; @%q tensormap.replace.tile.box_dim" f ".b1024.b32 [" at "], 2, 2;\n" \
     "@%q tensormap.replace.tile.element_stride" f ".b1024.b32 [" at "], 1, 2; @%q tensormap.replace.tile.element_stride" f ".b1024.b32 [" at "], 2, 1;\n"
-#define USE "fence.proxy.tensormap::generic.acquire.gpu [%d3], 128; mov.u32 %r20, -1; mov.u32 %r21, 1; mov.u32 %r24, 2; mov.u32 %r22, 128;\n" \
+#define USE "fence.proxy.tensormap::generic.acquire.gpu [%d3], 128; mov.u32 %r20, -4; mov.u32 %r21, 1; mov.u32 %r24, 2; mov.u32 %r22, 128;\n" \
     "@%q mbarrier.arrive.expect_tx.shared::cta.b64 %d9, [%r3], 128;\n" \
     "@%q cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes [%r2], [%d3, {%r20, %r21, %r24}], [%r3];\n" WAIT OUT
     static const char *const texts[] = {
@@ -65,8 +65,8 @@ static void fields_are_replaced(void **state) {
         start(&f, texts[i], 1024, 128, &map);
         assert_int_equal(fx_launch(&f, 1, 32, &g_checked, 0, NULL), 0);
         no_findings(&f);
-        for (unsigned k = 0; k < 32; k++) {   // 8 wide, rows 1 and 3, planes 2 and 3: plane 3 and columns -1, 6 are outside
-            const int x = (int)(k % 8) - 1, y = 1 + (int)(k / 8 % 2) * 2, z = 2 + (int)(k / 16);
+        for (unsigned k = 0; k < 32; k++) {   // 8 wide, rows 1 and 3, planes 2 and 3: plane 3 and columns -4 to -1 are outside
+            const int x = (int)(k % 8) - 4, y = 1 + (int)(k / 8 % 2) * 2, z = 2 + (int)(k / 16);
             const uint32_t want = x < 0 || x >= 6 || z >= 3 ? 0 : 1000 + 16 + (uint32_t)(z * 40 + y * 8 + x);
             if (out_of(&f)[k] != want)
                 fail_msg("way %zu word %u: %u, expected %u", i, k, out_of(&f)[k], want);
@@ -85,6 +85,9 @@ static void maps_without_sense_are_found(void **state) {
         {KERNEL("mov.u32 %r7, 7; @%q tensormap.replace.tile.rank.global.b1024.b32 [%d3], %r7;" COPY), "async.tensor-map", 715},
         {KERNEL("mov.u32 %r7, 3; @%q tensormap.replace.tile.rank.global.b1024.b32 [%d1], %r7;"), "async.tensor-map", 715},
         {KERNEL("mov.u32 %r7, 3; @%q tensormap.replace.tile.rank.global.b1024.b32 [%d3+32], %r7;"), "memory.misaligned", 716},
+        // a first coordinate that is no multiple of 16 bytes, as an H100 has it
+        {KERNEL("mov.u32 %r7, -3; @%q cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%r2], [%d3, {%r7, %r1}], [%r3];"), "memory.misaligned", 715},
+        {KERNEL("mov.u32 %r7, 2; @%q cp.async.bulk.tensor.2d.global.shared::cta.bulk_group [%d3, {%r7, %r1}], [%r2];"), "memory.misaligned", 715},
         {KERNEL("mov.u16 %h1, 0; @%q cp.async.bulk.tensor.3d.shared::cluster.global.im2col.mbarrier::complete_tx::bytes [%r2], [%d3, {%r1, %r1, %r1}], [%r3], {%h1};"),
          "async.tensor-map", 715}};
     const uint64_t dims[2] = {32, 4}, strides[1] = {128};
@@ -156,7 +159,7 @@ static void im2col_walks_over_pixels(void **state) {
         {4, {4, 5, 4, 3}, {-1, -1}, {-1, -1}, {1, 1}, {0, -1, -1, 0}, {0, 0}, 40},         // 3x3 filter with a border: corner of the first image
         {4, {4, 5, 4, 3}, {-1, -1}, {-1, -1}, {1, 1}, {0, 2, 1, 1}, {2, 1}, 50},           // from the middle on, runs past the last image
         {4, {8, 7, 6, 2}, {-1, -1}, {-1, -1}, {2, 2}, {4, 1, -1, 0}, {1, 2}, 20},          // strides of two, second half of the channels
-        {3, {8, 9, 4}, {-2}, {-2}, {1}, {6, 3, 1}, {4}, 25},                               // 1-d filter of five; half of the channels outside
+        {3, {8, 9, 4}, {-2}, {-2}, {1}, {8, 3, 1}, {4}, 25},                               // 1-d filter of five; the channels outside
         {5, {4, 4, 3, 3, 2}, {0, -1, -1}, {0, -1, -1}, {1, 1, 1}, {0, 0, -1, -1, 0}, {0, 2, 1}, 64}};
     for (size_t i = 0; i < HONE_COUNT(t); i++) {
         const walk *x = &t[i];
