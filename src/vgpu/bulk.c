@@ -202,8 +202,8 @@ static bool starts_badly(vg_warp *w, const vg_inst *in, unsigned lane, const vg_
     if (bytes % 16 == 0)
         return false;
     if (!vg_tolerant(w)) {
-        vg_report(w, in, lane, "memory.misaligned", t->address + (uint64_t)bytes, 16, false, "the first coordinate of a tensor copy, %d, is %lld bytes into a row, which is not a multiple of 16",
-                  at->c[0], (long long)bytes);
+        vg_report(w, in, lane, "memory.misaligned", t->address + (uint64_t)bytes, 16, false,
+                  "the first coordinate of a tensor copy, %d, is %lld bytes into a row, which is not a multiple of 16", at->c[0], (long long)bytes);
         vg_fault(w, VG_CU_ILLEGAL_INSTRUCTION);
     }
     return true;

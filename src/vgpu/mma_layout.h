@@ -59,9 +59,9 @@ static inline void place_mma(const fragment *f, part p, unsigned lane, unsigned 
     }
 }
 
-// Element i of a lane of a wmma fragment. PTX leaves the place open; this is the one that an H100 has and that assembled wmma.load and wmma.store address: products of 8 columns
-// side by side, as mma.sync has them. `outer` is the dimension that is not k: of a rows, of b columns. Of a, and of b when the product is made transposed (m8n32), outer goes
-// on by 8 before k does, within blocks of 16; of b otherwise k goes first. f16 factors come twice (four times where outer is 8): i is taken modulo the lane's share.
+// Element i of a lane of a wmma fragment. PTX leaves the place open; this is the one that an H100 has and that assembled wmma.load and wmma.store address: products
+// of 8 columns side by side, as mma.sync has them. `outer` is the dimension that is not k: of a rows, of b columns. Of a, and of b when the product is made transposed
+// (m8n32), outer goes on by 8 before k does, within blocks of 16; of b otherwise k goes first. f16 factors come twice (four times where outer is 8).
 static inline void place_wmma_input(unsigned i, unsigned e, unsigned lane, bool outer_first, unsigned size, unsigned k, unsigned *outer, unsigned *at) {
     const unsigned group = lane / 4, t = lane % 4, reg = i % (size * k / VG_LANES) / e, steps = k / (4 * e);
     const unsigned in_block = reg % (2 * steps), step = outer_first && size > 8 ? in_block / 2 : reg % steps;

@@ -3,7 +3,7 @@
 //   point     T[floor(x)]
 //   linear    (1-a) T[i] + a T[i+1] with i = floor(x - 0.5), a = frac(x - 0.5) rounded to a multiple of 1/256; likewise per dimension
 //   levels    the nearest one, or two blended with a weight cut to a multiple of 1/256 (as an H100 does)
-//   gradients the level of the longer axis of the ellipse that they span. An H100 was seen within 0.04 of it; how it gets there is not documented
+//   gradients an estimate of the longer axis of the ellipse that they span, which is not documented: fitted to an H100 (docs/exactness.md)
 // The sums themselves are binary32 here; the precision of the hardware's is not documented.
 #include "vgpu/texture.h"
 #include "vgpu/fp.h"
@@ -194,14 +194,29 @@ static void step_of(const vg_texture *t, const vg_fetch *f, const float d[3], do
         step[i] = (double)(t->normalized ? d[i] * size[i] : d[i]);
 }
 
-// Half the longer axis of the ellipse into which a pixel's circle goes: the larger singular value of the matrix of both steps.
+// The next number of 9 significant bits.
+static double rounded_up(double x) {
+    int e;
+    const double m = frexp(x, &e);
+    return ldexp(ceil(m * 512) / 512, e);
+}
+
+// Instead of a root: the greater of two and 5/16 of the other one.
+static double longer(double a, double b) { return rounded_up(a > b ? a + b * 5 / 16 : b + a * 5 / 16); }
+static double length(const double v[3]) { return longer(longer(v[0], v[1]), v[2]); }   // of three as seen: no instruction; the third is a guess
+
+// Half the longer axis of the ellipse into which a pixel's circle goes: the longest of both steps and of 11/16 (about half a root of two) of their sum and difference.
 static float footprint(const vg_texture *t, const vg_fetch *f) {
-    double x[3] = {0}, y[3] = {0}, xx = 0, yy = 0, xy = 0;
+    double x[3] = {0}, y[3] = {0}, sum[3], difference[3];
     step_of(t, f, f->dx, x);
     step_of(t, f, f->dy, y);
-    for (unsigned i = 0; i < 3; i++)
-        xx += x[i] * x[i], yy += y[i] * y[i], xy += x[i] * y[i];
-    return (float)sqrt((xx + yy) / 2 + hypot((xx - yy) / 2, xy));
+    for (unsigned i = 0; i < 3; i++) {
+        sum[i] = rounded_up(fabs(x[i] + y[i]));
+        difference[i] = rounded_up(fabs(x[i] - y[i]));
+        x[i] = fabs(x[i]);
+        y[i] = fabs(y[i]);
+    }
+    return (float)rounded_up(fmax(fmax(length(x), length(y)), fmax(length(sum), length(difference)) * 11 / 16));
 }
 
 static float level_of(const vg_texture *t, const vg_fetch *f) {

@@ -29,7 +29,8 @@ typedef struct vg_texture {
     float mip_bias, mip_min, mip_max, border[4];
 } vg_texture;
 
-// The objects of a context: handle = VG_TEXTURE_BASE + index + 1, without the upper three bits, which say that an address is that of a declared texture (istypep). threads: read without a lock by running kernels; made between launches.
+// The objects of a context: handle = VG_TEXTURE_BASE + index + 1, without the upper three bits, which addresses of declared textures have (istypep).
+// threads: read without a lock by running kernels; made between launches.
 #define VG_TEXTURE_BASE 0x1e78000000000000ull
 enum { VG_TEXTURES_MAX = 1 << 16, VG_TEXTURE_CHUNK = 256 };
 typedef struct vg_textures {

@@ -5,7 +5,8 @@
 #include "objects.h"
 
 typedef struct side { hone_device *device; objects objects; } side;        // one of the two
-typedef enum status { SAME, WITHIN, DIFFER, UNSUPPORTED, REFUSED, FAILED, ABSENT, N_STATUS } status;   // REFUSED: one of the two does not load it; ABSENT: the physical one, as it is known to
+// REFUSED: one of the two does not load it; ABSENT: the physical one, as it is known to.
+typedef enum status { SAME, WITHIN, DIFFER, UNSUPPORTED, REFUSED, FAILED, ABSENT, N_STATUS } status;
 // Sends one result to the parent: detail (stolen, may be NULL) for the file, a line of text for the reader.
 void note(const char *name, const char *family, status s, json_t *detail, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 

@@ -241,7 +241,8 @@ static int finish(const run *r) {
         all += r->count[i];
     if (!r->done)
         printf("stopped at job %zu of %zu\n", r->next, r->jobs->n);
-    printf("%u cases on '%s' against '%s': %u the same bits, %u within their bound, %u differ, %u unsupported by both, %u absent from hardware, %u refused by one, %u failed\n", all, r->virt, r->phys,
+    printf("%u cases on '%s' against '%s': %u the same bits, %u within their bound, %u differ, %u unsupported by both, %u absent from hardware, %u refused by one, "
+           "%u failed\n", all, r->virt, r->phys,
            r->count[SAME], r->count[WITHIN], r->count[DIFFER], r->count[UNSUPPORTED], r->count[ABSENT], r->count[REFUSED], r->count[FAILED]);
     if (o->json) {
         json_t *j = json_pack("{s:s,s:s,s:s,s:b,s:O}", "schema", "hone.gpu-diff/1", "virtual", r->virt, "physical", r->phys, "complete", r->done, "cases", r->list);

@@ -8,7 +8,16 @@ typedef enum element { WORDS, F16S, F32S, F64S } element;
 typedef enum result_kind { R, R4, L, H, F, F4, D, P, X, IMAGE_U8X4, IMAGE_U32, IMAGE_S16X2, IMAGE_F16X4, IMAGE_F32X2, IMAGE_U32X2, N_RESULTS } result_kind;
 typedef enum compare_kind { BITS, REL, ABS } compare_kind;
 typedef enum expectation { RUNS, LACKS /* the physical driver may refuse it */, FAULTS /* both, with the same result */ } expectation;
-typedef struct test_case { const char *name, *family; unsigned arch; result_kind result; compare_kind compare; double bound; unsigned blocks, launches; expectation expects; const char *text; } test_case;
+typedef struct test_case {
+    const char *name, *family;
+    unsigned arch;
+    result_kind result;
+    compare_kind compare;
+    double bound;
+    unsigned blocks, launches;
+    expectation expects;
+    const char *text;
+} test_case;
 #define CASE(name, family, arch, result, compare, bound, ...) {name, #family, arch, result, compare, bound, 1, 1, RUNS, __VA_ARGS__},
 #define ABSENT(name, family, arch, result, compare, bound, ...) {name, #family, arch, result, compare, bound, 1, 1, LACKS, __VA_ARGS__},
 #define FAULT(name, family, arch, result, compare, bound, ...) {name, #family, arch, result, compare, bound, 1, 1, FAULTS, __VA_ARGS__},

@@ -198,7 +198,8 @@ static void sixteen_bytes_of_many_blocks(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(vectors_compute), cmocka_unit_test(zeros_have_an_order), cmocka_unit_test(a_misaligned_vector_is_found), cmocka_unit_test(vectors_of_many_blocks),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(vectors_compute), cmocka_unit_test(zeros_have_an_order),
+        cmocka_unit_test(a_misaligned_vector_is_found), cmocka_unit_test(vectors_of_many_blocks),
                                        cmocka_unit_test(sixteen_bytes), cmocka_unit_test(sixteen_bytes_of_many_blocks)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
