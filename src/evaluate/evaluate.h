@@ -20,6 +20,7 @@ const char *hone_stage_name(unsigned stage);     // "static" …
 
 typedef struct hone_job {
     uint64_t id;
+    uint64_t rank;                               // of those that wait for a worker the least goes first; equals in the order in which they came
     const char *task_path, *task_text;           // the task: contract and baseline
     const char *candidate_text;                  // NULL: evaluate the baseline itself
     const hone_binding *tuning; size_t n_tuning; // -DNAME=value

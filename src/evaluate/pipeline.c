@@ -62,15 +62,17 @@ static hone_code send(hone_pool *p, pool_ticket *t, hone_err *e) {
     return HONE_OK;
 }
 
+static bool is_before(const pool_ticket *a, const pool_ticket *b) { return a->rank != b->rank ? a->rank < b->rank : a->order < b->order; }
+
 static pool_ticket *first_in(hone_pool *p, ticket_phase phase) {
     pool_ticket *found = NULL;
     for (unsigned i = 0; i < p->n_tickets; i++)
-        if (p->tickets[i].phase == phase && (!found || p->tickets[i].order < found->order))
+        if (p->tickets[i].phase == phase && (!found || is_before(&p->tickets[i], found)))
             found = &p->tickets[i];
     return found;
 }
 
-// Gives free workers what waits for them, in the order in which jobs came.
+// Gives free workers what waits for them, by rank.
 static hone_code pump(hone_pool *p, hone_err *e) {
     if (p->failed.code != HONE_OK) {
         if (e)
@@ -112,7 +114,8 @@ static hone_code take_in(hone_pool *p, const hone_job *j, hone_err *e) {
     if (!t)
         return hone_fail(e, HONE_E_BUSY, 0, "all %u places are taken", p->n_tickets);
     HONE_TRY(copy_job(j, &t->job, e));
-    t->order = ++p->next_order + (needs_gpu(&t->job.job) || t->job.job.on_virtual ? 0 : (uint64_t)1 << 40);   // what a device waits for comes first
+    t->order = ++p->next_order;
+    t->rank = j->rank;
     t->phase = needs_host(&t->job.job) ? TICKET_HOST_WAITS : TICKET_GPU_WAITS;
     return HONE_OK;
 }

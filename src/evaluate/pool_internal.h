@@ -29,7 +29,7 @@ typedef enum ticket_phase { TICKET_FREE, TICKET_HOST_WAITS, TICKET_HOST_RUNS, TI
 typedef struct pool_ticket {     // a job that passes through two workers
     ticket_phase phase;
     hone_job_message job;
-    uint64_t order;
+    uint64_t order, rank;
     hone_outcome *host;          // what the host worker answered; NULL when there was nothing for it
 } pool_ticket;
 

@@ -22,7 +22,7 @@ typedef struct timer {
     const hone_arm *arms[2];
 } timer;
 
-enum { SHORT_US = 10, WARM_BATCH = 32, DEFAULT_SAMPLES = 40, DEFAULT_VISIT = 5, DEFAULT_WARMUP = 10, MOST_EXTENDED = 4, FAR = 2, FAR_PAIRS = 10, SLOW_US = 20000, STEADY_PAIRS = 4, STEADY_SLOW_PAIRS = 2,
+enum { SHORT_US = 10, WARM_BATCH = 32, DEFAULT_SAMPLES = 40, DEFAULT_VISIT = 5, DEFAULT_WARMUP = 10, MOST_EXTENDED = 4, FAR = 2, FAR_PAIRS = 10, SLOW_US = 5000, STEADY_PAIRS = 4, STEADY_SLOW_PAIRS = 2,
        LOST = 10, LOST_US = 100000 };
 static const double FAR_SECONDS = 0.25, WORTH = 0.01;
 #define CU(t, call, ...)                                           \
@@ -262,7 +262,7 @@ static bool decided(const timer *t, hone_pair *p, double seconds) {
     if (!(c->race_ratio > 0 || c->enough > 0))
         return false;
     hone_interval b = hone_sign_bounds(p->log_ratio, p->n, alpha);
-    const double most = c->race_ratio > 0 && c->enough > 0 ? most_gain(t, p) : INFINITY;
+    const double most = c->race_ratio > 0 && c->enough > 0 ? fmin(b.hi, most_gain(t, p)) : INFINITY;
     p->raced_out = all_pairs(c, p, is_hopeless) || (c->race_ratio > 0 && fmin(b.hi, most) < log(margin * c->race_ratio));
     return p->raced_out || most <= log((1 + WORTH) * c->race_ratio) || is_new_best(c, p, seconds) || is_known(c, p, &b);
 }

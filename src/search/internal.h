@@ -103,6 +103,7 @@ typedef struct search {
     hone_sizes *checks;
     size_t n_checks;
     entry *best;   // lowest cost, baseline included
+    double told_cost;   // of the best that the evaluator heard of, applied or not; 0: none
     HONE_VEC(hone_convergence) convergence;
     HONE_VEC(hone_finding_count) findings;
     char *best_outcome, *baseline_outcome;
@@ -180,7 +181,7 @@ double hone_state_speedup(const search *s);
 // ---- rival.c
 hone_code hone_rival_ratios(search *s, entry *x, const hone_outcome *o, hone_err *e);   // x is the new best
 void hone_rival_set(const search *s, hone_job *j);                                      // the best takes the baseline's place where that pays
-hone_code hone_rival_tell(const search *s, hone_err *e);                                // there is a new best
+hone_code hone_rival_tell(search *s, const entry *x, const hone_outcome *o, hone_err *e);   // x was measured: perhaps there is a new best
 
 // ---- facts.c
 void hone_facts_read(const hone_outcome *o, hone_facts *f);

@@ -18,8 +18,7 @@ hone_code hone_rival_ratios(search *s, entry *x, const hone_outcome *o, hone_err
     return HONE_OK;
 }
 
-void hone_rival_set(const search *s, hone_job *j) {
-    const entry *best = s->best;
+static void set_rival(const entry *best, hone_job *j) {
     if (!(j->race_ratio >= worth_it) || !best || best->arm < 0 || !best->n_ratios)
         return;
     j->rival.text = best->cand.text;
@@ -29,13 +28,25 @@ void hone_rival_set(const search *s, hone_job *j) {
     j->rival.n_ratios = best->n_ratios;
 }
 
-// Candidates that wait for a device shall meet the newest best, not the one of the time when they were proposed.
-hone_code hone_rival_tell(const search *s, hone_err *e) {
+void hone_rival_set(const search *s, hone_job *j) { set_rival(s->best, j); }
+
+// Candidates that wait for a device shall meet the newest best, also one whose turn to be applied has not come.
+hone_code hone_rival_tell(search *s, const entry *x, const hone_outcome *o, hone_err *e) {
+    const entry *base = s->entries.n ? s->entries.v[0] : NULL;
+    hone_timing t = hone_timing_of(o);
+    if (!s->c->evaluator.race || x->arm < 0 || !base || !base->cand.ok || t.modelled || s->c->task->objective != HONE_OBJ_TIME)
+        return HONE_OK;
+    hone_state_pair_cost(s, o, &t);
+    if (!(t.cost > 0) || t.cost >= (s->told_cost > 0 ? s->told_cost : base->cand.cost))
+        return HONE_OK;
+    entry best = *x;
+    HONE_TRY(hone_rival_ratios(s, &best, o, e));
+    best.cand.cost = t.cost;
     hone_job j;
-    if (!s->c->evaluator.race || s->best->arm < 0)
-        return HONE_OK;
-    hone_search_job(s, s->best, HONE_STAGE_TIME, &j);
-    if (!(j.race_ratio > 0))
-        return HONE_OK;
+    hone_search_job(s, x, HONE_STAGE_TIME, &j);
+    j.race_ratio = base->cand.cost / t.cost;
+    j.rival.text = NULL;
+    set_rival(&best, &j);
+    s->told_cost = t.cost;
     return s->c->evaluator.race(s->c->evaluator.self, &j, e);
 }

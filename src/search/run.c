@@ -80,7 +80,8 @@ void hone_search_energy_job(const search *s, unsigned times, hone_job *j) {
 }
 
 void hone_search_job(const search *s, const entry *x, unsigned stages, hone_job *j) {
-    *j = (hone_job){.id = hone_search_job_id(x, stages == HONE_STAGE_ALL ? SLOT_RUNNING : SLOT_COMPILING),
+    *j = (hone_job){.rank = x->cand.id,   // outcomes are applied in this order
+                    .id = hone_search_job_id(x, stages == HONE_STAGE_ALL ? SLOT_RUNNING : SLOT_COMPILING),
                     .task_path = s->c->task->path,
                     .task_text = s->c->task->text,
                     .candidate_text = x->arm < 0 ? NULL : x->cand.text,

@@ -487,7 +487,7 @@ static hone_code new_best(search *s, entry *x, const hone_outcome *o, hone_err *
     s->since_best = 0;
     if (x->arm >= 0)
         s->stats[x->arm].best++;
-    HONE_TRY(hone_rival_tell(s, e));
+    HONE_TRY(hone_rival_tell(s, x, o, e));
     return keep_outcome(s, &s->best_outcome, o, e) == HONE_OK && hone_vec_push(&s->convergence, point) ? HONE_OK : nomem(e);
 }
 

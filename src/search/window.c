@@ -179,7 +179,9 @@ static hone_code deliver(search *s, generation *g, hone_outcome *o, hone_err *e)
             continue;
         take(s, w, o);
         resolve_waiting(s, g);
-        return w->screen && w->outcome ? hone_screen_join(w, &w->outcome, e) : HONE_OK;
+        if (w->screen && w->outcome)
+            HONE_TRY(hone_screen_join(w, &w->outcome, e));
+        return w->outcome && w->outcome->verdict == HONE_PASS ? hone_rival_tell(s, w->e, w->outcome, e) : HONE_OK;
     }
     hone_outcome_free(o);
     return HONE_OK;

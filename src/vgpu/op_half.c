@@ -64,10 +64,10 @@ TERNARY(fma_f16_relu, F16, fp_relu(fp_fma_f16(a, b, c)))
 TERNARY(fma_f16_ftz_relu, F16Z, fp_relu(fp_fma_f16(a, b, c)))
 TERNARY(fma_bf16, BF16, fp_fma_bf16(a, b, c))
 TERNARY(fma_bf16_relu, BF16, fp_relu(fp_fma_bf16(a, b, c)))
-// .oob: +0 when a factor is the NaN that a tensor copy puts where there is no tensor
+// .oob: +0 when a factor is the NaN that a tensor copy puts where there is no tensor, of either sign (as an H100 does)
 #define OOB_FMA(name)                                                                                                                 \
     FP_INLINE uint32_t name##_oob_one(uint32_t x, uint32_t y, uint32_t z) {                                                       \
-        const uint32_t outside = fp_lt((x & 0xffffu) ^ VG_OOB_NAN, 1u) | fp_lt((y & 0xffffu) ^ VG_OOB_NAN, 1u);                        \
+        const uint32_t outside = fp_lt((x & 0x7fffu) ^ VG_OOB_NAN, 1u) | fp_lt((y & 0x7fffu) ^ VG_OOB_NAN, 1u);                        \
         return fp_blend(outside, 0u, name##_one(x, y, z));                                                                            \
     }                                                                                                                                 \
     VG_OP3(name##_oob_x1, U32, U32, U32, U32, name##_oob_one(a, b, c))                                                                \

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 enum { VG_TENSORMAP_MAGIC = 0x48544d41, VG_TENSOR_MAX_RANK = 5, VG_TENSOR_MAX_BOX = 256, VG_TENSOR_MAX_PIXELS = 1024, VG_TENSOR_ROW_MAX = VG_TENSOR_MAX_BOX * 8 };
-enum { VG_OOB_NAN = 0x7ff7 };   // what lies outside where the map asks for NaN, in every 16 bits; fma.oob knows it. Not documented: published measurements
+enum { VG_OOB_NAN = 0x7ff7 };   // what lies outside where the map asks for NaN, in every 16 bits; fma.oob knows it. Not documented: seen on an H100
 enum { VG_SWIZZLE_NONE, VG_SWIZZLE_32B, VG_SWIZZLE_64B, VG_SWIZZLE_128B };
 
 typedef struct vg_tensormap {

@@ -445,6 +445,28 @@ static void who_waits_races_the_newest(void **s) {
     hone_pool_close(p);
 }
 
+// Of those that wait for the device the one of least rank goes first, whenever it came.
+static void the_first_in_rank_goes_first(void **s) {
+    (void)s;
+    hone_pool_config c = {.device = "cuda:0", .workers = 1, .time_limit_s = 30};
+    hone_pool *p = NULL;
+    hone_err e = {0};
+    assert_int_equal(hone_pool_open(&c, &p, &e), HONE_OK);
+    static const uint64_t ranks[] = {9, 5, 7, 3, 5}, order[] = {1, 4, 2, 5, 3};   // the first runs at once
+    hone_job j = {.task_path = "t.cu", .task_text = "race slowly", .candidate_text = "c", .stages = HONE_STAGE_TIME};
+    for (j.id = 1; j.id <= HONE_COUNT(ranks); j.id++, j.task_text = "race") {
+        j.rank = ranks[j.id - 1];
+        assert_int_equal(hone_pool_submit(p, &j, &e), HONE_OK);
+    }
+    for (size_t i = 0; i < HONE_COUNT(order); i++) {
+        hone_outcome *o = NULL;
+        assert_int_equal(hone_pool_wait(p, 20000, NULL, &o, &e), HONE_OK);
+        assert_int_equal(o->id, order[i]);
+        hone_outcome_free(o);
+    }
+    hone_pool_close(p);
+}
+
 // What is cancelled says nothing more; its place is free at once, in the queue as on the device.
 static void what_is_cancelled_is_gone(void **s) {
     (void)s;
@@ -476,7 +498,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(artifacts_arrive),            cmocka_unit_test(many_jobs_share_the_workers),
         cmocka_unit_test(no_slot_is_busy),             cmocka_unit_test(a_worker_that_cannot_start_says_why),
         cmocka_unit_test(jobs_survive_the_trip),       cmocka_unit_test(who_waits_races_the_newest),
-        cmocka_unit_test(what_is_cancelled_is_gone),
+        cmocka_unit_test(the_first_in_rank_goes_first), cmocka_unit_test(what_is_cancelled_is_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

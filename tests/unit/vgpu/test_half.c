@@ -92,7 +92,7 @@ static void oob_factors_make_zero(void **s) {
         for (unsigned i = 0; i < oob.n; i++) {
             uint32_t want = (uint32_t)plain.d[i];
             for (unsigned half = 0; half < (pair ? 32 : 16); half += 16)
-                if ((uint16_t)(oob.a[i] >> half) == 0x7ff7 || (uint16_t)(oob.b[i] >> half) == 0x7ff7) {
+                if ((oob.a[i] >> half & 0x7fff) == 0x7ff7 || (oob.b[i] >> half & 0x7fff) == 0x7ff7) {   // of either sign, as on an H100
                     want &= ~(0xffffu << half);
                     zeros++;
                 }
