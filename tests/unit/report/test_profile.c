@@ -34,7 +34,7 @@ static json_t *make(const hone_ncu *x) {
     json_t *j = json_loads(outcome_text, 0, NULL), *device = json_loads(device_text, 0, NULL);
     assert_non_null(j);
     hone_outcome o = {.json = j, .error_band = 0.25};
-    hone_profile_input in = {&task, "somewhere/t.cu", &o, device, x, "ncu.csv", NULL};
+    hone_profile_input in = {&task, "somewhere/t.cu", &o, device, x, "ncu.csv", NULL, NULL};
     json_t *doc = hone_profile_document(&in);
     assert_non_null(doc);
     json_decref(j);
