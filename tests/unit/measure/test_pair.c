@@ -245,6 +245,7 @@ static void a_search_is_soon_content(void **s) {
         {50, 0.0002, 1.3, 1.2, 4, 4, false},      // better: known to 0.2 %
         {50, 0.01, 1.195, 1.2, 10, 160, false},   // scattered: what it can gain is not known so soon
         {0.05, 0.0002, 1.005, 1, 10, 10, false},  // a gain that is not worth more samples than a block
+        {0.05, 0.003, 1, 1, 10, 10, false},       // scattered, and yet no pair of ten gains a hundredth
         {50, 0.0005, 0.05, 1, 1, 1, true},        // its first run took a second, the best's 50 ms
         {0.05, 0.0005, 0.05, 1, 2, 2, true},      // such a first run may have loaded the code
     };

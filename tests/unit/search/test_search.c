@@ -170,15 +170,16 @@ static void generations_ahead(void **state) {
         snprintf(name, sizeof name, "ahead%u", ahead);
         options o = {.evals = 60, .seed = 11, .ahead = ahead}, first = {.dir = sub(state, name), .evals = 23, .seed = 11, .ahead = ahead},
                 rest = {.dir = first.dir, .evals = 60, .seed = 11, .ahead = ahead};
-        simulator one = {.slots = 1}, many = {.slots = 16, .order = 5}, a = {0}, b = {.slots = 4, .order = 3};
+        simulator one = {.slots = 1}, many = {.slots = 16, .order = 5}, last = {.slots = 16, .newest_first = true}, a = {0}, b = {.slots = 4, .order = 3};
         summary s = run_ok(&one, &o);
         assert_int_equal(s.evaluations, 60);
         assert_same(s, run_ok(&many, &o));
+        assert_same(s, run_ok(&last, &o));   // those proposed later overtake their twins
         assert_true(s.trace != others[0] && s.trace != others[1]);
         assert_int_equal(run_ok(&a, &first).evaluations, 23);
         summary resumed = run_ok(&b, &rest);
         assert_same(s, resumed);
-        assert_false(resumed.warned || one.ran_twice || many.ran_twice);
+        assert_false(resumed.warned || one.ran_twice || many.ran_twice || last.ran_twice);
         others[1] = s.trace;
     }
 }
